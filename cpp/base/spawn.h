@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starting programs from a process that must never fork: posix_spawn (vfork semantics) and a pidfd. For the client side;
-// the shim has its own launcher. A child starts with default signal dispositions (all of 1..64, by raw rt_sigaction is not needed
-// with POSIX_SPAWN_SETSIGDEF for all that glibc allows), an empty mask, and only the descriptors it is given.
+// the shim has its own launcher. A child starts with default signal dispositions (1..64
+// as far as glibc allows), an empty mask, and only the descriptors it is given.
 #pragma once
 
 #include <sys/types.h>
