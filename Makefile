@@ -1,0 +1,23 @@
+# Each target does all the set-up it needs and can be repeated.
+SHELL := /bin/bash
+PYTHON := .venv/bin/python
+.PHONY: demo test lint bench asan setup
+
+demo: setup
+	$(PYTHON) scripts/demo.py
+
+test: setup
+	scripts/test
+
+lint: setup
+	scripts/lint
+
+bench: setup
+	$(PYTHON) tests/py/bench/bench.py
+
+asan:
+	scripts/setup packages
+	scripts/test asan
+
+setup:
+	scripts/setup
