@@ -63,7 +63,8 @@ Error failed_precondition(std::string message, Kind kind = Kind::kNone);
 
 // errno's only way to become an Error: "<what>: <strerror>". ENOENT/ENOTDIR not found (kPath), EEXIST already exists,
 // EACCES/EPERM/EROFS permission denied, ENOSPC/EDQUOT/EMFILE/ENFILE/ENOMEM/EAGAIN/E2BIG resource exhausted, ECONNREFUSED/ECONNRESET/EPIPE
-// unavailable, EINVAL/ENAMETOOLONG/ELOOP invalid argument, ETIMEDOUT deadline exceeded, ENOSYS/EOPNOTSUPP unimplemented, else internal.
+// unavailable, EINVAL/ENAMETOOLONG/ELOOP/EXDEV invalid argument, ETIMEDOUT deadline exceeded, ENOSYS/EOPNOTSUPP unimplemented,
+// EBUSY/ENOTEMPTY failed precondition, ESRCH not found (kProcess), else internal.
 Error sys_error(int err, std::string what);
 // The same for the current errno.
 Error sys_error(std::string what);

@@ -27,6 +27,8 @@ struct Wait {
   // Throws what should end the wait (the bindings' one runs Python's signal handlers); may be empty. Always called in
   // the thread that waits, never while a lock of the store is held.
   std::function<void()> interrupted;
+  // Since when it waits: only to say how long it was, when it is over.
+  TimePoint since = Clock::now();
 
   // The same interruption, the earlier of both deadlines.
   Wait within(Nanos limit) const;
@@ -39,7 +41,9 @@ struct Wait {
 int poll_until(std::span<pollfd> fds, const Wait& wait);
 
 // Throws kDeadlineExceeded: "<what>: deadline exceeded after <n> s" with context "timeout".
+// Without a Wait the time is left out.
 [[noreturn]] void throw_timeout(std::string_view what);
+[[noreturn]] void throw_timeout(std::string_view what, const Wait& wait);
 
 // Polls fd for events until ready; throws kDeadlineExceeded at the deadline.
 void wait_ready(int fd, short events, const Wait& wait, std::string_view what);

@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+// The overlay snapshotter's directories: <root>/snapshots/<n>/{fs,work}, made at first use, and the mounts that a shim makes of them. No metadata here: numbers
+// and parents come from the caller. Source: design.md 10, semantics.md S9.
+#pragma once
+
+#include <cstdint>
+#include <string>
+#include <vector>
+
+#include "base/mount.h"
+
+namespace ctrd::snapshot {
+
+// root_dir: descriptor of <root>/snapshots; root_path: its absolute path.
+class Overlay {
+ public:
+  Overlay(int snapshots_dir, std::string snapshots_path);
+  // Makes n's directories if absent (fs gets the bottom's root mode and owner) and returns the mounts of an active snapshot over `lowers` (top first).
+  // Each lower must be an absolute path of a directory: kNotFound/kInvalidArgument naming "rootfs". ':' '\\' and ',' in paths are escaped as overlay wants.
+  std::vector<Mount> active(uint64_t number, const std::vector<std::string>& lowers) const;
+  // Renames <n> to .trash-<n> (absent is fine) and removes it. Idempotent; safe beside another process doing the same.
+  void remove(uint64_t number) const;
+ private:
+  int dir_;
+  std::string path_;
+};
+
+}  // namespace ctrd::snapshot
