@@ -28,9 +28,13 @@ class Call {
   std::string result();
   // Blocks: advance until done. Throws kDeadlineExceeded at the deadline.
   std::string finish(const Wait& wait);
-  UniqueFd take_socket() { return std::move(socket_); }   // to make another call, with the next odd stream id
+  // To make another call, with the next odd stream id.
+  UniqueFd take_socket() { return std::move(socket_); }
 
  private:
+  bool fill(std::size_t want);
+  bool is_mine(const Header& header) const;
+
   UniqueFd socket_;
   std::string what_;                               // "containerd.task.v2.Task/Create", for messages
   uint32_t stream_;

@@ -1,0 +1,122 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the engine takes and gives, as plain values: no JSON, no protobuf, no LevelDB, so that bindings need nothing else. Times are ns since 1970, 0 if it
+// has not happened. Names and meaning: ../shared/api.md.
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <optional>
+#include <set>
+#include <string>
+#include <utility>
+#include <vector>
+
+#include "base/process.h"
+#include "base/unique_fd.h"
+#include "oci/options.h"
+
+namespace ctrd::engine {
+
+enum class TaskStatus : int { kNone, kCreated, kRunning, kPausing, kPaused, kStopped, kUnknown };   // Python's strings, in this order
+enum class Lost : int { kNot, kShim, kReboot };
+
+struct ExitStatus {
+  int status = 0;                     // exit code, or 128 + signal
+  std::optional<int> signal;
+  int64_t started_ns = 0, exited_ns = 0;
+  bool oom_killed = false, timed_out = false, escalated = false, output_cut = false;
+  Lost lost = Lost::kNot;
+};
+
+struct ContainerInfo {
+  std::string id, image, rootfs;      // image "" for a Rootfs
+  std::map<std::string, std::string> labels, annotations;
+  int64_t created_ns = 0, updated_ns = 0;
+  std::string runtime;                // the OCI runtime's path
+  std::string snapshotter, snapshot_key;
+  bool detached = false;
+  int owner_pid = 0;                  // 0: detached
+  TaskStatus status = TaskStatus::kNone;
+  int pid = 0;                        // host pid of init while created or running, else 0
+  std::optional<ExitStatus> exit;
+};
+
+struct CreateOptions {
+  std::string id;                     // "": one is made up (12 hex digits that pass the identifier rule)
+  bool replace = false, detached = false;
+  std::string rootfs;                 // Rootfs(path): absolute or relative to the caller's cwd
+  std::map<std::string, std::string> labels;
+  std::string runtime;                // "auto", "crun", "runc", a path; "": the engine's default
+  oci::SpecOptions spec;
+};
+
+struct ListOptions {
+  std::map<std::string, std::optional<std::string>> labels;   // nullopt: the key is set
+  std::set<TaskStatus> status;        // empty: any
+  std::optional<std::size_t> limit;
+};
+
+enum class Std : int { kPipe = -1, kStdout = -2, kDevnull = -3, kLog = -5 };   // subprocess's numbers; kStdout for stderr only
+struct Stdio {
+  Std in = Std::kDevnull, out = Std::kLog, err = Std::kLog;
+};
+
+// One task for ever; instance "" is whichever the container has now.
+struct TaskRef {
+  std::string ns, id, instance;
+};
+struct NewTask {
+  std::string instance;
+  int pid = 0;
+  UniqueFd in, out, err;              // our ends of PIPEs, non-blocking; else closed
+};
+struct TaskState {
+  TaskStatus status = TaskStatus::kNone;
+  int pid = 0;
+  std::optional<ExitStatus> exit;
+  bool tty = false;
+};
+struct TaskInfo {
+  std::string container_id, instance, runtime, spec;          // spec: JSON
+};
+
+struct RunOptions {
+  std::string input;                  // "" with has_input false: stdin is /dev/null
+  bool has_input = false;
+  // Where a stream goes: captured; thrown away; merged into stdout (err only); or copied to this descriptor of the caller by the thread in run().
+  enum class Sink { kCapture, kDevnull, kStdout, kFd };
+  Sink out = Sink::kCapture, err = Sink::kCapture;
+  int out_fd = -1, err_fd = -1;
+  std::optional<int64_t> timeout_ns;  // of the task: the shim kills it then
+  std::optional<int64_t> max_output;  // bytes of each stream kept
+};
+struct RunResult {
+  std::vector<std::string> args;      // as the spec has them
+  ExitStatus exit;
+  std::string out, err;
+  bool truncated = false;
+  std::string container_id, image;
+};
+
+struct Check {
+  std::string name;                   // "kernel", "root", "overlay", "crun", "runc", "cgroup", "shim", "default runtime" ...
+  bool ok = false;
+  bool needed = true;                 // false: something works without it
+  std::string found, hint;
+};
+
+struct LogLine {
+  uint64_t seq = 0;                   // rises; `since` takes it
+  int64_t time_ns = 0;
+  int stream = 1;                     // 1 stdout, 2 stderr
+  std::string data;                   // without its newline, at most 64 KiB (partial)
+  bool partial = false;               // no newline followed: cut at 64 KiB or at the end
+};
+struct LogOptions {
+  bool out = true, err = true, follow = false;
+  std::optional<uint64_t> tail;       // the last n lines
+  std::optional<uint64_t> since_seq;  // what comes after it
+  std::optional<int64_t> since_ns;
+};
+
+}  // namespace ctrd::engine
