@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What engine and shim both know: the layout of a bundle, the numbers of the inherited descriptors, Create's options,
-// and the status and exit files. Field numbers are never reused; a version byte stands in front on disk. Source: design.md 5, 7, 10.
+// What engine and shim both know: the layout of a bundle, the numbers of the inherited descriptors,
+// Create's options, and the status and exit files. Field numbers are never reused; a version byte
+// stands in front on disk. Source: design.md 5, 7, 10.
 #pragma once
 
 #include <cstdint>
@@ -15,23 +16,25 @@ namespace ctrd::api {
 // Files of a bundle, relative to it.
 inline constexpr const char* kConfigFile = "config.json";
 inline constexpr const char* kRootfsDir = "rootfs";
-inline constexpr const char* kRuntimeDir = "rt";              // the runtime's --root
+inline constexpr const char* kRuntimeDir = "rt";  // the runtime's --root
 inline constexpr const char* kSocketFile = "sock";
 inline constexpr const char* kStatusFile = "status";
 inline constexpr const char* kExitFile = "exit";
 inline constexpr const char* kShimLogFile = "shim.log";
 inline constexpr const char* kRuntimeLogFile = "log.json";
 inline constexpr const char* kInitPidFile = "init.pid";
-inline constexpr const char* kIoDir = "io";                   // io/stdin io/stdout io/stderr: FIFOs
+inline constexpr const char* kIoDir = "io";  // io/stdin io/stdout io/stderr: FIFOs
 
 // Descriptors of the shim under our engine (action `serve`); 0 /dev/null, 1 and 2 shim.log.
-inline constexpr int kListenFd = 3;                           // bound to sock and listening
-inline constexpr int kOwnerFd = 4;                            // pidfd of the owner, or /dev/null
-inline constexpr int kClaimFd = 5;                            // the bundle directory, flock'ed exclusively
-inline constexpr int kSpawnerFd = 6;                          // pidfd of the process that spawns it, watched until Create has succeeded
+inline constexpr int kListenFd = 3;  // bound to sock and listening
+inline constexpr int kOwnerFd = 4;   // pidfd of the owner, or /dev/null
+inline constexpr int kClaimFd = 5;   // the bundle directory, flock'ed exclusively
+inline constexpr int kSpawnerFd =
+    6;  // pidfd of the process that spawns it, watched until Create has succeeded
 
-// Create's stdio paths: "" is /dev/null; "log:" is the framed log (stdout, stderr); "stdout:" as stderr merges it into stdout;
-// an absolute path is a FIFO, opened for writing by the shim with retries of ENXIO until Create's deadline (stdin: for reading).
+// Create's stdio paths: "" is /dev/null; "log:" is the framed log (stdout, stderr); "stdout:" as
+// stderr merges it into stdout; an absolute path is a FIFO, opened for writing by the shim with
+// retries of ENXIO until Create's deadline (stdin: for reading).
 inline constexpr std::string_view kLogPath = "log:";
 inline constexpr std::string_view kMergePath = "stdout:";
 
@@ -39,16 +42,16 @@ inline constexpr std::string_view kOptionsType = "ctrd.shim.v1.Options";
 enum class Lifetime : int { kOwner = 0, kDetached = 1 };
 enum class OnExit : int { kKeep = 0, kDelete = 1 };
 struct Options {
-  std::string binary_name;                                    // the OCI runtime: an absolute path
-  std::string journal_dir;                                    // reserved for part 2
-  std::string log_dir;                                        // <root>/logs/<instance>: an absolute path; made by the shim, 0700
-  int64_t log_max = 64ll << 20;                               // bytes of framed log kept
+  std::string binary_name;       // the OCI runtime: an absolute path
+  std::string journal_dir;       // reserved for part 2
+  std::string log_dir;           // <root>/logs/<instance>: an absolute path; made by the shim, 0700
+  int64_t log_max = 64ll << 20;  // bytes of framed log kept
   Lifetime lifetime = Lifetime::kOwner;
   OnExit on_exit = OnExit::kKeep;
-  int64_t timeout_ns = 0;                                     // limit of the task from Start on; 0: none
+  int64_t timeout_ns = 0;  // limit of the task from Start on; 0: none
   int64_t drain_ns = 2'000'000'000;
-  std::string instance;                                       // of the task: 16 hex digits, made by the engine
-  std::string cgroups_path;                                   // as in the spec, "/ctrd-..."
+  std::string instance;      // of the task: 16 hex digits, made by the engine
+  std::string cgroups_path;  // as in the spec, "/ctrd-..."
 };
 std::string encode(const Options& options);
 template <>
@@ -58,28 +61,28 @@ Options decode<Options>(std::string_view bytes);
 struct StatusFile {
   std::string instance;
   Status status = Status::kUnknown;
-  uint32_t pid = 0;                                           // init, host pid; its start time and boot id make it a name
+  uint32_t pid = 0;  // init, host pid; its start time and boot id make it a name
   uint64_t pid_start = 0;
   std::string boot_id;
   int64_t created_ns = kNotYet, started_ns = kNotYet;
   uint32_t shim_pid = 0;
   uint64_t shim_start = 0;
-  std::string cgroups_path, log_dir, runtime;                 // what whoever cleans up after a killed shim needs
+  std::string cgroups_path, log_dir, runtime;  // what whoever cleans up after a killed shim needs
 };
 // <bundle>/exit: how init ended; written before Wait is answered.
 enum class Lost : int { kNot = 0, kShim = 1, kReboot = 2 };
 struct ExitFile {
-  uint32_t status = 0;                                        // exit code, or 128 + signal
+  uint32_t status = 0;  // exit code, or 128 + signal
   uint32_t signal = 0;
   int64_t started_ns = kNotYet, exited_ns = kNotYet;
   bool oom_killed = false, escalated = false, output_cut = false, timed_out = false;
   Lost lost = Lost::kNot;
 };
-std::string encode_file(const StatusFile& file);              // with the version byte
+std::string encode_file(const StatusFile& file);  // with the version byte
 std::string encode_file(const ExitFile& file);
-StatusFile decode_status_file(std::string_view bytes);        // throws kDataLoss
+StatusFile decode_status_file(std::string_view bytes);  // throws kDataLoss
 ExitFile decode_exit_file(std::string_view bytes);
-std::optional<StatusFile> find_status_file(int bundle_dir);   // nullopt: not there
+std::optional<StatusFile> find_status_file(int bundle_dir);  // nullopt: not there
 std::optional<ExitFile> find_exit_file(int bundle_dir);
 
 }  // namespace ctrd::api

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The messages of containerd.task.v2.Task and v3 (the same field for field), as plain structs with protozero codecs. The .proto
-// beside it is the oracle for the tests. Source: shim-protocol.md 3.1.
+// The messages of containerd.task.v2.Task and v3 (the same field for field), as plain structs with
+// protozero codecs. The .proto beside it is the oracle for the tests. Source: shim-protocol.md 3.1.
 #pragma once
 
 #include <cstdint>
@@ -18,9 +18,17 @@ inline constexpr std::string_view kTaskV3 = "containerd.task.v3.Task";
 inline constexpr std::string_view kShimV1 = "ctrd.shim.v1.Shim";
 
 // "Not exited yet" on the wire: seconds of the year 1, as Go sends it; 0 ns here.
-inline constexpr int64_t kNotYet = 0;             // every *_ns: since 1970, in ns; kNotYet if it has not happened
+inline constexpr int64_t kNotYet =
+    0;  // every *_ns: since 1970, in ns; kNotYet if it has not happened
 
-enum class Status : int { kUnknown = 0, kCreated = 1, kRunning = 2, kStopped = 3, kPaused = 4, kPausing = 5 };
+enum class Status : int {
+  kUnknown = 0,
+  kCreated = 1,
+  kRunning = 2,
+  kStopped = 3,
+  kPaused = 4,
+  kPausing = 5
+};
 
 struct Any {
   std::string type_url;
@@ -28,9 +36,12 @@ struct Any {
   bool operator==(const Any&) const = default;
 };
 
-// Every message: `std::string encode(const T&)` and `T decode<T>(std::string_view)`; decode throws kInvalidArgument naming the message.
+// Every message: `std::string encode(const T&)` and `T decode<T>(std::string_view)`; decode throws
+// kInvalidArgument naming the message.
 struct Empty {};
-struct StateRequest { std::string id, exec_id; };
+struct StateRequest {
+  std::string id, exec_id;
+};
 struct StateResponse {
   std::string id, bundle;
   uint32_t pid = 0;
@@ -48,22 +59,38 @@ struct CreateRequest {
   std::string stdin_path, stdout_path, stderr_path, checkpoint, parent_checkpoint;
   Any options;
 };
-struct CreateResponse { uint32_t pid = 0; };
-struct StartRequest { std::string id, exec_id; };
-struct StartResponse { uint32_t pid = 0; };
-struct DeleteRequest { std::string id, exec_id; };
+struct CreateResponse {
+  uint32_t pid = 0;
+};
+struct StartRequest {
+  std::string id, exec_id;
+};
+struct StartResponse {
+  uint32_t pid = 0;
+};
+struct DeleteRequest {
+  std::string id, exec_id;
+};
 struct DeleteResponse {
   uint32_t pid = 0, exit_status = 0;
   int64_t exited_ns = kNotYet;
 };
-struct PidsRequest { std::string id; };
+struct PidsRequest {
+  std::string id;
+};
 struct ProcessInfo {
   uint32_t pid = 0;
   Any info;
 };
-struct PidsResponse { std::vector<ProcessInfo> processes; };
-struct PauseRequest { std::string id; };
-struct ResumeRequest { std::string id; };
+struct PidsResponse {
+  std::vector<ProcessInfo> processes;
+};
+struct PauseRequest {
+  std::string id;
+};
+struct ResumeRequest {
+  std::string id;
+};
 struct CheckpointTaskRequest {
   std::string id, path;
   Any options;
@@ -92,14 +119,22 @@ struct UpdateTaskRequest {
   Any resources;
   std::map<std::string, std::string> annotations;
 };
-struct WaitRequest { std::string id, exec_id; };
+struct WaitRequest {
+  std::string id, exec_id;
+};
 struct WaitResponse {
   uint32_t exit_status = 0;
   int64_t exited_ns = kNotYet;
 };
-struct StatsRequest { std::string id; };
-struct StatsResponse { Any stats; };
-struct ConnectRequest { std::string id; };
+struct StatsRequest {
+  std::string id;
+};
+struct StatsResponse {
+  Any stats;
+};
+struct ConnectRequest {
+  std::string id;
+};
 struct ConnectResponse {
   uint32_t shim_pid = 0, task_pid = 0;
   std::string version;
@@ -109,11 +144,12 @@ struct ShutdownRequest {
   bool now = false;
 };
 
-// ctrd.shim.v1.Shim: Info(Empty), Detach(Empty) -> Empty, Limit -> Empty (before Start: kFailedPrecondition later).
+// ctrd.shim.v1.Shim: Info(Empty), Detach(Empty) -> Empty, Limit -> Empty (before Start:
+// kFailedPrecondition later).
 struct InfoResponse {
   std::string version, instance;
   uint32_t shim_pid = 0;
-  bool owned = false;                            // an owner is watched
+  bool owned = false;  // an owner is watched
 };
 struct LimitRequest {
   std::string id, exec_id;
@@ -123,9 +159,9 @@ struct LimitRequest {
 template <typename T>
 T decode(std::string_view bytes);
 
-#define CTRD_API_MESSAGE(T)          \
-  std::string encode(const T& m);    \
-  template <>                        \
+#define CTRD_API_MESSAGE(T)       \
+  std::string encode(const T& m); \
+  template <>                     \
   T decode<T>(std::string_view bytes);
 CTRD_API_MESSAGE(Any)
 CTRD_API_MESSAGE(Empty)

@@ -15,21 +15,23 @@
 namespace ctrd::ttrpc {
 namespace {
 
-constexpr std::size_t kChunk = 64 << 10;         // what is read at once: a length is only a claim
+constexpr std::size_t kChunk = 64 << 10;  // what is read at once: a length is only a claim
 
 sockaddr_un address_of(const std::string& path) {
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
-  if (path.size() >= sizeof(address.sun_path)) throw invalid("socket", path, "the name is too long");
+  if (path.size() >= sizeof(address.sun_path))
+    throw invalid("socket", path, "the name is too long");
   std::memcpy(address.sun_path, path.data(), path.size());
   return address;
 }
 
-// connect(2) on a unix socket waits while the listener's backlog is full, and poll cannot wait for that:
-// so it blocks, for steps of this long.
+// connect(2) on a unix socket waits while the listener's backlog is full, and poll cannot wait for
+// that: so it blocks, for steps of this long.
 void set_step(int socket) {
   timeval step{.tv_sec = 0, .tv_usec = 50'000};
-  if (setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &step, sizeof(step)) < 0) throw sys_error("setting SO_SNDTIMEO");
+  if (setsockopt(socket, SOL_SOCKET, SO_SNDTIMEO, &step, sizeof(step)) < 0)
+    throw sys_error("setting SO_SNDTIMEO");
 }
 
 void set_non_blocking(int socket) {
@@ -87,14 +89,17 @@ bool Call::fill(std::size_t want) {
     int err = errno;
     buffer_.resize(have + static_cast<std::size_t>(std::max<ssize_t>(n, 0)));
     if (n > 0) continue;
-    if (n == 0) throw Error(Code::kUnavailable, what_ + ": the peer closed the connection before it answered");
+    if (n == 0)
+      throw Error(Code::kUnavailable,
+                  what_ + ": the peer closed the connection before it answered");
     if (err == EAGAIN) return false;
     if (err != EINTR) throw sys_error(err, "reading the answer of " + what_);
   }
   return true;
 }
 
-// True if the frame in the buffer is what was waited for; others (of a call given up before) are dropped.
+// True if the frame in the buffer is what was waited for; others (of a call given up before) are
+// dropped.
 bool Call::is_mine(const Header& header) const {
   return header.stream == stream_ && header.type == static_cast<uint8_t>(FrameType::kResponse);
 }
@@ -104,10 +109,13 @@ bool Call::advance() {
     if (!fill(kHeaderSize)) return false;
     Header header = decode_header(buffer_.data());
     if (header.length > kMaxFrame)
-      throw Error(Code::kResourceExhausted, what_ + ": the answer claims " + std::to_string(header.length) + " bytes");
+      throw Error(Code::kResourceExhausted,
+                  what_ + ": the answer claims " + std::to_string(header.length) + " bytes");
     if (!fill(kHeaderSize + header.length)) return false;
-    if (is_mine(header)) done_ = true;
-    else buffer_.clear();
+    if (is_mine(header))
+      done_ = true;
+    else
+      buffer_.clear();
   }
   return true;
 }
@@ -126,7 +134,8 @@ std::string Call::finish(const Wait& wait) {
 std::string call_at(int dir, const std::string& name, Request request, const Wait& wait) {
   UniqueFd socket = connect_at(dir, name, wait);
   if (wait.deadline != kForever)
-    request.timeout_ns = std::max<int64_t>(1, std::chrono::nanoseconds(wait.deadline - Clock::now()).count());
+    request.timeout_ns =
+        std::max<int64_t>(1, std::chrono::nanoseconds(wait.deadline - Clock::now()).count());
   return Call(std::move(socket), request, wait).finish(wait);
 }
 

@@ -8,7 +8,7 @@ namespace {
 
 using protozero::pbf_wire_type;
 
-constexpr int64_t kYearOne = -62135596800;       // seconds: Go's zero time
+constexpr int64_t kYearOne = -62135596800;  // seconds: Go's zero time
 constexpr int64_t kSecond = 1'000'000'000;
 
 struct BadUtf8 : protozero::exception {
@@ -54,11 +54,16 @@ std::size_t utf8_length(unsigned char first) {
 // Overlong forms, surrogates and what lies beyond U+10FFFF show in the second byte.
 bool second_byte_fits(unsigned char first, unsigned char second) {
   switch (first) {
-    case 0xE0: return second >= 0xA0;
-    case 0xED: return second < 0xA0;
-    case 0xF0: return second >= 0x90;
-    case 0xF4: return second < 0x90;
-    default: return true;
+    case 0xE0:
+      return second >= 0xA0;
+    case 0xED:
+      return second < 0xA0;
+    case 0xF0:
+      return second >= 0x90;
+    case 0xF4:
+      return second < 0x90;
+    default:
+      return true;
   }
 }
 
@@ -81,7 +86,8 @@ bool is_utf8(std::string_view text) {
 }
 
 void throw_undecodable(std::string_view name, Code code, std::string_view why) {
-  throw Error(code, "decoding " + std::string(name) + ": " + std::string(why)).with("message", std::string(name));
+  throw Error(code, "decoding " + std::string(name) + ": " + std::string(why))
+      .with("message", std::string(name));
 }
 
 void FieldWriter::bytes(uint32_t number, const std::string& value) {

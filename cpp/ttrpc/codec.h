@@ -1,22 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
-// A protobuf message described once: `fields(visitor, message)` names each field's number and member, and FieldWriter and
-// FieldReader are the two visitors. proto3's rules: defaults are not written, unknown fields are skipped, the last scalar
-// wins, a message met twice is merged, a string must be UTF-8. Nothing here recurses deeper than the messages do.
+// A protobuf message described once: `fields(visitor, message)` names each field's number and
+// member, and FieldWriter and FieldReader are the two visitors. proto3's rules: defaults are not
+// written, unknown fields are skipped, the last scalar wins, a message met twice is merged, a
+// string must be UTF-8. Nothing here recurses deeper than the messages do.
 //
-//   void fields(auto& v, Is<Point> auto& m) { v(1, m.x), v(2, m.label), v.bytes(3, m.blob), v.time(4, m.when_ns); }
+//   void fields(auto& v, Is<Point> auto& m) { v(1, m.x), v(2, m.label), v.bytes(3, m.blob),
+//   v.time(4, m.when_ns); }
 #pragma once
 
 #include <concepts>
 #include <cstdint>
 #include <map>
+#include <protozero/pbf_reader.hpp>
+#include <protozero/pbf_writer.hpp>
 #include <string>
 #include <string_view>
 #include <type_traits>
 #include <utility>
 #include <vector>
-
-#include <protozero/pbf_reader.hpp>
-#include <protozero/pbf_writer.hpp>
 
 #include "base/error.h"
 
@@ -26,13 +27,16 @@ namespace ctrd::ttrpc {
 template <typename M, typename T>
 concept Is = std::same_as<std::remove_const_t<M>, T>;
 
-using Pairs = std::vector<std::pair<std::string, std::string>>;   // repeated {1 key, 2 value}, in order
+using Pairs =
+    std::vector<std::pair<std::string, std::string>>;  // repeated {1 key, 2 value}, in order
 using StringMap = std::map<std::string, std::string>;
 
 class FieldWriter;
 class FieldReader;
 template <typename T>
-concept Message = std::is_class_v<T> && requires(FieldReader& v, T& m) { fields(v, m); };
+concept Message = std::is_class_v<T> && requires(FieldReader& v, T& m) {
+  fields(v, m);
+};
 
 // Writes what differs from the default.
 class FieldWriter {
@@ -42,14 +46,14 @@ class FieldWriter {
   void operator()(uint32_t number, const std::string& value) { bytes(number, value); }
   void operator()(uint32_t number, uint32_t value) { varint(number, value); }
   void operator()(uint32_t number, uint64_t value) { varint(number, value); }
-  void operator()(uint32_t number, int32_t value) { varint(number, static_cast<uint64_t>(int64_t{value})); }
+  void operator()(uint32_t number, int32_t value) {
+    varint(number, static_cast<uint64_t>(int64_t{value}));
+  }
   void operator()(uint32_t number, int64_t value) { varint(number, static_cast<uint64_t>(value)); }
   void operator()(uint32_t number, bool value) { varint(number, value ? 1 : 0); }
   template <typename E>
-    requires std::is_enum_v<E>
-  void operator()(uint32_t number, E value) {
-    (*this)(number, static_cast<int32_t>(value));
-  }
+  requires std::is_enum_v<E>
+  void operator()(uint32_t number, E value) { (*this)(number, static_cast<int32_t>(value)); }
   void operator()(uint32_t number, const std::vector<std::string>& values);
   void operator()(uint32_t number, const Pairs& pairs);
   void operator()(uint32_t number, const StringMap& map);
@@ -63,7 +67,10 @@ class FieldWriter {
     for (const T& message : messages) writer_.add_message(number, encoded(message));
   }
   void bytes(uint32_t number, const std::string& value);
-  // google.protobuf.Timestamp of ns since 1970; 0, "not yet", is the year 1 as Go sends it. Always written.
+  // An `optional` field: written even when 0, because its default is another value.
+  void always(uint32_t number, int64_t value) { writer_.add_int64(number, value); }
+  // google.protobuf.Timestamp of ns since 1970; 0, "not yet", is the year 1 as Go sends it. Always
+  // written.
   void time(uint32_t number, int64_t ns);
 
  private:
@@ -102,7 +109,7 @@ class FieldReader {
   void operator()(uint32_t number, int64_t& value) { varint(number, value); }
   void operator()(uint32_t number, bool& value);
   template <typename E>
-    requires std::is_enum_v<E>
+  requires std::is_enum_v<E>
   void operator()(uint32_t number, E& value) {
     int32_t raw = static_cast<int32_t>(value);
     varint(number, raw);
@@ -113,7 +120,8 @@ class FieldReader {
   void operator()(uint32_t number, StringMap& map);
   template <Message T>
   void operator()(uint32_t number, T& message) {
-    if (takes(number, protozero::pbf_wire_type::length_delimited)) FieldReader(view()).read(message);
+    if (takes(number, protozero::pbf_wire_type::length_delimited))
+      FieldReader(view()).read(message);
   }
   template <Message T>
   void operator()(uint32_t number, std::vector<T>& messages) {
@@ -121,6 +129,7 @@ class FieldReader {
       FieldReader(view()).read(messages.emplace_back());
   }
   void bytes(uint32_t number, std::string& value);
+  void always(uint32_t number, int64_t& value) { varint(number, value); }
   void time(uint32_t number, int64_t& ns);
 
  private:

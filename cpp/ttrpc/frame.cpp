@@ -13,19 +13,19 @@ namespace {
 
 constexpr std::string_view kDetailType = "ctrd.v1.ErrorDetail";
 
-struct Detail {                                  // ctrd.v1.ErrorDetail
+struct Detail {  // ctrd.v1.ErrorDetail
   int32_t kind = 0;
   int32_t sys_errno = 0;
   Context context;
 };
 void fields(auto& v, Is<Detail> auto& m) { v(1, m.kind), v(2, m.sys_errno), v(3, m.context); }
 
-struct AnyDetail {                               // google.protobuf.Any
+struct AnyDetail {  // google.protobuf.Any
   std::string type_url, value;
 };
 void fields(auto& v, Is<AnyDetail> auto& m) { v(1, m.type_url), v.bytes(2, m.value); }
 
-struct Status {                                  // google.rpc.Status
+struct Status {  // google.rpc.Status
   int32_t code = 0;
   std::string message;
   std::vector<AnyDetail> details;
@@ -39,7 +39,8 @@ struct WireResponse {
 void fields(auto& v, Is<WireResponse> auto& m) { v(1, m.status), v.bytes(2, m.payload); }
 
 Status to_status(const Error& error) {
-  Status status{.code = static_cast<int32_t>(error.code()), .message = error.message(), .details = {}};
+  Status status{
+      .code = static_cast<int32_t>(error.code()), .message = error.message(), .details = {}};
   Detail detail{static_cast<int32_t>(error.kind()), error.sys_errno(), error.context()};
   std::string bytes = encode_message(detail);
   if (!bytes.empty()) status.details.push_back({std::string(kDetailType), std::move(bytes)});
@@ -51,20 +52,29 @@ Code to_code(int32_t code) {
 }
 
 Kind to_kind(int32_t kind) {
-  return kind >= 0 && kind <= static_cast<int32_t>(Kind::kExit) ? static_cast<Kind>(kind) : Kind::kNone;
+  return kind >= 0 && kind <= static_cast<int32_t>(Kind::kExit) ? static_cast<Kind>(kind)
+                                                                : Kind::kNone;
 }
 
 // containerd's words for a code, which it appends to messages. Source: shim-protocol.md 1.6
 std::string_view canonical_tail(Code code) {
   switch (code) {
-    case Code::kUnknown: return ": unknown";
-    case Code::kInvalidArgument: return ": invalid argument";
-    case Code::kNotFound: return ": not found";
-    case Code::kAlreadyExists: return ": already exists";
-    case Code::kFailedPrecondition: return ": failed precondition";
-    case Code::kUnimplemented: return ": not implemented";
-    case Code::kUnavailable: return ": unavailable";
-    default: return "";
+    case Code::kUnknown:
+      return ": unknown";
+    case Code::kInvalidArgument:
+      return ": invalid argument";
+    case Code::kNotFound:
+      return ": not found";
+    case Code::kAlreadyExists:
+      return ": already exists";
+    case Code::kFailedPrecondition:
+      return ": failed precondition";
+    case Code::kUnimplemented:
+      return ": not implemented";
+    case Code::kUnavailable:
+      return ": unavailable";
+    default:
+      return "";
   }
 }
 
@@ -81,14 +91,16 @@ bool is_detail(std::string_view type_url) {
 
 Detail find_detail(const Status& status) {
   for (const AnyDetail& any : status.details)
-    if (is_detail(any.type_url)) return decode_message<Detail>(any.value, kDetailType, Code::kDataLoss);
+    if (is_detail(any.type_url))
+      return decode_message<Detail>(any.value, kDetailType, Code::kDataLoss);
   return {};
 }
 
 Error to_error(Status status) {
   Detail detail = find_detail(status);
   Code code = to_code(status.code);
-  Error error(code, without_tail(std::move(status.message), code), to_kind(detail.kind), detail.sys_errno);
+  Error error(code, without_tail(std::move(status.message), code), to_kind(detail.kind),
+              detail.sys_errno);
   for (auto& [key, value] : detail.context) error.with(std::move(key), std::move(value));
   return error;
 }
@@ -124,8 +136,11 @@ Header decode_header(const char* bytes) {
 std::string encode_frame(FrameType type, uint32_t stream, std::string_view data) {
   if (data.size() > kMaxFrame)
     throw Error(Code::kResourceExhausted, "a message of " + std::to_string(data.size()) +
-                                              " bytes is larger than the limit of " + std::to_string(kMaxFrame));
-  Header header{.length = static_cast<uint32_t>(data.size()), .stream = stream, .type = static_cast<uint8_t>(type)};
+                                              " bytes is larger than the limit of " +
+                                              std::to_string(kMaxFrame));
+  Header header{.length = static_cast<uint32_t>(data.size()),
+                .stream = stream,
+                .type = static_cast<uint8_t>(type)};
   auto bytes = encode_header(header);
   std::string frame;
   frame.reserve(bytes.size() + data.size());
@@ -136,8 +151,10 @@ std::string encode(const Request& request) { return encode_message(request); }
 
 std::string encode(const Response& response) {
   WireResponse wire;
-  if (response.error) wire.status = to_status(*response.error);
-  else wire.payload = response.payload;
+  if (response.error)
+    wire.status = to_status(*response.error);
+  else
+    wire.payload = response.payload;
   return encode_message(wire);
 }
 

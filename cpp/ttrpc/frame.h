@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// ttrpc on the wire: the ten-byte header, Request and Response. Pure functions over bytes; no I/O, no coroutine, so
-// that it can be fuzzed. Source: shim-protocol.md 1.
+// ttrpc on the wire: the ten-byte header, Request and Response. Pure functions over bytes; no I/O,
+// no coroutine, so that it can be fuzzed. Source: shim-protocol.md 1.
 #pragma once
 
 #include <array>
@@ -16,7 +16,7 @@
 namespace ctrd::ttrpc {
 
 constexpr std::size_t kHeaderSize = 10;
-constexpr uint32_t kMaxFrame = 4u << 20;          // of data; exactly 4 MiB is allowed
+constexpr uint32_t kMaxFrame = 4u << 20;  // of data; exactly 4 MiB is allowed
 
 enum class FrameType : uint8_t { kRequest = 1, kResponse = 2, kData = 3 };
 
@@ -27,23 +27,26 @@ struct Header {
   uint8_t flags = 0;
 };
 std::array<char, kHeaderSize> encode_header(const Header& header);
-Header decode_header(const char* bytes);          // kHeaderSize bytes; checks nothing
-std::string encode_frame(FrameType type, uint32_t stream, std::string_view data);   // kResourceExhausted beyond kMaxFrame
+Header decode_header(const char* bytes);  // kHeaderSize bytes; checks nothing
+std::string encode_frame(FrameType type, uint32_t stream,
+                         std::string_view data);  // kResourceExhausted beyond kMaxFrame
 
 struct Request {
   std::string service;
   std::string method;
   std::string payload;
-  int64_t timeout_ns = 0;                         // relative; 0: none
+  int64_t timeout_ns = 0;  // relative; 0: none
   std::vector<std::pair<std::string, std::string>> metadata;
 };
 struct Response {
-  std::optional<Error> error;                     // the status; absent on success
+  std::optional<Error> error;  // the status; absent on success
   std::string payload;
 };
 std::string encode(const Request& request);
-std::string encode(const Response& response);     // code and message in Status, the rest as one Any ctrd.v1.ErrorDetail in its details
-Request decode_request(std::string_view bytes);   // throws kInvalidArgument
-Response decode_response(std::string_view bytes);  // throws kDataLoss; strips containerd's canonical tail ": not found"
+std::string encode(const Response& response);    // code and message in Status, the rest as one Any
+                                                 // ctrd.v1.ErrorDetail in its details
+Request decode_request(std::string_view bytes);  // throws kInvalidArgument
+Response decode_response(
+    std::string_view bytes);  // throws kDataLoss; strips containerd's canonical tail ": not found"
 
 }  // namespace ctrd::ttrpc

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The server's end of ttrpc: one Asio loop, one coroutine a connection and one a request, no threads. Limits: kMaxFrame, rising
-// odd stream ids, 1,024 connections, 256 requests under way on each, 10 s for a frame once begun; the peer's effective uid and gid must be ours.
-// Stimuli and answers: shim-protocol.md 1.5, ttrpc 1.2's column, but type 3 is InvalidArgument.
+// The server's end of ttrpc: one Asio loop, one coroutine a connection and one a request, no
+// threads. Limits: kMaxFrame, rising odd stream ids, 1,024 connections, 256 requests under way on
+// each, 10 s for a frame once begun; the peer's effective uid and gid must be ours. Stimuli and
+// answers: shim-protocol.md 1.5, ttrpc 1.2's column, but type 3 is InvalidArgument.
 #pragma once
 
 #include <boost/asio/any_io_executor.hpp>
@@ -16,8 +17,9 @@
 
 namespace ctrd::ttrpc {
 
-// Answers one request: returns the payload or throws an Error (anything else becomes kInternal). Runs as a coroutine of the loop; it
-// is dropped (cancelled) when its connection closes. Unknown service or method: throw kUnimplemented.
+// Answers one request: returns the payload or throws an Error (anything else becomes kInternal).
+// Runs as a coroutine of the loop; it is dropped (cancelled) when its connection closes. Unknown
+// service or method: throw kUnimplemented.
 using Dispatch = std::function<boost::asio::awaitable<std::string>(Request request)>;
 
 class Server {
@@ -25,8 +27,9 @@ class Server {
   // listener: a listening unix socket. Serving begins at once.
   Server(boost::asio::io_context& loop, UniqueFd listener, Dispatch dispatch);
   ~Server();
-  // Accepts nothing more and answers what is under way; `idle` is called once when every response has been written. A parked request (Wait)
-  // counts as under way until its connection closes: the owner answers or cancels those itself first.
+  // Accepts nothing more and answers what is under way; `idle` is called once when every response
+  // has been written. A parked request (Wait) counts as under way until its connection closes: the
+  // owner answers or cancels those itself first.
   void close(std::function<void()> idle);
   // Requests accepted and not yet answered.
   std::size_t under_way() const;
