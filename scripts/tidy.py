@@ -7,6 +7,7 @@ compile command and of .clang-tidy, so that a run without changes takes a second
 import hashlib
 import json
 import os
+import shlex
 import subprocess
 import sys
 import time
@@ -39,6 +40,11 @@ def ninja_deps() -> dict[str, list[str]]:
 def ours(path: str) -> bool:
     relative = os.path.relpath(BUILD / path, ROOT)
     return not relative.startswith(("..", "build", ".venv"))
+
+
+def object_of(entry: dict[str, str]) -> str:
+    words = shlex.split(entry["command"])
+    return words[words.index("-o") + 1]
 
 
 def key(entry: dict[str, str], deps: list[str]) -> str:
@@ -79,7 +85,7 @@ def main() -> int:
     CACHE.mkdir(exist_ok=True)
     deps = ninja_deps()
     with ThreadPoolExecutor(max_workers=2) as pool:
-        results = list(pool.map(lambda entry: check(entry, deps.get(entry["output"], [])), entries))
+        results = list(pool.map(lambda entry: check(entry, deps.get(object_of(entry), [])), entries))
     bad = [words for words, _ in results if words]
     print("\n".join(bad), end="\n" if bad else "")
     if "-v" in sys.argv:

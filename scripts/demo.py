@@ -1,0 +1,138 @@
+"""The demo: containers from Python with no daemon, on a busybox root and on a real Debian. `make demo` runs it.
+
+It prints what it does and how long each step took, and at the end looks for anything that was left behind: processes,
+mounts, cgroups, files, records. It exits with 1 if there is something.
+"""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+import tempfile
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+import ctrd
+import roots
+
+LISTER = """
+import sys, ctrd
+with ctrd.Engine(sys.argv[1], state=sys.argv[2]) as engine:
+    for info in engine.containers.list():
+        print(f"{info.id:10} {info.status:9} pid {info.pid or '-':<8} {dict(info.labels)}")
+"""
+
+
+@contextmanager
+def step(what: str) -> Iterator[None]:
+    """Print what is done, and the milliseconds it took."""
+    print(f"\n== {what}", flush=True)
+    began = time.perf_counter()
+    yield
+    print(f"   [{(time.perf_counter() - began) * 1000:.1f} ms]", flush=True)
+
+
+def show(text: str) -> None:
+    print("".join(f"   {line}\n" for line in text.splitlines()), end="", flush=True)
+
+
+def mounts() -> set[str]:
+    return {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
+
+
+def cgroups() -> set[str]:
+    """Every cgroup in any hierarchy that is named as ctrd names them, or that a shim could have made."""
+    return {str(path) for path in Path("/sys/fs/cgroup").glob("**/ctrd-*")}
+
+
+def processes(mark: str) -> list[str]:
+    """Processes whose command line names the demo's own directory, or that are a shim of it."""
+    found = []
+    for directory in Path("/proc").iterdir():
+        if directory.name.isdigit():
+            try:
+                line = (directory / "cmdline").read_bytes().replace(b"\0", b" ").decode(errors="replace")
+            except OSError:
+                continue
+            if "containerd-shim-ctrd-v2" in line and mark in line:
+                found.append(f"{directory.name}: {line}")
+    return found
+
+
+def life(engine: ctrd.Engine, busybox: ctrd.Rootfs, debian: ctrd.Rootfs, where: tuple[Path, Path]) -> None:
+    with step("run a command in a new container, and look at its result"):
+        show(repr(ctrd.run(busybox, "echo", "hello from a container", engine=engine)))
+
+    with step("the same in Debian"):
+        result = ctrd.run(debian, shell=". /etc/os-release; echo $PRETTY_NAME; id; hostname", hostname="demo", engine=engine)
+        show(result.stdout)
+
+    with step("create labelled containers: records, nothing runs"):
+        web = engine.containers.create(
+            busybox, shell="for i in 1 2 3; do echo line $i; echo oops $i >&2; done; exec sleep 1000", id="web", labels={"app": "web", "env": "demo"}
+        )
+        job = engine.containers.create(debian, "sh", "-c", "echo counting; exit 3", id="job", labels={"app": "job", "env": "demo"})
+        show("\n".join(f"{info.id} {info.status} {dict(info.labels)}" for info in engine.containers.list()))
+
+    with step("start both, wait for the one that ends by itself"):
+        web.start()
+        job.start()
+        show(f"job ended with {job.wait(timeout=30)!r}")
+        show("".join(f"{line.stream}: {line.text}\n" for line in job.logs()))
+
+    with step("stream the output of the other while it runs"):
+        for number, line in enumerate(web.logs(follow=True, since=0), start=1):
+            show(f"{line.time:%H:%M:%S.%f} {line.stream}: {line.text}")
+            if number == 6:
+                break
+
+    with step("list them from a second process while the first still runs"):
+        second = subprocess.run(
+            [sys.executable, "-c", LISTER, *map(str, where)], check=True, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+        )
+        show(second.stdout)
+        assert "web        running" in second.stdout, second.stdout
+
+    with step("its processes, then kill it"):
+        for process in web.processes():
+            show(f"pid {process.pid}: {' '.join(process.args)}")
+        web.kill()
+        show(f"web ended with {web.wait(timeout=30)!r}, and is {web.status()}")
+
+    with step("delete them"):
+        web.delete()
+        job.delete()
+        show(f"{len(engine.containers)} containers left")
+
+
+def main() -> None:
+    with step("make the root directories (Debian takes a while the first time, then it is kept)"):
+        busybox, debian = ctrd.Rootfs(roots.busybox()), ctrd.Rootfs(roots.debian())
+    before = mounts(), cgroups()
+    with tempfile.TemporaryDirectory(prefix="ctrd-demo-") as temporary:
+        root, state = Path(temporary, "root"), Path(temporary, "state")
+        with step("look at this machine"):
+            with ctrd.Engine(root, state=state) as engine:
+                show("\n".join(f"{'ok ' if check.ok else 'NO '} {check.name}: {check.found}" for check in engine.doctor().checks))
+        with ctrd.Engine(root, state=state) as engine:
+            life(engine, busybox, debian, (root, state))
+            records = list(engine.containers)
+        with step("what is left?"):
+            left = {
+                "records": records,
+                "processes": processes(temporary),
+                "mounts": sorted(mounts() - before[0]),
+                "cgroups": sorted(cgroups() - before[1]),
+                "bundles": sorted(str(p) for p in state.glob("*/*") if not p.name.startswith(".") and not p.parent.name.startswith(".")),
+                "layers": sorted(map(str, (root / "snapshots").glob("*"))),
+                "logs": sorted(map(str, (root / "logs").glob("*"))),
+            }
+            show("\n".join(f"{what}: {found or 'none'}" for what, found in left.items()))
+    if any(left.values()):
+        sys.exit("something was left behind")
+
+
+if __name__ == "__main__":
+    main()
