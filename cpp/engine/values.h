@@ -106,7 +106,7 @@ struct Check {
 };
 
 struct LogLine {
-  uint64_t seq = 0;                   // rises; `since` takes it
+  uint64_t seq = 0;                   // rises, from above 0 (since 0 is everything): (record + 1) << 17 | offset of the line in it
   int64_t time_ns = 0;
   int stream = 1;                     // 1 stdout, 2 stderr
   std::string data;                   // without its newline, at most 64 KiB (partial)
