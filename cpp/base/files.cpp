@@ -21,13 +21,15 @@ namespace {
 constexpr uint64_t kBeneath = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS | RESOLVE_NO_MAGICLINKS;
 constexpr int kDirectory = O_RDONLY | O_DIRECTORY | O_CLOEXEC;
 
-// For messages: where dir is now, and name.
+// For messages: where dir is now, and name. Leaves errno alone.
 std::string path_of(int dir, std::string_view name) {
   std::string base = ".";
   if (dir != AT_FDCWD) {
+    int err = errno;
     char buffer[PATH_MAX];
     ssize_t size = ::readlink(fd_path(dir).c_str(), buffer, sizeof buffer);
     base = size > 0 ? std::string(buffer, static_cast<std::size_t>(size)) : fd_path(dir);
+    errno = err;
   }
   return name.empty() ? base : base.append("/").append(name);
 }
@@ -51,10 +53,7 @@ int open_how_at(int dir, const std::string& name, int flags, mode_t mode, uint64
 }
 
 UniqueFd must_open(int fd, int dir, const std::string& name, std::string_view verb = "open ") {
-  if (fd < 0) {
-    int err = errno;
-    throw sys_error(err, std::string(verb) + path_of(dir, name));
-  }
+  if (fd < 0) throw sys_error(std::string(verb) + path_of(dir, name));
   return UniqueFd(fd);
 }
 
@@ -99,14 +98,25 @@ void set_mode(int fd, mode_t mode) {
 bool try_mkdir(int dir, const std::string& name, mode_t mode) {
   if (::mkdirat(dir, name.c_str(), mode) == 0) return true;
   if (errno == EEXIST) return false;
-  int err = errno;
-  throw sys_error(err, "make directory " + path_of(dir, name));
+  throw sys_error("make directory " + path_of(dir, name));
 }
 
 UniqueFd open_for_reading(int dir, const std::string& name, int fd) {
   // A socket cannot be opened at all; the rest is looked at once it is open.
   if (fd < 0 && errno == ENXIO) throw invalid("path", path_of(dir, name), "is no regular file");
   return must_open(fd, dir, name);
+}
+
+std::size_t regular_size(int fd) {
+  struct stat facts;
+  if (::fstat(fd, &facts) < 0) throw sys_error("stat descriptor " + std::to_string(fd));
+  if (!S_ISREG(facts.st_mode)) throw invalid("path", path_of(fd, {}), "is no regular file");
+  return static_cast<std::size_t>(facts.st_size);
+}
+
+[[noreturn]] void throw_too_long(int fd, std::size_t max) {
+  throw Error(Code::kResourceExhausted,
+              "read " + path_of(fd, {}) + ": more than " + std::to_string(max) + " bytes");
 }
 
 std::string temporary_name() { return ".tmp-" + random_hex(8); }
@@ -182,11 +192,10 @@ UniqueFd make_dir_at(int dir, const std::string& name, mode_t mode) {
 }
 
 std::string read_file(int fd, std::size_t max) {
-  struct stat facts;
-  if (::fstat(fd, &facts) < 0) throw sys_error("stat descriptor " + std::to_string(fd));
-  if (!S_ISREG(facts.st_mode)) throw invalid("path", path_of(fd, {}), "is no regular file");
+  std::size_t expected = regular_size(fd);
+  if (expected > max) throw_too_long(fd, max);
   std::string content;
-  std::size_t chunk = std::clamp<std::size_t>(static_cast<std::size_t>(facts.st_size), 4096, max);
+  std::size_t chunk = std::max<std::size_t>(expected, 4096);
   for (std::size_t size = 0;;) {  // one byte more than max is asked for, to see that there is one
     content.resize(size + std::min(chunk, max - size) + 1);
     ssize_t got =
@@ -196,9 +205,7 @@ std::string read_file(int fd, std::size_t max) {
     size += static_cast<std::size_t>(got);
     content.resize(size);
     if (got == 0) return content;
-    if (size > max)
-      throw Error(Code::kResourceExhausted,
-                  "read " + path_of(fd, {}) + ": more than " + std::to_string(max) + " bytes");
+    if (size > max) throw_too_long(fd, max);
   }
 }
 
@@ -219,10 +226,7 @@ void write_all(int fd, std::string_view data) {
   while (!data.empty()) {
     ssize_t written = ::write(fd, data.data(), data.size());
     if (written < 0 && errno == EINTR) continue;
-    if (written < 0) {
-      int err = errno;
-      throw sys_error(err, "write " + path_of(fd, {}));
-    }
+    if (written < 0) throw sys_error("write " + path_of(fd, {}));
     data.remove_prefix(static_cast<std::size_t>(written));
   }
 }
@@ -251,8 +255,7 @@ void rename_at(int from_dir, const std::string& from, int to_dir, const std::str
   if (::renameat2(source.dir, source.leaf.c_str(), target.dir, target.leaf.c_str(),
                   RENAME_NOREPLACE) == 0)
     return;
-  int err = errno;
-  throw sys_error(err, "rename " + path_of(from_dir, from) + " to " + path_of(to_dir, to));
+  throw sys_error("rename " + path_of(from_dir, from) + " to " + path_of(to_dir, to));
 }
 
 bool unlink_at(int dir, const std::string& name) {
@@ -260,8 +263,7 @@ bool unlink_at(int dir, const std::string& name) {
   if (!parent) return false;
   if (::unlinkat(parent->dir, parent->leaf.c_str(), 0) == 0) return true;
   if (errno == ENOENT) return false;
-  int err = errno;
-  throw sys_error(err, "unlink " + path_of(dir, name));
+  throw sys_error("unlink " + path_of(dir, name));
 }
 
 std::vector<std::string> list_dir(int dir) {

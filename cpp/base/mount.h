@@ -17,7 +17,8 @@ struct Mount {
 
 // Mounts them in order at target (+ mount.target beneath it). A failure unmounts what this call mounted.
 // Throws sys_error naming type, source and target. bind + ro is remounted read-only; propagation words come separately.
-// Overlay data over a page is shortened by a chdir to the common prefix of the lowerdirs (only where allow_chdir).
+// Overlay data that would not fit a page names its lower directories by descriptor (/proc/self/fd/<n>), so the working
+// directory never changes. loop, idmapped mounts and fuse helpers are Unimplemented.
 // Source: shim-protocol.md 7.7
 void mount_all(const std::vector<Mount>& mounts, const std::string& target);
 // Unmounts everything at and below target, newest first, MNT_DETACH only as a last resort. Nothing mounted is fine.

@@ -14,8 +14,8 @@ namespace {
 
 // Deeper directories are moved up first, so that a hostile depth costs neither stack nor descriptors.
 constexpr int kMaxDepth = 32;
-// A writer that is still at it may add as fast as we remove.
-constexpr int kMaxRounds = 64;
+// Each round gets 32 levels deeper; a writer that is still at it may add as fast as we remove.
+constexpr int kMaxRounds = 100'000;
 
 [[noreturn]] void fail(int err, int dir, const std::string& name) {
   if (err == EXDEV || err == EBUSY)
