@@ -1,0 +1,168 @@
+"""`make bench`: the figures that ctrd promises, as medians, beside the bare runtime and containerd in the same run.
+
+Benchmarks print; they never fail a build. `bench.py [name ...]` runs only these: run, shim, store, growth.
+"""
+
+from __future__ import annotations
+
+import importlib.resources
+import os
+import statistics
+import sys
+import tempfile
+import time
+from collections.abc import Callable
+from pathlib import Path
+
+sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
+
+import peers  # noqa: E402
+import roots  # noqa: E402
+import shims  # noqa: E402
+from bare import bare, become_subreaper  # noqa: E402
+
+import ctrd  # noqa: E402
+
+RUNS = int(os.environ.get("BENCH_RUNS", "60"))
+
+
+def ms(seconds: list[float]) -> float:
+    return statistics.median(seconds) * 1000
+
+
+def timed(verb: Callable[[], object]) -> float:
+    began = time.perf_counter()
+    verb()
+    return time.perf_counter() - began
+
+
+def say(what: str, value: str, aim: str = "") -> None:
+    print(f"  {what:58} {value:>24}  {aim}", flush=True)
+
+
+def rss_kib() -> int:
+    return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def bench_run(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
+    """ctrd.run of /bin/true and the three bare runtime runs in it, turn by turn, so that both meet the same machine."""
+    become_subreaper()
+    for runtime in ("crun", "runc"):
+        print(f"run of /bin/true with {runtime} ({RUNS} each, turn by turn)")
+        ours: list[float] = []
+        theirs: list[tuple[float, float, float]] = []
+        with bare(engine, image, runtime, work) as peer:
+            for _ in range(RUNS):
+                ours.append(timed(lambda: engine.run(image, "/bin/true", runtime=runtime)))  # noqa: B023
+                theirs.append(peer.run())
+        bare_ms = ms([sum(times) for times in theirs])
+        say("ctrd.run", f"{ms(ours):.1f} ms")
+        parts = " + ".join(f"{ms(list(part)):.1f}" for part in zip(*theirs, strict=True))
+        say("bare create + start + delete", f"{bare_ms:.1f} ms ({parts})")
+        say("ctrd.run above bare", f"{ms(ours) - bare_ms:+.1f} ms, x{ms(ours) / bare_ms:.2f}", "aim: at most +5 ms")
+        verbs(engine, image, runtime)
+    with peers.containerd() as containerd:
+        for runtime in ("crun", "runc"):
+            times = [containerd.run_true(image.path, runtime, f"bench{n}") for n in range(max(10, RUNS // 4))]
+            say(f"containerd: ctr run --rm with {runtime}", f"{ms(times):.1f} ms")
+
+
+def verbs(engine: ctrd.Engine, image: ctrd.Rootfs, runtime: str) -> None:
+    """Where the time goes, verb by verb."""
+    parts: dict[str, list[float]] = {}
+    for _ in range(RUNS):
+        container = engine.containers.create(image, "/bin/true", runtime=runtime)
+        marks = [("", time.perf_counter())]
+        task = container.create_task(stdout=ctrd.DEVNULL, stderr=ctrd.DEVNULL)
+        marks.append(("create_task", time.perf_counter()))
+        task.start()
+        marks.append(("start", time.perf_counter()))
+        task.wait()
+        marks.append(("wait", time.perf_counter()))
+        task.delete()
+        marks.append(("task delete", time.perf_counter()))
+        container.delete()
+        marks.append(("delete", time.perf_counter()))
+        for (_, begin), (name, end) in zip(marks, marks[1:], strict=False):
+            parts.setdefault(name, []).append(end - begin)
+    say("  verb by verb", ", ".join(f"{name} {ms(times):.1f}" for name, times in parts.items()) + " ms")
+
+
+def bench_shim(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
+    """A shim's memory, and its first answer."""
+    print("shim")
+    shim = Path(os.environ.get("CTRD_SHIM") or str(importlib.resources.files("ctrd") / "_bin/containerd-shim-ctrd-v2"))
+    first: list[float] = []
+    for n in range(RUNS):
+        with shims.spawned(shim, work / f"shim-{n}") as (_, sock, began):
+            shims.info(sock)
+            first.append(time.perf_counter() - began)
+    say("first RPC after its spawn", f"{ms(first):.2f} ms", "aim: at most 1.5 ms")
+
+    def start(n: int) -> ctrd.Container:
+        return engine.containers.create(image, "sleep", "1000", id=f"shim{n}").start()
+
+    def shim_pid(container: ctrd.Container) -> int:
+        init = Path(f"/proc/{container.info().pid}/stat").read_text()
+        return int(init.rpartition(")")[2].split()[1])
+
+    with start(0) as container:
+        pid = shim_pid(container)
+        sock = engine.state / engine.namespace / container.id / "sock"
+        say("PSS alone", f"{shims.pss_kib(pid)} KiB", "aim: at most 2,048 KiB")
+        for _ in range(50):
+            shims.info(sock)
+        before = shims.pss_kib(pid)
+        for _ in range(1000):
+            shims.info(sock)
+        say("PSS after 1,000 RPCs on new connections", f"{shims.pss_kib(pid) - before:+} KiB", "aim: no growth")
+    containers = [start(n) for n in range(50)]
+    sizes = [shims.pss_kib(shim_pid(container)) for container in containers]
+    say("PSS of each of 50", f"{statistics.mean(sizes):.0f} KiB", "aim: at most 410 KiB")
+    for container in containers:
+        container.delete(force=True)
+
+
+def bench_store(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
+    """Metadata through Python, the store opened for each operation."""
+    print("store")
+    container = engine.containers.create(image, "true", id="store", labels={"n": "0"})
+    updates = [timed(lambda: container.update(labels={"n": str(n)})) for n in range(10 * RUNS)]  # noqa: B023
+    say("durable label update", f"{ms(updates):.2f} ms", "aim: at most 0.8 ms")
+    gets = [timed(lambda: engine.containers.get("store")) for _ in range(10 * RUNS)]
+    say("get", f"{ms(gets):.2f} ms", "aim: at most 0.5 ms")
+    container.delete()
+    began = time.perf_counter()
+    for n in range(10_000):
+        engine.containers.create(image, "true", id=f"c{n:05}", labels={"n": str(n)}, lifetime="detached")
+    say("create, each of 10,000", f"{(time.perf_counter() - began) / 10:.2f} ms")
+    lists = [timed(engine.containers.list) for _ in range(10)]
+    say("list() of 10,000", f"{ms(lists):.1f} ms", "aim: at most 150 ms")
+    for name in list(engine.containers):
+        engine.containers.delete(name)
+
+
+def bench_growth(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
+    """The Python process after 1,000 runs."""
+    print("growth")
+    for _ in range(100):
+        engine.run(image, "true")
+    before, fds = rss_kib(), len(os.listdir("/proc/self/fd"))
+    for _ in range(1000):
+        engine.run(image, "true")
+    say("Python process after 1,000 runs", f"{rss_kib() - before:+} KiB", "aim: none")
+    say("its descriptors", f"{len(os.listdir('/proc/self/fd')) - fds:+}", "aim: none")
+
+
+def main() -> None:
+    benches = {"run": bench_run, "shim": bench_shim, "store": bench_store, "growth": bench_growth}
+    image = ctrd.Rootfs(roots.busybox())
+    for name in sys.argv[1:] or benches:
+        with tempfile.TemporaryDirectory(prefix="ctrd-bench-") as temporary:
+            work = Path(temporary)
+            with ctrd.Engine(work / "root", state=work / "state") as engine:
+                benches[name](engine, image, work)
+
+
+if __name__ == "__main__":
+    main()
