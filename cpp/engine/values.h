@@ -4,10 +4,12 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
@@ -84,9 +86,11 @@ struct RunOptions {
   std::string input;                  // "" with has_input false: stdin is /dev/null
   bool has_input = false;
   // Where a stream goes: captured; thrown away; merged into stdout (err only); or copied to this descriptor of the caller by the thread in run().
-  enum class Sink { kCapture, kDevnull, kStdout, kFd };
+  // Or handed, as it comes, to `write` by the thread in run() (kCall).
+  enum class Sink { kCapture, kDevnull, kStdout, kFd, kCall };
   Sink out = Sink::kCapture, err = Sink::kCapture;
   int out_fd = -1, err_fd = -1;
+  std::function<void(int stream, std::string_view data)> write;   // kCall; stream 1 or 2; what it throws ends the run, as an interruption does
   std::optional<int64_t> timeout_ns;  // of the task: the shim kills it then
   std::optional<int64_t> max_output;  // bytes of each stream kept
 };
