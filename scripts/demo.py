@@ -17,6 +17,8 @@ from pathlib import Path
 import ctrd
 import roots
 
+CHATTER = "for i in 1 2 3; do echo line $i; echo oops $i >&2; done; exec sleep 1000"
+WHO = ". /etc/os-release; echo $PRETTY_NAME; id; hostname"
 LISTER = """
 import sys, ctrd
 with ctrd.Engine(sys.argv[1], state=sys.argv[2]) as engine:
@@ -61,19 +63,24 @@ def processes(mark: str) -> list[str]:
     return found
 
 
+def bundles(state: Path) -> list[str]:
+    """What is ours in a state directory begins with a dot; the rest are namespaces with bundles."""
+    return sorted(str(path) for path in state.glob("[!.]*/[!.]*"))
+
+
 def life(engine: ctrd.Engine, busybox: ctrd.Rootfs, debian: ctrd.Rootfs, where: tuple[Path, Path]) -> None:
     with step("run a command in a new container, and look at its result"):
         show(repr(ctrd.run(busybox, "echo", "hello from a container", engine=engine)))
 
     with step("the same in Debian"):
-        result = ctrd.run(debian, shell=". /etc/os-release; echo $PRETTY_NAME; id; hostname", hostname="demo", engine=engine)
+        result = ctrd.run(debian, shell=WHO, hostname="demo", engine=engine)
         show(result.stdout)
 
     with step("create labelled containers: records, nothing runs"):
-        web = engine.containers.create(
-            busybox, shell="for i in 1 2 3; do echo line $i; echo oops $i >&2; done; exec sleep 1000", id="web", labels={"app": "web", "env": "demo"}
+        web = engine.containers.create(busybox, shell=CHATTER, id="web", labels={"app": "web", "env": "demo"})
+        job = engine.containers.create(
+            debian, "sh", "-c", "echo counting; exit 3", id="job", labels={"app": "job", "env": "demo"}
         )
-        job = engine.containers.create(debian, "sh", "-c", "echo counting; exit 3", id="job", labels={"app": "job", "env": "demo"})
         show("\n".join(f"{info.id} {info.status} {dict(info.labels)}" for info in engine.containers.list()))
 
     with step("start both, wait for the one that ends by itself"):
@@ -90,7 +97,11 @@ def life(engine: ctrd.Engine, busybox: ctrd.Rootfs, debian: ctrd.Rootfs, where: 
 
     with step("list them from a second process while the first still runs"):
         second = subprocess.run(
-            [sys.executable, "-c", LISTER, *map(str, where)], check=True, text=True, stdin=subprocess.DEVNULL, stdout=subprocess.PIPE
+            [sys.executable, "-c", LISTER, *map(str, where)],
+            check=True,
+            text=True,
+            stdin=subprocess.DEVNULL,
+            stdout=subprocess.PIPE,
         )
         show(second.stdout)
         assert "web        running" in second.stdout, second.stdout
@@ -115,7 +126,8 @@ def main() -> None:
         root, state = Path(temporary, "root"), Path(temporary, "state")
         with step("look at this machine"):
             with ctrd.Engine(root, state=state) as engine:
-                show("\n".join(f"{'ok ' if check.ok else 'NO '} {check.name}: {check.found}" for check in engine.doctor().checks))
+                for check in engine.doctor().checks:
+                    show(f"{'ok' if check.ok else 'NO'} {check.name}: {check.found}")
         with ctrd.Engine(root, state=state) as engine:
             life(engine, busybox, debian, (root, state))
             records = list(engine.containers)
@@ -125,7 +137,7 @@ def main() -> None:
                 "processes": processes(temporary),
                 "mounts": sorted(mounts() - before[0]),
                 "cgroups": sorted(cgroups() - before[1]),
-                "bundles": sorted(str(p) for p in state.glob("*/*") if not p.name.startswith(".") and not p.parent.name.startswith(".")),
+                "bundles": bundles(state),
                 "layers": sorted(map(str, (root / "snapshots").glob("*"))),
                 "logs": sorted(map(str, (root / "logs").glob("*"))),
             }

@@ -16,12 +16,11 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
 
+import ctrd  # noqa: E402
 import peers  # noqa: E402
 import roots  # noqa: E402
 import shims  # noqa: E402
 from bare import bare, become_subreaper  # noqa: E402
-
-import ctrd  # noqa: E402
 
 RUNS = int(os.environ.get("BENCH_RUNS", "60"))
 
@@ -42,6 +41,10 @@ def say(what: str, value: str, aim: str = "") -> None:
 
 def rss_kib() -> int:
     return int(Path("/proc/self/statm").read_text().split()[1]) * os.sysconf("SC_PAGE_SIZE") // 1024
+
+
+def descriptors() -> int:
+    return len(list(Path("/proc/self/fd").iterdir()))
 
 
 def bench_run(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
@@ -147,11 +150,11 @@ def bench_growth(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
     print("growth")
     for _ in range(100):
         engine.run(image, "true")
-    before, fds = rss_kib(), len(os.listdir("/proc/self/fd"))
+    before, fds = rss_kib(), descriptors()
     for _ in range(1000):
         engine.run(image, "true")
     say("Python process after 1,000 runs", f"{rss_kib() - before:+} KiB", "aim: none")
-    say("its descriptors", f"{len(os.listdir('/proc/self/fd')) - fds:+}", "aim: none")
+    say("its descriptors", f"{descriptors() - fds:+}", "aim: none")
 
 
 def main() -> None:

@@ -1,4 +1,7 @@
-"""A shim by itself: its memory, and how soon after its spawn it answers. A ttrpc client in a few lines, for there is none in Python."""
+"""A shim by itself: its memory, and how soon after its spawn it answers.
+
+A ttrpc client in a few lines, for there is none in Python.
+"""
 
 from __future__ import annotations
 
