@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One LevelDB shared by many processes: opened per operation under two lock files (a turnstile: take gate, take db, release gate), with a marker byte that
-// says whether the last holder closed it cleanly. The only room with LevelDB. Not for records or keys' meaning. Source: design.md 6.1, reliability.md 0.
+// One LevelDB shared by many processes: opened per operation under two lock files (a turnstile:
+// take gate, take db, release gate), with a marker byte that says whether the last holder closed it
+// cleanly. The only room with LevelDB. Not for records or keys' meaning. Source: design.md 6.1,
+// reliability.md 0.
 #pragma once
 
 #include <functional>
@@ -22,21 +24,30 @@ class View {
   virtual ~View() = default;
   virtual std::optional<std::string> find(std::string_view key) const = 0;
   // Keys in [first, last) in byte order; f returns false to stop.
-  virtual void scan(std::string_view first, std::string_view last,
-                    const std::function<bool(std::string_view key, std::string_view value)>& f) const = 0;
-  void scan_prefix(std::string_view prefix, const std::function<bool(std::string_view key, std::string_view value)>& f) const;
+  virtual void scan(
+      std::string_view first, std::string_view last,
+      const std::function<bool(std::string_view key, std::string_view value)>& f) const = 0;
+  void scan_prefix(
+      std::string_view prefix,
+      const std::function<bool(std::string_view key, std::string_view value)>& f) const;
 };
 
 // Changes that are made whole or not at all, synced before write() returns.
 class Batch {
  public:
-  void put(std::string key, std::string value) { changes_.emplace_back(std::move(key), std::move(value)); }
+  void put(std::string key, std::string value) {
+    changes_.emplace_back(std::move(key), std::move(value));
+  }
   void erase(std::string key) { changes_.emplace_back(std::move(key), std::nullopt); }
   bool empty() const { return changes_.empty(); }
-  // This batch only tidies up (removes trash keys): it need not be synced, and a full disk is not its failure.
+  // This batch only tidies up (removes trash keys): it need not be synced, and a full disk is not
+  // its failure.
   void relax() { relaxed_ = true; }
   bool relaxed() const { return relaxed_; }
-  const std::vector<std::pair<std::string, std::optional<std::string>>>& changes() const { return changes_; }
+  const std::vector<std::pair<std::string, std::optional<std::string>>>& changes() const {
+    return changes_;
+  }
+
  private:
   std::vector<std::pair<std::string, std::optional<std::string>>> changes_;
   bool relaxed_ = false;
@@ -48,20 +59,24 @@ struct StoreConfig {
 
 class Store {
  public:
-  // dir: the metadata directory (0700, exists). Takes no lock and opens nothing. Two Stores of one directory in one process share one handle
-  // (by device and inode), in any number of threads.
+  // dir: the metadata directory (0700, exists). Takes no lock and opens nothing. Two Stores of one
+  // directory in one process share one handle (by device and inode), in any number of threads.
   static std::shared_ptr<Store> at(UniqueFd dir, const StoreConfig& config = {});
   virtual ~Store() = default;
 
-  // Runs f with the database open. Throws kUnavailable/kRoot (RootBusy; context holder_pid, holder_cmd, since) after lock_timeout or wait.deadline, whichever is first; kFork in a
-  // forked child that inherited it; kDataLoss (context path, hint) for a corrupted database; what f throws. f must not block nor call another store operation.
+  // Runs f with the database open. Throws kUnavailable/kRoot (RootBusy; context holder_pid,
+  // holder_cmd, since) after lock_timeout or wait.deadline, whichever is first; kFork in a forked
+  // child that inherited it; kDataLoss (context path, hint) for a corrupted database; what f
+  // throws. f must not block nor call another store operation.
   virtual void read(const Wait& wait, const std::function<void(const View&)>& f) = 0;
-  // f looks and fills a batch, which is then written in one synced write under the same lock. An empty batch writes nothing. If f throws, nothing is written.
-  // A failed write (disk full ...) throws, leaves the marker dirty, and nothing of it is visible later.
+  // f looks and fills a batch, which is then written in one synced write under the same lock. An
+  // empty batch writes nothing. If f throws, nothing is written. A failed write (disk full ...)
+  // throws, leaves the marker dirty, and nothing of it is visible later.
   virtual void write(const Wait& wait, const std::function<void(const View&, Batch&)>& f) = 0;
 };
 
-// Called once by the process (engine's atfork handler): in the child, closes all inherited lock descriptors (close, never LOCK_UN) and marks every inherited Store as forked.
+// Called once by the process (engine's atfork handler): in the child, closes all inherited lock
+// descriptors (close, never LOCK_UN) and marks every inherited Store as forked.
 void after_fork_in_child();
 
 }  // namespace ctrd::store

@@ -1,0 +1,99 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/database.h"
+
+#include <leveldb/write_batch.h>
+
+#include "base/files.h"
+
+namespace ctrd::store {
+namespace {
+
+// Opening replays the log, so it is kept short; specs come compressed, so blocks are not.
+constexpr std::size_t kWriteBuffer = 1u << 20;
+constexpr int kMaxOpenFiles = 64;
+
+leveldb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
+std::string_view view(const leveldb::Slice& text) { return {text.data(), text.size()}; }
+
+leveldb::Options options(Env* env, bool reuse) {
+  leveldb::Options result;
+  result.create_if_missing = true;
+  result.reuse_logs = reuse;
+  result.env = env;
+  result.write_buffer_size = kWriteBuffer;
+  result.max_open_files = kMaxOpenFiles;
+  result.compression = leveldb::kNoCompression;
+  return result;
+}
+
+leveldb::ReadOptions checked() {
+  leveldb::ReadOptions result;
+  result.verify_checksums = true;
+  return result;
+}
+
+leveldb::WriteBatch to_leveldb(const Batch& batch) {
+  leveldb::WriteBatch result;
+  for (const auto& [key, value] : batch.changes()) {
+    if (value)
+      result.Put(key, *value);
+    else
+      result.Delete(key);
+  }
+  return result;
+}
+
+}  // namespace
+
+Database::Database(int dir, std::string path, bool reuse) : path_(std::move(path)) {
+  leveldb::DB* db = nullptr;
+  leveldb::Status status = leveldb::DB::Open(options(&env_, reuse), fd_path(dir), &db);
+  db_.reset(db);
+  check(status, "open");
+  env_.run_background();
+}
+
+Database::~Database() { close(); }
+
+bool Database::close() {
+  if (db_) env_.run_background();
+  db_.reset();
+  return !env_.failed();
+}
+
+void Database::check(const leveldb::Status& status, const char* what) const {
+  env_.note(status);
+  if (!status.ok()) throw status_error(status, what, path_);
+}
+
+std::optional<std::string> Database::find(std::string_view key) const {
+  std::string value;
+  leveldb::Status status = db_->Get(checked(), slice(key), &value);
+  if (status.IsNotFound()) return std::nullopt;
+  check(status, "read");
+  return value;
+}
+
+void Database::scan(std::string_view first, std::string_view last,
+                    const std::function<bool(std::string_view, std::string_view)>& f) const {
+  std::unique_ptr<leveldb::Iterator> entry(db_->NewIterator(checked()));
+  for (entry->Seek(slice(first)); entry->Valid(); entry->Next()) {
+    if (view(entry->key()) >= last || !f(view(entry->key()), view(entry->value()))) break;
+  }
+  check(entry->status(), "read");
+}
+
+void Database::apply(const Batch& batch) {
+  leveldb::WriteBatch changes = to_leveldb(batch);
+  leveldb::WriteOptions how;
+  how.sync = !batch.relaxed();
+  Env::LogEnd before = env_.log_end();
+  leveldb::Status status = db_->Write(how, &changes);
+  if (status.ok()) return;
+  env_.note(status);
+  close();  // before its log is cut
+  env_.cut_log(before);
+  if (!batch.relaxed()) throw status_error(status, "write", path_);
+}
+
+}  // namespace ctrd::store

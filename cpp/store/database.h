@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// An open LevelDB, for the time of one operation. Knows nothing of locks: its caller holds them.
+#pragma once
+
+#include <leveldb/db.h>
+
+#include <memory>
+#include <string>
+
+#include "base/error.h"
+#include "store/env.h"
+#include "store/store.h"
+
+namespace ctrd::store {
+
+// LevelDB's only way to become an Error. path: the directory, as the user knows it.
+//   kDataLoss, kRoot: corruption; context path, hint       errno at the end of an I/O error's
+//   words: as sys_error
+Error status_error(const leveldb::Status& status, const std::string& what, const std::string& path);
+
+class Database : public View {
+ public:
+  // dir: descriptor of the directory. reuse: append to the log that is there, which is safe only if
+  // its last user closed it.
+  Database(int dir, std::string path, bool reuse);
+  ~Database() override;  // also finishes what LevelDB wanted done in the background
+
+  std::optional<std::string> find(std::string_view key) const override;
+  void scan(std::string_view first, std::string_view last,
+            const std::function<bool(std::string_view, std::string_view)>& f) const override;
+  void apply(const Batch& batch);
+
+  // Closes it. True: everything worked, so the next opening may reuse the log.
+  bool close();
+
+ private:
+  void check(const leveldb::Status& status, const char* what) const;
+
+  std::string path_;
+  mutable Env env_;  // before db_, which uses it to the end
+  std::unique_ptr<leveldb::DB> db_;
+};
+
+}  // namespace ctrd::store

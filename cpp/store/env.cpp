@@ -1,0 +1,110 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/env.h"
+
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <memory>
+
+namespace ctrd::store {
+namespace {
+
+class WatchedFile : public leveldb::WritableFile {
+ public:
+  WatchedFile(Env& env, leveldb::WritableFile* file) : env_(env), file_(file) {}
+
+  leveldb::Status Append(const leveldb::Slice& data) override { return seen(file_->Append(data)); }
+  leveldb::Status Close() override { return seen(file_->Close()); }
+  leveldb::Status Flush() override { return seen(file_->Flush()); }
+  leveldb::Status Sync() override { return seen(file_->Sync()); }
+
+ private:
+  leveldb::Status seen(leveldb::Status status) {
+    env_.note(status);
+    return status;
+  }
+
+  Env& env_;
+  std::unique_ptr<leveldb::WritableFile> file_;
+};
+
+class NoLock : public leveldb::FileLock {};
+
+class NoLogger : public leveldb::Logger {
+ public:
+  void Logv(const char* /*format*/, std::va_list /*arguments*/) override {}
+};
+
+bool is_log(const std::string& path) { return path.size() > 4 && path.ends_with(".log"); }
+
+uint64_t file_size(const std::string& path) {
+  struct stat facts {};
+  return ::stat(path.c_str(), &facts) == 0 ? static_cast<uint64_t>(facts.st_size) : 0;
+}
+
+}  // namespace
+
+Env::Env() : leveldb::EnvWrapper(leveldb::Env::Default()) {}
+
+void Env::run_background() {
+  while (!background_.empty()) {
+    auto [work, argument] = background_.front();
+    background_.pop_front();
+    work(argument);
+  }
+}
+
+Env::LogEnd Env::log_end() const {
+  return {log_path_, log_path_.empty() ? 0 : file_size(log_path_)};
+}
+
+void Env::cut_log(const LogEnd& end) const {
+  if (log_path_.empty()) return;
+  uint64_t size = log_path_ == end.path ? end.size : 0;
+  // If even this fails the caller throws what failed before, and the log is read without reuse.
+  if (::truncate(log_path_.c_str(), static_cast<off_t>(size)) != 0) return;
+}
+
+leveldb::Status Env::watched(const std::string& path, leveldb::Status status,
+                             leveldb::WritableFile** file) {
+  note(status);
+  if (!status.ok()) return status;
+  if (is_log(path)) log_path_ = path;
+  *file = new WatchedFile(*this, *file);
+  return status;
+}
+
+leveldb::Status Env::NewWritableFile(const std::string& path, leveldb::WritableFile** file) {
+  return watched(path, target()->NewWritableFile(path, file), file);
+}
+
+leveldb::Status Env::NewAppendableFile(const std::string& path, leveldb::WritableFile** file) {
+  return watched(path, target()->NewAppendableFile(path, file), file);
+}
+
+leveldb::Status Env::RenameFile(const std::string& from, const std::string& to) {
+  leveldb::Status status = target()->RenameFile(from, to);
+  note(status);
+  return status;
+}
+
+leveldb::Status Env::LockFile(const std::string& /*path*/, leveldb::FileLock** lock) {
+  *lock = new NoLock;
+  return leveldb::Status::OK();
+}
+
+leveldb::Status Env::UnlockFile(leveldb::FileLock* lock) {
+  delete lock;
+  return leveldb::Status::OK();
+}
+
+leveldb::Status Env::NewLogger(const std::string& /*path*/, leveldb::Logger** logger) {
+  *logger = new NoLogger;
+  return leveldb::Status::OK();
+}
+
+void Env::Schedule(void (*work)(void*), void* argument) {
+  background_.emplace_back(work, argument);
+}
+
+}  // namespace ctrd::store
