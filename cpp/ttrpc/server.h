@@ -8,28 +8,44 @@
 #include <boost/asio/any_io_executor.hpp>
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
+#include <chrono>
 #include <functional>
 #include <memory>
 #include <string>
 
+#include "base/time.h"
 #include "base/unique_fd.h"
 #include "ttrpc/frame.h"
 
 namespace ctrd::ttrpc {
 
 // Answers one request: returns the payload or throws an Error (anything else becomes kInternal).
-// Runs as a coroutine of the loop; it is dropped (cancelled) when its connection closes. Unknown
-// service or method: throw kUnimplemented.
+// Runs as a coroutine of the loop; it is cancelled (terminal: the operation it awaits ends with
+// operation_aborted, and so does each later one) when its connection closes and at the request's
+// deadline. Work that must come to its end either disables that with
+// this_coro::reset_cancellation_state or runs in a coroutine of its own. Unknown service or method:
+// throw kUnimplemented.
 using Dispatch = std::function<boost::asio::awaitable<std::string>(Request request)>;
+
+struct Limits {
+  std::size_t connections = 1024;          // further ones are closed at once
+  std::size_t requests = 256;              // further ones are kResourceExhausted
+  Nanos frame = std::chrono::seconds(10);  // to receive a frame begun, and for an answer to get on
+};
 
 class Server {
  public:
-  // listener: a listening unix socket. Serving begins at once.
-  Server(boost::asio::io_context& loop, UniqueFd listener, Dispatch dispatch);
+  // listener: a listening unix socket. Serving begins at once. The loop outlives the server.
+  Server(boost::asio::io_context& loop, UniqueFd listener, Dispatch dispatch, Limits limits = {});
+  // Closes every connection and cancels what is under way. In the loop's thread.
   ~Server();
-  // Accepts nothing more and answers what is under way; `idle` is called once when every response
-  // has been written. A parked request (Wait) counts as under way until its connection closes: the
-  // owner answers or cancels those itself first.
+  Server(const Server&) = delete;
+  Server& operator=(const Server&) = delete;
+
+  // Accepts nothing more (a request that still comes is kUnavailable) and answers what is under
+  // way; `idle` is called once, from the loop, when every response has been written. A parked
+  // request (Wait) counts as under way until its connection closes: the owner answers or cancels
+  // those itself first.
   void close(std::function<void()> idle);
   // Requests accepted and not yet answered.
   std::size_t under_way() const;
