@@ -3,7 +3,9 @@ SHELL := /bin/bash
 PYTHON := .venv/bin/python
 .PHONY: demo test lint bench asan setup
 
-demo: setup
+demo:
+	scripts/setup packages
+	scripts/setup venv
 	$(PYTHON) scripts/demo.py
 
 test: setup
@@ -12,7 +14,9 @@ test: setup
 lint: setup
 	scripts/lint
 
-bench: setup
+bench:
+	scripts/setup packages
+	scripts/setup venv
 	$(PYTHON) tests/py/bench/bench.py
 
 asan:

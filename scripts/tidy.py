@@ -58,7 +58,7 @@ def key(entry: dict[str, str], deps: list[str]) -> str:
 def check(entry: dict[str, str], deps: list[str]) -> tuple[str, float]:
     """Return what clang-tidy says about one file ("" if it is clean) and its seconds."""
     mark = CACHE / key(entry, deps)
-    if mark.exists():
+    if deps and mark.exists():
         return "", 0.0
     began = time.monotonic()
     extra = [f"--extra-arg={flag}" for flag in EXTRA]
@@ -66,7 +66,8 @@ def check(entry: dict[str, str], deps: list[str]) -> tuple[str, float]:
         ["clang-tidy-14", "-p", str(BUILD), "--quiet", *extra, entry["file"]], capture_output=True, text=True
     )
     if run.returncode == 0:
-        mark.touch()
+        if deps:  # without them (not built yet) a changed header would go unseen
+            mark.touch()
         return "", time.monotonic() - began
     return run.stdout + run.stderr, time.monotonic() - began
 
