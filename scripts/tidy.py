@@ -19,7 +19,8 @@ BUILD = ROOT / "build" / "dev"
 CACHE = BUILD / "tidy-cache"
 SOURCES = ("cpp", "bindings")
 
-# clang 14 needs the feature macro that libstdc++ 12's <coroutine> asks for, and its own warnings are no errors (g++ holds those).
+# clang 14 needs the feature macro that libstdc++ 12's <coroutine> asks for. Its own warnings are no errors: g++
+# holds those.
 EXTRA = ["-D__cpp_impl_coroutine=201902L", "-Wno-builtin-macro-redefined", "-Wno-error", "-Wno-unknown-warning-option"]
 
 
