@@ -18,6 +18,7 @@ namespace ctrd::ttrpc {
 namespace {
 
 constexpr auto kOutOfDescriptors = std::chrono::milliseconds(50);  // before accept is tried again
+constexpr int kAcceptsPerTurn = 16;
 
 bool is_our_user(int socket) {
   ucred peer{};
@@ -47,9 +48,10 @@ void Server::State::add(UniqueFd socket) {
   std::make_shared<Connection>(hub, std::move(socket))->start();
 }
 
-// Takes what is in the backlog. False: out of descriptors or memory.
+// Takes a few of the backlog, so that peers that have gone already make room before the next are
+// refused for want of it. False: out of descriptors or memory.
 bool Server::State::accept_ready() {
-  for (;;) {
+  for (int turn = 0; turn < kAcceptsPerTurn; ++turn) {
     UniqueFd socket(
         ::accept4(listener.native_handle(), nullptr, nullptr, SOCK_NONBLOCK | SOCK_CLOEXEC));
     if (socket)
@@ -59,6 +61,7 @@ bool Server::State::accept_ready() {
     else if (errno != EINTR && errno != ECONNABORTED)
       return false;
   }
+  return true;
 }
 
 asio::awaitable<void> Server::State::accept_all(std::shared_ptr<State> self) {
