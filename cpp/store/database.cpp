@@ -8,18 +8,31 @@
 namespace ctrd::store {
 namespace {
 
-// Opening replays the log, so it is kept short; specs come compressed, so blocks are not.
-constexpr std::size_t kWriteBuffer = 1u << 20;
+// Opening replays the log, so it is kept short: a get costs 0.2 ms with this and 1 MiB up to 6.
+// Values come compressed, so blocks are not.
+constexpr std::size_t kWriteBuffer = 128u << 10;
 constexpr int kMaxOpenFiles = 64;
 
 leveldb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 std::string_view view(const leveldb::Slice& text) { return {text.data(), text.size()}; }
+
+class NoLogger : public leveldb::Logger {
+ public:
+  void Logv(const char* /*format*/, std::va_list /*arguments*/) override {}
+};
+
+// Without one LevelDB renames and writes a LOG file at each opening.
+leveldb::Logger* no_logger() {
+  static NoLogger logger;
+  return &logger;
+}
 
 leveldb::Options options(Env* env, bool reuse) {
   leveldb::Options result;
   result.create_if_missing = true;
   result.reuse_logs = reuse;
   result.env = env;
+  result.info_log = no_logger();
   result.write_buffer_size = kWriteBuffer;
   result.max_open_files = kMaxOpenFiles;
   result.compression = leveldb::kNoCompression;

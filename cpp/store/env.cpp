@@ -30,11 +30,6 @@ class WatchedFile : public leveldb::WritableFile {
 
 class NoLock : public leveldb::FileLock {};
 
-class NoLogger : public leveldb::Logger {
- public:
-  void Logv(const char* /*format*/, std::va_list /*arguments*/) override {}
-};
-
 bool is_log(const std::string& path) { return path.size() > 4 && path.ends_with(".log"); }
 
 uint64_t file_size(const std::string& path) {
@@ -95,11 +90,6 @@ leveldb::Status Env::LockFile(const std::string& /*path*/, leveldb::FileLock** l
 
 leveldb::Status Env::UnlockFile(leveldb::FileLock* lock) {
   delete lock;
-  return leveldb::Status::OK();
-}
-
-leveldb::Status Env::NewLogger(const std::string& /*path*/, leveldb::Logger** logger) {
-  *logger = new NoLogger;
   return leveldb::Status::OK();
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // LevelDB's view of the system, for one opening of one database: no thread ever starts (compactions
-// queue up and run where we say), no LOCK and no LOG file, and any write that fails is remembered,
+// queue up and run where we say), no LOCK file, and any write that fails is remembered,
 // those of a compaction too.
 #pragma once
 
@@ -41,7 +41,6 @@ class Env : public leveldb::EnvWrapper {
   leveldb::Status RenameFile(const std::string& from, const std::string& to) override;
   leveldb::Status LockFile(const std::string& path, leveldb::FileLock** lock) override;
   leveldb::Status UnlockFile(leveldb::FileLock* lock) override;
-  leveldb::Status NewLogger(const std::string& path, leveldb::Logger** logger) override;
   void Schedule(void (*work)(void*), void* argument) override;
 
  private:
