@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -15,6 +14,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/mountinfo.h"
+#include "base/pidfd.h"
 
 namespace ctrd {
 namespace {
@@ -134,7 +134,7 @@ std::vector<UniqueFd> open_members(const std::string& path) {
   std::vector<std::pair<pid_t, UniqueFd>> opened;
   for (pid_t pid : pids_of(path)) {
     if (opened.size() == kBatch) break;
-    UniqueFd fd(pid == ::getpid() ? -1 : ::pidfd_open(pid, 0));
+    UniqueFd fd(pid == ::getpid() ? -1 : raw_pidfd_open(pid));
     if (fd) opened.emplace_back(pid, std::move(fd));
   }
   std::set<pid_t> still = pids_of(path);
@@ -161,7 +161,7 @@ void kill_round(const std::string& path, bool freeze, const Wait& wait) {
   if (freeze) set_frozen(path, true);
   walk_all(path, [](int dir) { write_control(dir, "cgroup.kill", "1"); });
   std::vector<UniqueFd> members = open_members(path);
-  for (const auto& member : members) ::pidfd_send_signal(member.get(), SIGKILL, nullptr, 0);
+  for (const auto& member : members) raw_pidfd_send_signal(member.get(), SIGKILL);
   set_frozen(path, false);
   if (members.empty()) return pause(wait);
   wait_for_end(std::move(members), wait.within(kRound));

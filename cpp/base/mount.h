@@ -8,10 +8,10 @@
 namespace ctrd {
 
 struct Mount {
-  std::string type;                            // "overlay", "bind", "tmpfs" ...
-  std::string source;
-  std::string target;                          // below the rootfs, usually ""
-  std::vector<std::string> options;
+  std::string type = {};                       // "overlay", "bind", "tmpfs" ...
+  std::string source = {};
+  std::string target = {};                     // below the rootfs, usually ""
+  std::vector<std::string> options = {};
   bool operator==(const Mount&) const = default;
 };
 

@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <sys/random.h>
 #include <unistd.h>
 
@@ -14,6 +13,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/pidfd.h"
 
 namespace ctrd {
 namespace {
@@ -107,7 +107,7 @@ bool is_alive(const ProcessKey& key) {
 
 std::optional<UniqueFd> open_pidfd(const ProcessKey& key) {
   if (!is_alive(key)) return std::nullopt;
-  UniqueFd fd(::pidfd_open(key.pid, 0));
+  UniqueFd fd(raw_pidfd_open(key.pid));
   // EINVAL, ENOENT: the number is now a thread's.
   if (!fd && (errno == ESRCH || errno == EINVAL || errno == ENOENT)) return std::nullopt;
   if (!fd) throw sys_error("open a pidfd of process " + std::to_string(key.pid));
@@ -118,7 +118,7 @@ std::optional<UniqueFd> open_pidfd(const ProcessKey& key) {
 bool signal_process(const ProcessKey& key, int signal) {
   auto fd = open_pidfd(key);
   if (!fd) return false;
-  if (::pidfd_send_signal(fd->get(), signal, nullptr, 0) == 0) return true;
+  if (raw_pidfd_send_signal(fd->get(), signal) == 0) return true;
   if (errno == ESRCH) return false;
   throw sys_error("send signal " + std::to_string(signal) + " to process " +
                   std::to_string(key.pid));

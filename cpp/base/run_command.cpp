@@ -4,7 +4,6 @@
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include <algorithm>
@@ -13,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/pidfd.h"
 #include "base/spawn.h"
 
 namespace ctrd {
@@ -111,7 +111,7 @@ class Running {
   void kill() {
     if (!child_.pidfd) return;
     if (group_) ::kill(-child_.pid, SIGKILL);
-    ::pidfd_send_signal(child_.pidfd.get(), SIGKILL, nullptr, 0);
+    raw_pidfd_send_signal(child_.pidfd.get(), SIGKILL);
   }
 
   Exit finish() {

@@ -5,7 +5,6 @@
 #include <signal.h>
 #include <spawn.h>
 #include <stdlib.h>
-#include <sys/pidfd.h>
 #include <sys/stat.h>
 #include <sys/wait.h>
 #include <unistd.h>
@@ -18,6 +17,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/pidfd.h"
 
 namespace ctrd {
 namespace {
@@ -161,7 +161,7 @@ void end_child(pid_t pid) {
 }
 
 Child adopt(pid_t pid) {
-  UniqueFd pidfd(::pidfd_open(pid, 0));
+  UniqueFd pidfd(raw_pidfd_open(pid));
   // ESRCH: a host that ignores SIGCHLD, or reaps everything, was faster.
   if (!pidfd && errno != ESRCH) {
     int err = errno;

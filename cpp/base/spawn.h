@@ -17,11 +17,11 @@
 namespace ctrd {
 
 struct SpawnSpec {
-  std::vector<std::string> argv;               // argv[0] is a path, or a name looked up in the caller's PATH
-  std::vector<std::string> env;                // "K=V"; exactly this, nothing inherited
+  std::vector<std::string> argv = {};          // argv[0] is a path, or a name looked up in the caller's PATH
+  std::vector<std::string> env = {};           // "K=V"; exactly this, nothing inherited
   int cwd_dir = -1;                            // directory descriptor, -1: the caller's cwd
-  std::vector<std::pair<int, int>> fds;        // ours -> the child's number; 0, 1, 2 not named are /dev/null; all else closed
-  bool new_session = false;
+  std::vector<std::pair<int, int>> fds = {};   // ours -> the child's number; 0, 1, 2 not named are /dev/null; all else closed
+  bool new_session = false;                    // run_command then kills its whole process group
 };
 
 struct Child {
