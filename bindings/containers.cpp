@@ -1,0 +1,92 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bindings/call.h"
+#include "bindings/rows.h"
+
+namespace ctrd::bindings {
+
+using engine::Engine;
+using LabelChange = std::map<std::string, std::optional<std::string>>;
+
+namespace {
+
+void bind_change(PyEngine& cls) {
+  cls.def(
+         "create",
+         [](Engine& self, const std::string& ns, const engine::CreateOptions& options) {
+           return to_row(call("create", {},
+                              [&](const Wait& wait) { return self.create(ns, options, wait); }));
+         },
+         py::arg("ns"), py::arg("options"))
+      .def(
+          "update",
+          [](Engine& self, const std::string& ns, const std::string& id, const LabelChange& labels,
+             const LabelChange& annotations) {
+            return to_row(call("update", {}, [&](const Wait& wait) {
+              return self.update(ns, id, labels, annotations, wait);
+            }));
+          },
+          py::arg("ns"), py::arg("id"), py::arg("labels"), py::arg("annotations"))
+      .def(
+          "remove",
+          [](Engine& self, const std::string& ns, const std::string& id, bool force,
+             bool missing_ok) {
+            return call("delete", {}, [&](const Wait& wait) {
+              return self.remove(ns, id, force, missing_ok, wait);
+            });
+          },
+          py::arg("ns"), py::arg("id"), py::arg("force"), py::arg("missing_ok"))
+      .def(
+          "detach",
+          [](Engine& self, const std::string& ns, const std::string& id) {
+            call("detach", {}, [&](const Wait& wait) { self.detach(ns, id, wait); });
+          },
+          py::arg("ns"), py::arg("id"));
+}
+
+engine::ListOptions list_options(const LabelChange& labels, const std::vector<int>& status,
+                                 std::optional<std::size_t> limit) {
+  engine::ListOptions options{.labels = labels, .status = {}, .limit = limit};
+  for (const int one : status) options.status.insert(static_cast<engine::TaskStatus>(one));
+  return options;
+}
+
+void bind_read(PyEngine& cls) {
+  cls.def(
+         "get",
+         [](Engine& self, const std::string& ns, const std::string& id) {
+           return to_row(call("get", {}, [&](const Wait& wait) { return self.get(ns, id, wait); }));
+         },
+         py::arg("ns"), py::arg("id"))
+      .def(
+          "contains",
+          [](Engine& self, const std::string& ns, const std::string& id) {
+            return call("contains", {},
+                        [&](const Wait& wait) { return self.contains(ns, id, wait); });
+          },
+          py::arg("ns"), py::arg("id"))
+      .def(
+          "list",
+          [](Engine& self, const std::string& ns, const LabelChange& labels,
+             const std::vector<int>& status, std::optional<std::size_t> limit) {
+            const auto options = list_options(labels, status, limit);
+            return to_rows(
+                call("list", {}, [&](const Wait& wait) { return self.list(ns, options, wait); }));
+          },
+          py::arg("ns"), py::arg("labels"), py::arg("status"), py::arg("limit"))
+      .def(
+          "spec",
+          [](Engine& self, const std::string& ns, const std::string& id) {
+            return text(
+                call("spec", {}, [&](const Wait& wait) { return self.spec(ns, id, wait); }));
+          },
+          py::arg("ns"), py::arg("id"));
+}
+
+}  // namespace
+
+void bind_containers(PyEngine& cls) {
+  bind_change(cls);
+  bind_read(cls);
+}
+
+}  // namespace ctrd::bindings

@@ -1,0 +1,16 @@
+// SPDX-License-Identifier: Apache-2.0
+// ctrd._core: a list. What each call binds is in the file of that name; the signatures are in
+// python/ctrd/_core.pyi.
+#include "bindings/pybind.h"
+
+PYBIND11_MODULE(_core, module) {
+  using namespace ctrd::bindings;
+  module.doc() = "ctrd's C++ core. Not for users: the public names are in the package ctrd.";
+  module.attr("__version__") = CTRD_VERSION;
+  bind_errors(module);
+  bind_log(module);
+  bind_options(module);
+  bind_run_options(module);
+  bind_logs(module);
+  bind_engine(module);
+}

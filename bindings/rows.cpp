@@ -1,0 +1,76 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "bindings/rows.h"
+
+namespace ctrd::bindings {
+namespace {
+
+py::bytes raw(std::string_view bytes) { return {bytes.data(), bytes.size()}; }
+
+template <class Strings>
+py::tuple texts(const Strings& values) {
+  py::tuple made(values.size());
+  std::size_t i = 0;
+  for (const auto& value : values) made[i++] = text(value);
+  return made;
+}
+
+py::dict text_map(const std::map<std::string, std::string>& values) {
+  py::dict made;
+  for (const auto& [key, value] : values) made[text(key)] = text(value);
+  return made;
+}
+
+}  // namespace
+
+py::str text(std::string_view bytes) {
+  PyObject* made =
+      PyUnicode_DecodeUTF8(bytes.data(), static_cast<Py_ssize_t>(bytes.size()), "replace");
+  if (made == nullptr) throw py::error_already_set();
+  return py::reinterpret_steal<py::str>(made);
+}
+
+py::object to_row(const std::optional<engine::ExitStatus>& exit) {
+  if (!exit) return py::none();
+  return py::make_tuple(exit->status, exit->signal, exit->started_ns, exit->exited_ns,
+                        exit->oom_killed, exit->timed_out, exit->escalated, exit->output_cut,
+                        static_cast<int>(exit->lost));
+}
+
+py::tuple to_row(const engine::ContainerInfo& info) {
+  return py::make_tuple(text(info.id), text(info.image), text(info.rootfs), text_map(info.labels),
+                        text_map(info.annotations), info.created_ns, info.updated_ns,
+                        text(info.runtime), text(info.snapshotter), text(info.snapshot_key),
+                        info.detached, info.owner_pid, static_cast<int>(info.status), info.pid,
+                        to_row(info.exit));
+}
+
+py::tuple to_row(const engine::TaskState& state) {
+  return py::make_tuple(static_cast<int>(state.status), state.pid, to_row(state.exit), state.tty);
+}
+
+py::tuple to_row(const engine::TaskInfo& info) {
+  return py::make_tuple(text(info.container_id), text(info.instance), text(info.runtime),
+                        text(info.spec));
+}
+
+py::tuple to_row(const ProcessFacts& process) {
+  return py::make_tuple(process.pid, process.ppid, texts(process.args), process.uid,
+                        process.rss_bytes, process.cpu_seconds);
+}
+
+py::tuple to_row(const engine::RunResult& result) {
+  return py::make_tuple(texts(result.args), to_row(std::optional(result.exit)), raw(result.out),
+                        raw(result.err), result.truncated, text(result.container_id),
+                        text(result.image));
+}
+
+py::tuple to_row(const engine::Check& check) {
+  return py::make_tuple(text(check.name), check.ok, text(check.found), text(check.hint),
+                        check.needed);
+}
+
+py::tuple to_row(const engine::LogLine& line) {
+  return py::make_tuple(line.seq, line.time_ns, line.stream, raw(line.data), line.partial);
+}
+
+}  // namespace ctrd::bindings

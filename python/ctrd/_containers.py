@@ -1,0 +1,191 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The collection of an engine's containers."""
+
+from __future__ import annotations
+
+import builtins
+from collections.abc import Collection, Iterator, Mapping
+from typing import TYPE_CHECKING, Any, Unpack
+
+from . import _checks as checks
+from . import _rows
+from ._container import Container
+from ._options import CREATE_KEYS, create_options
+from ._signature import check_known, takes
+from ._types import CreateOptions, LabelChange, Status
+from ._values import ContainerInfo, ResultList, TaskStatus
+from .errors import InvalidArgument
+
+if TYPE_CHECKING:
+    from ._engine import Engine
+    from ._mounts import Rootfs
+
+
+class Containers:
+    """The containers of an engine's namespace. [id], `in`, len() and iteration over ids work.
+
+    Example:
+        >>> c = engine.containers.create(rootfs, "sleep", "60", id="web", labels={"env": "ci"})
+        >>> "web" in engine.containers, len(engine.containers), list(engine.containers)
+        (True, 1, ['web'])
+        >>> engine.containers.list(labels={"env": "ci"}).ids
+        ['web']
+        >>> engine.containers.delete("web")
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Made by Engine."""
+        self._engine = engine
+
+    @takes(CreateOptions)
+    def create(self, image: str | Rootfs, *args: str, **options: Unpack[CreateOptions]) -> Container:
+        """Make a container: a record and a layer. Nothing runs until start().
+
+        Args:
+            image: A Rootfs.
+            args: The command and its arguments; never split by a shell.
+            options: See CreateOptions. id: its name (made up when absent). replace: delete one of this name first.
+                lifetime: "owner" (it ends with this process) or "detached". memory: bytes or "512M".
+                spec: a merge patch of the OCI runtime spec, or a function that edits it.
+
+        Returns:
+            Its handle; leaving `with` deletes it.
+
+        Raises:
+            AlreadyExists: The id is taken.
+            Conflict: replace, and another live process owns it.
+            InvalidArgument: An option is wrong; .field says which.
+
+        Example:
+            >>> with engine.containers.create(rootfs, "echo", "hello", memory="64M") as c:
+            ...     c.start().wait()
+            <ExitStatus 0>
+        """
+        check_known(options, CREATE_KEYS, "create")
+        return self._create(image, args, options)
+
+    def _create(self, image: object, args: tuple[str, ...], options: Mapping[str, Any]) -> Container:
+        engine = self._engine
+        made = create_options(image, args, engine._with_defaults(options))
+        container = Container(engine, _rows.container_info(engine._core.create(engine.namespace, made)), made_here=True)
+        if not (made.spec.spec_patch or options.get("spec")):
+            container._args = tuple(made.spec.args)
+        return container
+
+    def get(self, id: str) -> Container:
+        """Return a handle of an existing container. Leaving `with` does not delete it.
+
+        Args:
+            id: Its whole name.
+
+        Raises:
+            ContainerNotFound: There is none of this name.
+        """
+        return Container(self._engine, self._info(id))
+
+    def _info(self, id: str) -> ContainerInfo:
+        row = self._engine._core.get(self._engine.namespace, checks.text("id", id))
+        return _rows.container_info(row)
+
+    def list(
+        self,
+        *,
+        status: Status | Collection[Status] | None = None,
+        labels: LabelChange | None = None,
+        limit: int | None = None,
+    ) -> ResultList[ContainerInfo]:
+        """List records and states, in one consistent view.
+
+        Args:
+            status: Only those in this state, or in one of these.
+            labels: Only those with these labels; None as a value asks that the key is set.
+            limit: At most so many.
+
+        Returns:
+            Values, not handles, ordered by id.
+        """
+        states = [] if status is None else [status] if isinstance(status, str) else checks.items("status", status)
+        numbers = [_rows.STATUS.index(TaskStatus(checks.choice("status", one, TaskStatus))) for one in states]
+        most = None if limit is None else checks.integer("limit", limit)
+        if most is not None and most < 0:
+            raise checks.invalid("limit", limit, "negative")
+        rows = self._engine._core.list(self._engine.namespace, checks.change("labels", labels), numbers, most)
+        return ResultList(map(_rows.container_info, rows))
+
+    def update(
+        self, id: str, *, labels: LabelChange | None = None, annotations: LabelChange | None = None
+    ) -> ContainerInfo:
+        """Change a container's labels and annotations; keys that are not named stay.
+
+        Args:
+            id: Its name.
+            labels: dict[str, str | None]; None removes the key.
+            annotations: Likewise.
+
+        Returns:
+            The record as it is now.
+
+        Raises:
+            ContainerNotFound: There is none of this name.
+        """
+        row = self._engine._core.update(
+            self._engine.namespace,
+            checks.text("id", id),
+            checks.change("labels", labels),
+            checks.change("annotations", annotations),
+        )
+        return _rows.container_info(row)
+
+    def delete(self, id: str, *, force: bool = False, missing_ok: bool = False) -> None:
+        """Delete a container with its layer, log and ended task.
+
+        Args:
+            id: Its name.
+            force: End its task first.
+            missing_ok: Do nothing if there is none.
+
+        Raises:
+            FailedPrecondition: Its task lives, and force is not given.
+            ContainerNotFound: There is none of this name.
+        """
+        self._engine._core.remove(
+            self._engine.namespace,
+            checks.text("id", id),
+            checks.flag("force", force),
+            checks.flag("missing_ok", missing_ok),
+        )
+
+    def __getitem__(self, id: str, /) -> Container:
+        """Return a handle; ContainerNotFound is a KeyError."""
+        return self.get(id)
+
+    def __delitem__(self, id: str, /) -> None:
+        """Delete it, as delete(id) does."""
+        self.delete(id)
+
+    def __contains__(self, id: object, /) -> bool:
+        """Whether there is one of this name."""
+        if not isinstance(id, str):
+            return False
+        try:
+            return self._engine._core.contains(self._engine.namespace, checks.text("id", id))
+        except InvalidArgument:
+            return False
+
+    def __iter__(self) -> Iterator[str]:
+        """Iterate over the ids, as they are now."""
+        return iter(self._ids())
+
+    def __len__(self) -> int:
+        """Return how many there are."""
+        return len(self._ids())
+
+    def __repr__(self) -> str:
+        """Return what is free to say."""
+        return f"<Containers of {self._engine!r}>"
+
+    def _ids(self) -> builtins.list[str]:
+        return [row[0] for row in self._engine._core.list(self._engine.namespace, {}, [], None)]
+
+    def _ipython_key_completions_(self) -> builtins.list[str]:
+        return self._ids()

@@ -1,0 +1,153 @@
+# SPDX-License-Identifier: Apache-2.0
+# The C++ core, as bindings/*.cpp make it. By hand; stubtest holds it. What a tuple holds is written here alone.
+import enum
+from collections.abc import Callable, Mapping, Sequence
+from typing import TypeAlias, final
+
+__version__: str
+
+# status, signal, started_ns, exited_ns, oom_killed, timed_out, escalated, output_cut, lost
+_ExitRow: TypeAlias = tuple[int, int | None, int, int, bool, bool, bool, bool, int]
+# id, image, rootfs, labels, annotations, created_ns, updated_ns, runtime, snapshotter, snapshot_key, detached,
+# owner_pid, status, pid, exit
+_InfoRow: TypeAlias = tuple[
+    str, str, str, dict[str, str], dict[str, str], int, int, str, str, str, bool, int, int, int, _ExitRow | None
+]
+_StateRow: TypeAlias = tuple[int, int, _ExitRow | None, bool]  # status, pid, exit, tty
+_TaskRow: TypeAlias = tuple[str, str, str, str]  # container_id, instance, runtime, spec (JSON)
+_ProcessRow: TypeAlias = tuple[int, int, tuple[str, ...], int, int, float]  # pid, ppid, args, uid, rss, cpu seconds
+# args, exit, stdout, stderr, truncated, container_id, image
+_RunRow: TypeAlias = tuple[tuple[str, ...], _ExitRow, bytes, bytes, bool, str, str]
+_Processes: TypeAlias = list[_ProcessRow]
+_CheckRow: TypeAlias = tuple[str, bool, str, str, bool]  # name, ok, found, hint, needed
+_LogRow: TypeAlias = tuple[int, int, int, bytes, bool]  # seq, time_ns, stream, data, partial
+_NewTask: TypeAlias = tuple[str, int, int, int, int]  # instance, pid, our ends of stdin, stdout, stderr (-1: none)
+
+class MountOption:
+    type: str
+    source: str
+    destination: str
+    read_only: bool
+    size_bytes: int | None
+    def __init__(self) -> None: ...
+
+class ResourceOptions:
+    memory_bytes: int | None
+    swap_bytes: int | None
+    pids: int | None
+    cpus: float | None
+    cpu_weight: int | None
+    cpuset_cpus: str | None
+    cpuset_mems: str | None
+    def __init__(self) -> None: ...
+
+class SpecOptions:
+    args: Sequence[str]
+    env: Sequence[tuple[str, str | None]]
+    cwd: str
+    user: str
+    hostname: str
+    annotations: Mapping[str, str]
+    mounts: Sequence[MountOption]
+    network: str
+    read_only: bool
+    no_new_privileges: bool
+    cap_add: Sequence[str]
+    cap_drop: Sequence[str]
+    seccomp: str
+    seccomp_json: str
+    rlimits: Mapping[str, tuple[int, int]]
+    resources: ResourceOptions
+    spec_patch: str
+    edit_spec: Callable[[str], str]
+    def __init__(self) -> None: ...
+
+class CreateOptions:
+    id: str
+    replace: bool
+    detached: bool
+    rootfs: str
+    labels: Mapping[str, str]
+    runtime: str
+    spec: SpecOptions
+    def __init__(self) -> None: ...
+
+class RunOptions:
+    class Sink(enum.Enum):
+        CAPTURE = 0
+        DEVNULL = 1
+        STDOUT = 2
+        FD = 3
+        CALL = 4
+
+    max_output: int | None
+    def __init__(self) -> None: ...
+    def set_input(self, input: bytes) -> None: ...
+    def set_sink(self, stream: int, sink: Sink, fd: int) -> None: ...
+    def set_timeout(self, seconds: float) -> None: ...
+    def set_write(self, write: Callable[[int, bytes], object]) -> None: ...
+
+class LogOptions:
+    out: bool
+    err: bool
+    follow: bool
+    tail: int | None
+    since_seq: int | None
+    since_ns: int | None
+    def __init__(self) -> None: ...
+
+class Config:
+    root: str
+    state: str
+    runtime: str
+    shim: str
+    log_max: int
+    def __init__(self) -> None: ...
+    def set_lock_timeout(self, seconds: float) -> None: ...
+    def set_rpc_timeout(self, seconds: float) -> None: ...
+
+@final
+class Logs:
+    def next(self, timeout: float | None) -> _LogRow | None: ...
+
+@final
+class Engine:
+    @staticmethod
+    def open(config: Config) -> Engine: ...
+    @property
+    def root(self) -> str: ...
+    @property
+    def state(self) -> str: ...
+    @property
+    def closed(self) -> bool: ...
+    def close(self) -> None: ...
+    def doctor(self) -> list[_CheckRow]: ...
+    def recover(self) -> None: ...
+    def create(self, ns: str, options: CreateOptions) -> _InfoRow: ...
+    def get(self, ns: str, id: str) -> _InfoRow: ...
+    def contains(self, ns: str, id: str) -> bool: ...
+    def list(
+        self, ns: str, labels: Mapping[str, str | None], status: Sequence[int], limit: int | None
+    ) -> list[_InfoRow]: ...
+    def update(
+        self, ns: str, id: str, labels: Mapping[str, str | None], annotations: Mapping[str, str | None]
+    ) -> _InfoRow: ...
+    def spec(self, ns: str, id: str) -> str: ...
+    def remove(self, ns: str, id: str, force: bool, missing_ok: bool) -> bool: ...
+    def detach(self, ns: str, id: str) -> None: ...
+    def create_task(self, ns: str, id: str, stdio: tuple[int, int, int], replace_stopped: bool) -> _NewTask: ...
+    def start_task(self, ns: str, id: str, instance: str) -> None: ...
+    def wait_task(self, ns: str, id: str, instance: str, timeout: float | None) -> _ExitRow: ...
+    def poll_task(self, ns: str, id: str, instance: str) -> _ExitRow | None: ...
+    def task_state(self, ns: str, id: str, instance: str) -> _StateRow: ...
+    def task_info(self, ns: str, id: str, instance: str) -> _TaskRow: ...
+    def task_processes(self, ns: str, id: str, instance: str) -> _Processes: ...
+    def kill_task(self, ns: str, id: str, instance: str, signal: int, pid: int | None, all: bool) -> None: ...
+    def stop_task(self, ns: str, id: str, instance: str, signal: int, grace: float) -> _ExitRow: ...
+    def delete_task(self, ns: str, id: str, instance: str, force: bool) -> _ExitRow: ...
+    def status(self, ns: str, id: str) -> int: ...
+    def run(self, ns: str, create: CreateOptions, options: RunOptions) -> tuple[_RunRow, str | None]: ...
+    def logs(self, ns: str, id: str, options: LogOptions) -> Logs: ...
+
+def doctor(config: Config) -> list[_CheckRow]: ...
+def _throw(code: int, kind: int, message: str, sys_errno: int, context: Mapping[str, str]) -> None: ...

@@ -1,0 +1,292 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One engine on one root directory, and the engine that the module's own functions use."""
+
+from __future__ import annotations
+
+import atexit
+import logging
+import os
+import threading
+import weakref
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any, Literal, NoReturn, Self, Unpack, overload
+
+from . import _checks as checks
+from . import _core, _rows
+from ._config import EngineConfig, core_config
+from ._container import Container
+from ._containers import Containers
+from ._mounts import Rootfs
+from ._options import create_options
+from ._run import RUN_KEYS, run
+from ._signature import check_known, takes
+from ._types import DEVNULL, LOG, PIPE, PathLike, RunOptions, StartOptions
+from ._values import DoctorReport, RunResult
+
+START_KEYS = frozenset(StartOptions.__annotations__)
+
+_engines: weakref.WeakSet[Engine] = weakref.WeakSet()  # for handles that are unpickled
+_open: dict[int, _core.Engine] = {}  # not closed yet, whether or not somebody still holds the Engine
+_inherited: list[_core.Engine] = []  # of the parent, in a forked child: never closed, never destroyed
+
+
+class Engine:
+    """A root directory with its containers, seen in one namespace. Any method may be called from any thread.
+
+    Attributes:
+        root: Where its data are.
+        state: Where what lives is.
+        namespace: Containers of other namespaces are not seen.
+        containers: The collection of its containers.
+
+    Example:
+        >>> with ctrd.Engine("/tmp/ctrd-docs/root", state="/tmp/ctrd-docs/state") as engine:
+        ...     len(engine.containers)
+        0
+    """
+
+    def __init__(
+        self,
+        root: PathLike | None = None,
+        *,
+        state: PathLike | None = None,
+        namespace: str = "default",
+        runtime: str = "auto",
+        lock_timeout: float | None = 30.0,
+        config: EngineConfig | None = None,
+    ) -> None:
+        """Check the directories; no lock is taken before the first verb.
+
+        Args:
+            root: Directory of its data. None: CTRD_ROOT, else /var/lib/ctrd.
+            state: Directory of what lives. None: CTRD_STATE if root is None too, else a folder of /run/ctrd that
+                belongs to this root.
+            namespace: Name of its part of the root; made with its first container.
+            runtime: "auto" (the first of crun, runc that works here), a name or a path.
+            lock_timeout: Seconds to wait for other processes' use of the root; None waits without limit.
+            config: More settings.
+
+        Raises:
+            PermissionDenied: The directory is somebody else's, or writable by others.
+        """
+        self._settings = config or EngineConfig()
+        self._core_config = core_config(root, state, runtime, lock_timeout, self._settings)
+        self._views: list[Engine] = []
+        self.namespace: str = checks.text("namespace", namespace)
+        self._join()
+
+    def _join(self) -> None:
+        self._core = _core.Engine.open(self._core_config)
+        self.root: Path = Path(self._core.root)
+        self.state: Path = Path(self._core.state)
+        self.containers: Containers = Containers(self)
+        _open[id(self._core)] = self._core
+        _engines.add(self)
+
+    def with_namespace(self, name: str) -> Engine:
+        """Return an engine on the same root that sees another namespace. Closing this one closes it.
+
+        Args:
+            name: The namespace.
+
+        Example:
+            >>> engine.with_namespace("ci").namespace
+            'ci'
+        """
+        view = Engine.__new__(Engine)
+        view._settings, view._core_config, view._views = self._settings, self._core_config, []
+        view.namespace = checks.text("name", name)
+        view._join()
+        self._views.append(view)
+        return view
+
+    @overload
+    def run(
+        self, image: str | Rootfs, *args: str, text: Literal[True] = True, **options: Unpack[RunOptions]
+    ) -> RunResult[str]: ...
+    @overload
+    def run(
+        self, image: str | Rootfs, *args: str, text: Literal[False], **options: Unpack[RunOptions]
+    ) -> RunResult[bytes]: ...
+    @overload
+    def run(self, image: str | Rootfs, *args: str, text: bool, **options: Unpack[RunOptions]) -> RunResult[Any]: ...
+    @takes(RunOptions, stdout=PIPE, stderr=PIPE)
+    def run(self, image: str | Rootfs, *args: str, text: bool = True, **options: Unpack[RunOptions]) -> RunResult[Any]:
+        """Run a command in a new container to its end; the container is gone afterwards.
+
+        Args:
+            image: A Rootfs.
+            args: The command and its arguments; never split by a shell.
+            text: Whether stdout and stderr are str; bytes otherwise.
+            options: See RunOptions and CreateOptions. input: for its stdin. stdout, stderr: PIPE (captured, the
+                default), DEVNULL, STDOUT (of stderr), None (the caller's own), a descriptor, a path or a file. check:
+                raise ExitError unless it ends with 0. timeout: seconds after which it is killed. max_output: bytes
+                of each stream to keep.
+
+        Returns:
+            What it left.
+
+        Raises:
+            ExitError: check, and it did not end with 0.
+            Timeout: It was killed at its timeout; .result has what it printed until then.
+            PathNotFound: The program, or the root filesystem, does not exist.
+            InvalidArgument: An option is wrong; .field says which.
+
+        Example:
+            >>> engine.run(rootfs, "echo", "hello").stdout
+            'hello\\n'
+        """
+        check_known(options, RUN_KEYS, "run")
+        create = create_options(image, args, self._with_defaults(options))
+        return run(self._core, self.namespace, create, options, text)
+
+    @takes(StartOptions, stdin=DEVNULL, stdout=LOG, stderr=LOG)
+    def start(self, image: str | Rootfs, *args: str, text: bool = True, **options: Unpack[StartOptions]) -> Container:
+        """Run a command in a new container in the background.
+
+        Args:
+            image: A Rootfs.
+            args: The command and its arguments; never split by a shell.
+            text: Whether pipes give and take str; bytes otherwise.
+            options: See StartOptions and CreateOptions. stdout, stderr: LOG (the default), DEVNULL or PIPE.
+
+        Returns:
+            Its handle; leaving `with` ends and deletes it.
+
+        Raises:
+            PathNotFound: The program, or the root filesystem, does not exist.
+            InvalidArgument: An option is wrong; .field says which.
+
+        Example:
+            >>> with engine.start(rootfs, "echo", "hello") as c:
+            ...     c.wait(), c.logs().read()
+            (<ExitStatus 0>, 'hello\\n')
+        """
+        check_known(options, START_KEYS, "start")
+        streams: dict[str, Any] = {key: options[key] for key in ("stdin", "stdout", "stderr") if key in options}
+        container = self.containers._create(image, args, {k: v for k, v in options.items() if k not in streams})
+        try:
+            return container.start(text=text, **streams)
+        except BaseException:
+            container._end_quietly()
+            raise
+
+    def doctor(self) -> DoctorReport:
+        """Look at what this machine has of what containers need.
+
+        Example:
+            >>> engine.doctor().ok
+            True
+        """
+        return DoctorReport(tuple(map(_rows.check, self._core.doctor())))
+
+    def close(self) -> None:
+        """End and delete what was made through this engine with lifetime "owner", also through its namespaces' views.
+
+        Every verb raises FailedPrecondition afterwards. Once more is fine.
+        """
+        try:
+            for view in self._views:
+                view.close()
+        finally:
+            try:
+                self._core.close()
+            finally:
+                if self._core.closed:
+                    _open.pop(id(self._core), None)
+
+    @property
+    def closed(self) -> bool:
+        """Whether it was closed."""
+        return self._core.closed
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Close it."""
+        self.close()
+
+    def __repr__(self) -> str:
+        """Return what is free to say."""
+        return f"<Engine {str(self.root)!r} namespace={self.namespace!r}>"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse."""
+        raise TypeError("cannot pickle an Engine; make one with the same root, or pickle its containers")
+
+    def _with_defaults(self, options: Mapping[str, Any]) -> dict[str, Any]:
+        defaults: dict[str, Any] = dict(self._settings.default_options)
+        limits = options.get("resources")
+        if isinstance(limits, Mapping):  # a limit there is no second word on the default
+            defaults = {key: value for key, value in defaults.items() if key not in limits}
+        return {**defaults, **options}
+
+
+def engine_at(root: str, state: str, namespace: str) -> Engine:
+    """An open engine of this process on this root, or a new one."""
+    same = [e for e in _engines if (str(e.root), str(e.state)) == (root, state) and id(e._core) in _open]
+    for engine in same:
+        if engine.namespace == namespace:
+            return engine
+    return same[0].with_namespace(namespace) if same else Engine(root, state=state, namespace=namespace)
+
+
+_default_lock = threading.Lock()
+_default: Engine | None = None
+
+
+def default_engine() -> Engine:
+    """Return the engine that ctrd.run and ctrd.start use; made at the first call.
+
+    CTRD_ROOT, CTRD_STATE, CTRD_NAMESPACE and CTRD_RUNTIME say where and how.
+
+    Example:
+        >>> ctrd.default_engine().namespace
+        'default'
+    """
+    global _default
+    with _default_lock:
+        if _default is None or _default.closed:
+            _default = Engine(
+                namespace=os.environ.get("CTRD_NAMESPACE") or "default",
+                runtime=os.environ.get("CTRD_RUNTIME") or "auto",
+            )
+        return _default
+
+
+def set_default_engine(engine: Engine | None) -> None:
+    """Let ctrd.run and ctrd.start use this engine; None: a new one from the environment, at the next call.
+
+    Args:
+        engine: The engine. The one before is not closed.
+    """
+    global _default
+    if engine is not None and not isinstance(engine, Engine):
+        checks.wrong_type("engine", engine, "ctrd.Engine or None")
+    with _default_lock:
+        _default = engine
+
+
+def _close_all() -> None:
+    """End what this process owns, at its normal end."""
+    for core in list(_open.values()):
+        try:
+            core.close()
+        except Exception as error:
+            logging.getLogger("ctrd").warning("closing %s: %s", core.root, error)
+
+
+def _forget_after_fork() -> None:
+    """In a forked child the parent's engines are the parent's."""
+    global _default, _default_lock
+    _inherited.extend(_open.values())
+    _open.clear()
+    _engines.clear()
+    _default, _default_lock = None, threading.Lock()
+
+
+atexit.register(_close_all)
+os.register_at_fork(after_in_child=_forget_after_fork)

@@ -1,0 +1,234 @@
+# SPDX-License-Identifier: Apache-2.0
+"""CreateOptions in the core's form: one small function an option, and one table of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Mapping
+from pathlib import Path
+from typing import Any
+
+from . import _checks as checks
+from . import _core
+from ._mounts import Mount, Rootfs
+from ._signature import check_known
+from ._types import CreateOptions, Resources
+from .errors import ImageNotFound, InvalidArgument, PathNotFound
+
+CREATE_KEYS = frozenset(CreateOptions.__annotations__)
+_RLIM_INFINITY = 2**64 - 1
+
+
+def create_options(image: object, args: tuple[object, ...], options: Mapping[str, Any]) -> _core.CreateOptions:
+    """Check everything a container is made of, and put it into the core's form."""
+    made, spec = _core.CreateOptions(), _core.SpecOptions()
+    made.rootfs = _rootfs(image)
+    spec.args = _command(args, options.get("shell"))
+    resources = _resources(options)
+    mounts = _mounts(options)
+    for key, value in options.items():
+        if key in _RECORD:
+            _RECORD[key](made, value)
+        elif key in _SPEC:
+            _SPEC[key](spec, value)
+    spec.resources = resources
+    spec.mounts = mounts
+    made.spec = spec
+    return made
+
+
+def _rootfs(image: object) -> str:
+    if isinstance(image, Rootfs):
+        return str(image.path)
+    if isinstance(image, str):
+        checks.text("image", image)
+        raise ImageNotFound(
+            f"image {image!r}: there are no images yet", hint="images come later: use ctrd.Rootfs(path)"
+        )
+    checks.wrong_type("image", image, "ctrd.Rootfs")
+
+
+def _command(args: tuple[object, ...], shell: object) -> list[str]:
+    if shell is None:
+        return [checks.text(f"args[{i}]", one) for i, one in enumerate(args)]
+    if args:
+        raise checks.invalid("shell", checks.text("shell", shell), "cannot be given beside a command")
+    return ["/bin/sh", "-c", checks.text("shell", shell)]
+
+
+def _mounts(options: Mapping[str, Any]) -> list[_core.MountOption]:
+    given = options.get("mounts")
+    mounts = [] if given is None else checks.items("mounts", given)
+    made = [_mount(Mount.parse(f"mounts[{i}]", one)) for i, one in enumerate(mounts)]
+    tmpfs = options.get("tmpfs")
+    if tmpfs is not None:
+        made += [_mount(Mount.tmpfs(dst, size=limit)) for dst, limit in checks.mapping("tmpfs", tmpfs).items()]
+    return made
+
+
+def _mount(mount: Mount) -> _core.MountOption:
+    made = _core.MountOption()
+    made.type, made.source, made.destination = mount.type, mount.source, mount.destination
+    made.read_only, made.size_bytes = mount.read_only, mount.size
+    return made
+
+
+def _cpus(field: str, value: object) -> float:
+    cpus = checks.number(field, value)
+    if cpus <= 0:
+        raise checks.invalid(field, value, "not above 0")
+    return cpus
+
+
+# Resources' keys: the core's attribute and the check.
+_RESOURCES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
+    "memory": ("memory_bytes", checks.size),
+    "swap": ("swap_bytes", checks.size),
+    "cpus": ("cpus", _cpus),
+    "cpu_weight": ("cpu_weight", checks.integer),
+    "cpuset_cpus": ("cpuset_cpus", checks.text),
+    "cpuset_mems": ("cpuset_mems", checks.text),
+    "pids": ("pids", checks.integer),
+}
+assert _RESOURCES.keys() == Resources.__annotations__.keys()
+
+
+def _resources(options: Mapping[str, Any]) -> _core.ResourceOptions:
+    made = _core.ResourceOptions()
+    given = options.get("resources")
+    resources = {} if given is None else checks.mapping("resources", given)
+    check_known(resources, _RESOURCES.keys(), "resources")
+    for key in ("cpus", "memory", "pids"):
+        if options.get(key) is None:
+            continue
+        if key in resources:
+            raise checks.invalid(key, options[key], "given twice, beside resources and in it")
+        resources[key] = options[key]
+    for key, value in resources.items():
+        name, check = _RESOURCES[key]
+        setattr(made, name, check(key, value))
+    return made
+
+
+def _set(name: str, check: Callable[[str, Any], Any], field: str | None = None) -> Callable[[Any, Any], None]:
+    """An option that is one attribute of the core's struct; None leaves its default."""
+
+    def set_one(target: Any, value: Any) -> None:
+        if value is not None:
+            setattr(target, name, check(field or name, value))
+
+    return set_one
+
+
+def _set_lifetime(target: _core.CreateOptions, value: object) -> None:
+    target.detached = checks.choice("lifetime", value, ("owner", "detached")) == "detached"
+
+
+def _named(field: str, value: object) -> str:
+    """An id that was given; the core makes one up for ""."""
+    name = checks.text(field, value)
+    if not name:
+        raise checks.invalid(field, name, "empty")
+    return name
+
+
+def _env(field: str, value: object) -> list[tuple[str, str | None]]:
+    given = checks.change(field, checks.mapping(field, value))
+    for key in given:
+        if not key or "=" in key:
+            raise checks.invalid(field, key, "a name must not be empty or have a '=' in it")
+    return list(given.items())
+
+
+def _rlimits(field: str, value: object) -> dict[str, tuple[int, int]]:
+    return {name: _rlimit(f"{field}[{name!r}]", one) for name, one in checks.mapping(field, value).items()}
+
+
+def _rlimit(field: str, value: object) -> tuple[int, int]:
+    pair = value if isinstance(value, tuple) else (value, value)
+    if len(pair) != 2:
+        raise checks.invalid(field, value, "not a limit or (soft, hard)")
+    soft, hard = (_limit(field, one) for one in pair)
+    if soft > hard:
+        raise checks.invalid(field, value, "the soft limit is above the hard one")
+    return soft, hard
+
+
+def _limit(field: str, value: object) -> int:
+    number = checks.integer(field, value)
+    if number < -1:
+        raise checks.invalid(field, value, "negative")
+    return _RLIM_INFINITY if number == -1 else number
+
+
+def _set_seccomp(target: _core.SpecOptions, value: object) -> None:
+    if isinstance(value, Path):
+        target.seccomp_json = _profile(value)
+    elif isinstance(value, Mapping):
+        target.seccomp_json = _json("seccomp", value)
+    elif value is not None:
+        target.seccomp = checks.text("seccomp", value)
+
+
+def _profile(path: Path) -> str:
+    try:
+        return path.read_text(encoding="utf-8")
+    except FileNotFoundError:
+        raise PathNotFound(f"seccomp: no such file: {str(path)!r}", context={"path": str(path)}) from None
+    except (OSError, ValueError) as error:
+        raise checks.invalid("seccomp", str(path), f"cannot be read ({error})") from None
+
+
+def _json(field: str, value: Mapping[str, Any]) -> str:
+    try:
+        return json.dumps(dict(value), allow_nan=False)
+    except (TypeError, ValueError, RecursionError) as error:
+        raise checks.invalid(field, value, f"not JSON ({error})") from None
+
+
+def _set_spec(target: _core.SpecOptions, value: object) -> None:
+    if isinstance(value, Mapping):
+        target.spec_patch = _json("spec", value)
+    elif callable(value):
+        target.edit_spec = _editor(value)
+    elif value is not None:
+        checks.wrong_type("spec", value, "a mapping or a function")
+
+
+def _editor(edit: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Callable[[str], str]:
+    def edit_text(text: str) -> str:
+        spec = json.loads(text)
+        made = edit(spec)
+        made = spec if made is None else made
+        if not isinstance(made, Mapping):
+            raise InvalidArgument(
+                f"spec: the function returned {type(made).__name__}, not a dict or None",
+                context={"field": "spec", "value": type(made).__name__},
+            )
+        return _json("spec", made)
+
+    return edit_text
+
+
+_RECORD: dict[str, Callable[[Any, Any], None]] = {
+    "id": _set("id", _named),
+    "replace": _set("replace", checks.flag),
+    "labels": _set("labels", checks.text_mapping),
+    "lifetime": _set_lifetime,
+    "runtime": _set("runtime", checks.text),
+}
+_SPEC: dict[str, Callable[[Any, Any], None]] = {
+    "annotations": _set("annotations", checks.text_mapping),
+    "env": _set("env", _env),
+    "cwd": _set("cwd", checks.text),
+    "user": _set("user", checks.text),
+    "hostname": _set("hostname", checks.text),
+    "read_only": _set("read_only", checks.flag),
+    "network": _set("network", checks.text),
+    "cap_add": _set("cap_add", checks.texts),
+    "cap_drop": _set("cap_drop", checks.texts),
+    "seccomp": _set_seccomp,
+    "no_new_privileges": _set("no_new_privileges", checks.flag),
+    "rlimits": _set("rlimits", _rlimits),
+    "spec": _set_spec,
+}

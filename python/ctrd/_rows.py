@@ -1,0 +1,149 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The core's tuples as values. The order of each tuple is in _core.pyi."""
+
+from __future__ import annotations
+
+import json
+from datetime import UTC, datetime
+from typing import TYPE_CHECKING, Any, Literal
+
+from ._values import (
+    Check,
+    ContainerInfo,
+    ExitStatus,
+    LogLine,
+    Lost,
+    ProcessInfo,
+    ProcessState,
+    RunResult,
+    TaskInfo,
+    TaskStatus,
+)
+
+if TYPE_CHECKING:
+    from . import _core
+
+STATUS = tuple(TaskStatus)  # by the core's number
+_LOST: tuple[Lost | None, ...] = (None, "shim", "reboot")
+_STREAMS: dict[int, Literal["stdout", "stderr"]] = {1: "stdout", 2: "stderr"}
+
+
+def instant(ns: int) -> datetime:
+    """Nanoseconds since 1970 as an aware datetime (which has microseconds)."""
+    return datetime.fromtimestamp(ns / 1e9, UTC)
+
+
+def exit_status(row: _core._ExitRow) -> ExitStatus:
+    """How something ended."""
+    status, signal, _, exited_ns, oom, timed_out, escalated, cut, lost = row
+    return ExitStatus(
+        status,
+        signal=signal,
+        exited_at=instant(exited_ns),
+        oom_killed=oom,
+        timed_out=timed_out,
+        escalated=escalated,
+        output_cut=cut,
+        lost=_LOST[lost],
+    )
+
+
+def maybe_exit(row: _core._ExitRow | None) -> ExitStatus | None:
+    """The same, if it has ended."""
+    return None if row is None else exit_status(row)
+
+
+def container_info(row: _core._InfoRow) -> ContainerInfo:
+    """A container's record and state."""
+    (
+        id_,
+        image,
+        _,
+        labels,
+        annotations,
+        created,
+        updated,
+        runtime,
+        snapshotter,
+        key,
+        detached,
+        owner,
+        status,
+        pid,
+        end,
+    ) = row
+    return ContainerInfo(
+        id_,
+        image or None,
+        labels,
+        annotations,
+        instant(created),
+        instant(updated),
+        runtime,
+        snapshotter,
+        key,
+        "detached" if detached else "owner",
+        owner or None,
+        STATUS[status],
+        pid or None,
+        maybe_exit(end),
+    )
+
+
+def process_state(row: _core._StateRow) -> ProcessState:
+    """A process's state."""
+    status, pid, end, tty = row
+    return ProcessState(STATUS[status], pid or None, maybe_exit(end), tty)
+
+
+def process_info(row: _core._ProcessRow) -> ProcessInfo:
+    """A process inside a container."""
+    pid, ppid, args, uid, rss, cpu = row
+    return ProcessInfo(pid, ppid, args, None, str(uid), rss, cpu)
+
+
+def task_info(row: _core._TaskRow) -> TaskInfo:
+    """What a task is made of."""
+    container_id, instance, runtime, spec = row
+    return TaskInfo(container_id, instance, runtime, json.loads(spec))
+
+
+def log_line(row: _core._LogRow, text: str) -> LogLine:
+    """A line of a log, with its text decoded."""
+    seq, time_ns, stream, _, partial = row
+    return LogLine(seq, instant(time_ns), _STREAMS[stream], text, partial)
+
+
+def check(row: _core._CheckRow) -> Check:
+    """One of doctor's checks."""
+    return Check(*row)
+
+
+def run_result(row: _core._RunRow, text: bool) -> RunResult[Any]:
+    """What a command left."""
+    args, end, out, err, truncated, container_id, image = row
+    status, signal, started_ns, exited_ns, oom, *_ = end
+    started, exited = instant(started_ns), instant(exited_ns)
+    return RunResult(
+        args,
+        status,
+        signal,
+        _decoded(out, truncated) if text else out,
+        _decoded(err, truncated) if text else err,
+        truncated,
+        oom,
+        started,
+        exited,
+        max(0, exited_ns - started_ns) / 1e9,
+        container_id,
+        image or None,
+    )
+
+
+def _decoded(data: bytes, truncated: bool) -> str:
+    """Text; a character that max_output cut in two is left out."""
+    if truncated:
+        import codecs
+
+        return codecs.getincrementaldecoder("utf-8")("replace").decode(data)
+    return data.decode("utf-8", "replace")

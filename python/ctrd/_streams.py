@@ -1,0 +1,172 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Our ends of a task's pipes. The descriptors do not block; waiting is poll(2), which Ctrl-C ends."""
+
+from __future__ import annotations
+
+import codecs
+import os
+import select
+import time
+from collections.abc import Iterator
+from typing import TYPE_CHECKING, Any, Generic, NoReturn, cast
+
+from . import _checks as checks
+from .errors import Timeout, Unavailable
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    _S = TypeVar("_S", str, bytes, default=str)
+else:
+    from typing import TypeVar
+
+    _S = TypeVar("_S", str, bytes)
+
+_CHUNK = 1 << 16
+
+
+def wait_ready(fd: int, events: int, deadline: float | None) -> bool:
+    """Wait until fd is ready for events; False at the deadline (of time.monotonic)."""
+    poll = select.poll()
+    poll.register(fd, events)
+    left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
+    return bool(poll.poll(left))
+
+
+class _End:
+    """One descriptor with one owner."""
+
+    def __init__(self, fd: int, text: bool, what: str) -> None:
+        self._fd = fd
+        self._text = text
+        self._what = what
+
+    def fileno(self) -> int:
+        """Return the descriptor; ValueError when closed."""
+        if self._fd < 0:
+            raise ValueError(f"{self._what} is closed")
+        return self._fd
+
+    @property
+    def closed(self) -> bool:
+        """Whether it is closed."""
+        return self._fd < 0
+
+    def close(self) -> None:
+        """Close it; once more is fine."""
+        fd, self._fd = self._fd, -1
+        if fd >= 0:
+            os.close(fd)
+
+    def __del__(self) -> None:
+        self.close()
+
+    def __reduce__(self) -> NoReturn:
+        raise TypeError(f"cannot pickle {self._what}: it is a pipe of this process")
+
+    def __repr__(self) -> str:
+        return f"<{type(self).__name__} of {self._what}{' closed' if self._fd < 0 else ''}>"
+
+
+class Reader(_End, Generic[_S]):
+    """What a process prints. Iterating gives lines, with their newlines, until it closes the stream."""
+
+    def __init__(self, fd: int, text: bool, what: str) -> None:
+        """Take over a descriptor that does not block."""
+        super().__init__(fd, text, what)
+        self._decoder: Any = codecs.getincrementaldecoder("utf-8")("replace") if text else None
+        self._buffer: Any = "" if text else b""
+        self._ended = False
+
+    def read(self, n: int = -1, *, timeout: float | None = None) -> _S:
+        """Read to the end, or up to n characters (bytes) as soon as there are any.
+
+        Args:
+            n: The most to return; negative: everything until the stream ends.
+            timeout: Seconds; None waits without limit. What was read until then is kept for the next call.
+
+        Raises:
+            Timeout: Nothing (n < 0: not everything) came in time.
+        """
+        deadline = self._deadline(timeout)
+        while not self._ended and (n < 0 or not self._buffer) and n != 0:
+            self._fill(deadline, timeout)
+        size = len(self._buffer) if n < 0 else n
+        return self._take(size)
+
+    def readline(self, *, timeout: float | None = None) -> _S:
+        """Read one line with its newline; empty at the end.
+
+        Args:
+            timeout: Seconds; None waits without limit. What was read until then is kept for the next call.
+
+        Raises:
+            Timeout: No whole line came in time.
+        """
+        deadline = self._deadline(timeout)
+        newline: Any = "\n" if self._text else b"\n"
+        seen = 0
+        while (at := self._buffer.find(newline, seen)) < 0 and not self._ended:
+            seen = len(self._buffer)
+            self._fill(deadline, timeout)
+        return self._take(at + 1 if at >= 0 else len(self._buffer))
+
+    def __iter__(self) -> Iterator[_S]:
+        """Iterate over the lines."""
+        while line := self.readline():
+            yield line
+
+    def _deadline(self, timeout: float | None) -> float | None:
+        limit = checks.seconds("timeout", timeout)
+        return None if limit is None else time.monotonic() + limit
+
+    def _take(self, size: int) -> _S:
+        taken, self._buffer = self._buffer[:size], self._buffer[size:]
+        return cast("_S", taken)
+
+    def _fill(self, deadline: float | None, timeout: float | None) -> None:
+        fd = self.fileno()
+        if not wait_ready(fd, select.POLLIN, deadline):
+            raise Timeout(f"{self._what}: nothing to read after {timeout} s", op="read", timeout=timeout)
+        try:
+            data = os.read(fd, _CHUNK)
+        except BlockingIOError:
+            return
+        self._ended = not data
+        self._buffer += self._decoder.decode(data, final=not data) if self._text else data
+
+
+class Writer(_End, Generic[_S]):
+    """A process's standard input."""
+
+    def write(self, data: _S) -> int:
+        """Write all of it, and return its length.
+
+        Raises:
+            ValueError: It is closed.
+            Unavailable: The process has closed its end.
+        """
+        self.fileno()
+        left = memoryview(self._bytes(data))
+        while left:
+            left = left[self._some(left) :]
+        return len(data)
+
+    def flush(self) -> None:
+        """Do nothing: nothing is held back. ValueError when closed."""
+        self.fileno()
+
+    def _bytes(self, data: object) -> bytes:
+        if not isinstance(data, str if self._text else bytes):
+            checks.wrong_type("data", data, "str" if self._text else "bytes")
+        return data.encode() if isinstance(data, str) else bytes(data)
+
+    def _some(self, data: memoryview) -> int:
+        fd = self.fileno()
+        wait_ready(fd, select.POLLOUT, None)
+        try:
+            return os.write(fd, data[:_CHUNK])
+        except BlockingIOError:
+            return 0
+        except BrokenPipeError:
+            raise Unavailable(f"{self._what}: the process has closed it", op="write") from None

@@ -1,0 +1,166 @@
+# SPDX-License-Identifier: Apache-2.0
+"""One execution of a container."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Generic, NoReturn, Self
+
+from . import _rows
+from ._streams import Reader, Writer
+from ._values import ExitStatus, ProcessState, TaskInfo, TaskStatus
+from ._verbs import _TaskVerbs
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    from . import _core
+    from ._container import Container
+
+    _S = TypeVar("_S", str, bytes, default=str)
+else:
+    from typing import TypeVar
+
+    _S = TypeVar("_S", str, bytes)
+
+
+class Task(_TaskVerbs, Generic[_S]):
+    """One life of a container: its first process, with its pipes.
+
+    It is bound to this life: after delete() and a new create_task() it raises TaskNotFound.
+
+    Attributes:
+        id: "", the name of a container's first process.
+        container_id: The container.
+        args: The command.
+        pid: Its host pid, also after its end.
+        stdin: Where its input is written, if it was created with stdin=PIPE.
+        stdout: What it prints, if it was created with stdout=PIPE.
+        stderr: Likewise.
+
+    Example:
+        >>> with c.create_task(stdout=ctrd.PIPE) as task:
+        ...     task.start().stdout.readline()
+        'hello\\n'
+    """
+
+    id: str = ""
+
+    def __init__(
+        self,
+        container: Container,
+        instance: str,
+        pid: int | None,
+        args: tuple[str, ...],
+        *,
+        fds: tuple[int, int, int] = (-1, -1, -1),
+        text: bool = True,
+    ) -> None:
+        """Made by create_task() and task(); takes over the descriptors."""
+        self.container_id = container.id
+        self.args = args
+        self._container = container
+        self._instance = instance
+        self._pid = pid
+        self._exit: ExitStatus | None = None
+        what = f"container {container.id!r}"
+        self.stdin: Writer[_S] | None = Writer(fds[0], text, f"stdin of {what}") if fds[0] >= 0 else None
+        self.stdout: Reader[_S] | None = Reader(fds[1], text, f"stdout of {what}") if fds[1] >= 0 else None
+        self.stderr: Reader[_S] | None = Reader(fds[2], text, f"stderr of {what}") if fds[2] >= 0 else None
+
+    @property
+    def pid(self) -> int | None:
+        """Host pid of the first process."""
+        return self._pid
+
+    @property
+    def returncode(self) -> int | None:
+        """Its exit status if poll(), wait() or another verb has learned it, else None."""
+        return None if self._exit is None else int(self._exit)
+
+    def start(self) -> Self:
+        """Let the first process run.
+
+        Raises:
+            FailedPrecondition: It was started already.
+            TaskNotFound: This task is gone.
+        """
+        self._task_core().start_task(*self._task_ref())
+        return self
+
+    def state(self) -> ProcessState:
+        """Return its state.
+
+        Raises:
+            TaskNotFound: This task is gone.
+        """
+        state = _rows.process_state(self._task_core().task_state(*self._task_ref()))
+        if state.exit is not None:
+            self._ended(state.exit)
+        return state
+
+    def status(self) -> TaskStatus:
+        """Return the state alone, as Container.status() does."""
+        return self.state().status
+
+    def info(self) -> TaskInfo:
+        """Return what it is made of.
+
+        Raises:
+            TaskNotFound: This task is gone.
+        """
+        return _rows.task_info(self._task_core().task_info(*self._task_ref()))
+
+    def delete(self, *, force: bool = False) -> ExitStatus:
+        """Remove the ended task; the container stays.
+
+        Args:
+            force: Kill it first if it lives.
+
+        Returns:
+            How it ended.
+
+        Raises:
+            FailedPrecondition: It lives, and force is not given.
+            TaskNotFound: This task is gone.
+        """
+        status = self._ended(_rows.exit_status(self._task_core().delete_task(*self._task_ref(), bool(force))))
+        self._close_streams()
+        return status
+
+    def __enter__(self) -> Self:
+        """Return itself."""
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """Kill and delete the task, and close its pipes."""
+        from .errors import NotFound
+
+        try:
+            self.delete(force=True)
+        except NotFound:
+            pass
+        finally:
+            self._close_streams()
+
+    def __repr__(self) -> str:
+        """Return what is free to say."""
+        return f"<Task of {self.container_id!r} pid={self._pid} returncode={self.returncode}>"
+
+    def __reduce__(self) -> NoReturn:
+        """Refuse."""
+        raise TypeError("cannot pickle a Task: it has pipes of this process; pickle the Container")
+
+    def _close_streams(self) -> None:
+        for stream in (self.stdin, self.stdout, self.stderr):
+            if stream is not None:
+                stream.close()
+
+    def _task_core(self) -> _core.Engine:
+        return self._container._engine._core
+
+    def _task_ref(self) -> tuple[str, str, str]:
+        return self._container._engine.namespace, self.container_id, self._instance
+
+    def _ended(self, status: ExitStatus) -> ExitStatus:
+        self._exit = status
+        return status

@@ -1,0 +1,124 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Types of arguments: what a caller may pass, as aliases and TypedDicts. No behaviour."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Callable, Mapping, Sequence
+from enum import IntEnum
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, Protocol, TypedDict
+
+if TYPE_CHECKING:
+    from ._mounts import Mount
+
+PathLike = str | os.PathLike[str]
+Labels = Mapping[str, str]
+LabelChange = Mapping[str, str | None]
+Sig = int | str
+Size = int | str
+Lifetime = Literal["owner", "detached"]
+Status = Literal["none", "created", "running", "pausing", "paused", "stopped", "unknown"]
+
+
+class Std(IntEnum):
+    """Where a standard stream goes; the first three are subprocess's."""
+
+    PIPE = -1
+    STDOUT = -2
+    DEVNULL = -3
+    INHERIT = -4
+    LOG = -5
+
+
+PIPE = Std.PIPE
+STDOUT = Std.STDOUT
+DEVNULL = Std.DEVNULL
+INHERIT = Std.INHERIT
+LOG = Std.LOG
+
+
+class Writable(Protocol):
+    """Anything with .write()."""
+
+    def write(self, s: Any, /) -> Any:
+        """Take a str (text=True) or bytes."""
+
+
+Out = int | PathLike | Writable | None
+
+
+class Resources(TypedDict, total=False):
+    """Limits of a container. Sizes are bytes, or a str such as "512M"."""
+
+    memory: Size
+    swap: Size
+    cpus: float
+    cpu_weight: int
+    cpuset_cpus: str
+    cpuset_mems: str
+    pids: int
+
+
+class CreateOptions(TypedDict, total=False):
+    """What the container's record keeps."""
+
+    id: str
+    replace: bool
+    labels: Labels
+    annotations: Labels
+    lifetime: Lifetime
+    shell: str
+    env: Mapping[str, str | None]
+    cwd: str
+    user: str
+    hostname: str
+    mounts: Sequence[Mount | str | tuple[PathLike, str]]
+    tmpfs: Mapping[str, Size | None]
+    read_only: bool
+    resources: Resources
+    cpus: float
+    memory: Size
+    pids: int
+    network: Literal["none", "host"]
+    cap_add: Sequence[str]
+    cap_drop: Sequence[str]
+    seccomp: Literal["default", "unconfined"] | Path | Mapping[str, Any]
+    no_new_privileges: bool
+    rlimits: Mapping[str, int | tuple[int, int]]
+    runtime: str
+    spec: Mapping[str, Any] | Callable[[dict[str, Any]], dict[str, Any] | None]
+
+
+class RunOptions(CreateOptions, total=False):
+    """What a run to its end needs beside that."""
+
+    input: str | bytes
+    stdout: Out
+    stderr: Out
+    check: bool
+    timeout: float | None
+    max_output: Size | None
+
+
+class StartOptions(CreateOptions, total=False):
+    """Where the streams of one in the background go: LOG, DEVNULL, PIPE; stderr also STDOUT."""
+
+    stdin: int
+    stdout: int
+    stderr: int
+
+
+# What each option is when it is not given: for signatures and documentation. Others are None or empty.
+DEFAULTS: dict[str, Any] = {
+    "replace": False,
+    "lifetime": "owner",
+    "cwd": "/",
+    "read_only": False,
+    "pids": 2048,
+    "network": "none",
+    "seccomp": "default",
+    "no_new_privileges": True,
+    "runtime": "auto",
+    "check": False,
+}

@@ -1,0 +1,362 @@
+# SPDX-License-Identifier: Apache-2.0
+"""What verbs return: frozen values that can be compared and pickled. No behaviour that touches a container."""
+
+from __future__ import annotations
+
+import dataclasses
+import importlib
+from collections.abc import Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from enum import StrEnum
+from typing import TYPE_CHECKING, Any, Generic, Literal, Self, SupportsIndex
+
+from .errors import ExitError, Unsupported
+
+if TYPE_CHECKING:
+    from typing_extensions import TypeVar
+
+    _S = TypeVar("_S", str, bytes, default=str)
+else:
+    from typing import TypeVar
+
+    _S = TypeVar("_S", str, bytes)
+_T = TypeVar("_T")
+
+Lost = Literal["shim", "reboot"]
+EPOCH = datetime.fromtimestamp(0, UTC)
+
+
+class TaskStatus(StrEnum):
+    """State of a container's task. none: it has no task; unknown: its shim does not answer."""
+
+    none = "none"
+    created = "created"
+    running = "running"
+    pausing = "pausing"
+    paused = "paused"
+    stopped = "stopped"
+    unknown = "unknown"
+
+
+class ExitStatus(int):
+    """How a process ended; as an int it is the exit status, 128 + n for a death by signal n.
+
+    Attributes:
+        signal: The signal it died of, or None.
+        exited_at: When, aware UTC.
+        oom_killed: Whether the kernel killed something in it for lack of memory.
+        timed_out: Whether its deadline ended it.
+        escalated: Whether stop() had to go on to SIGKILL.
+        output_cut: Whether output was still open when reading of it was given up.
+        lost: How the real status was lost: "shim" (its supervisor was killed), "reboot", or None.
+
+    Example:
+        >>> status = ctrd.ExitStatus(143, signal=15)
+        >>> status == 143, status.signal
+        (True, 15)
+    """
+
+    signal: int | None
+    exited_at: datetime
+    oom_killed: bool
+    timed_out: bool
+    escalated: bool
+    output_cut: bool
+    lost: Lost | None
+
+    def __new__(
+        cls,
+        status: int = 0,
+        *,
+        signal: int | None = None,
+        exited_at: datetime = EPOCH,
+        oom_killed: bool = False,
+        timed_out: bool = False,
+        escalated: bool = False,
+        output_cut: bool = False,
+        lost: Lost | None = None,
+    ) -> Self:
+        """Make one; users only read them."""
+        self = super().__new__(cls, status)
+        self.__dict__.update(
+            signal=signal,
+            exited_at=exited_at,
+            oom_killed=oom_killed,
+            timed_out=timed_out,
+            escalated=escalated,
+            output_cut=output_cut,
+            lost=lost,
+        )
+        return self
+
+    @property
+    def returncode(self) -> int:
+        """The same as int(self)."""
+        return int(self)
+
+    def __setattr__(self, name: str, value: object) -> None:
+        """Refuse: it is a value."""
+        raise AttributeError(f"ExitStatus cannot be changed ({name})")
+
+    def __reduce_ex__(self, protocol: SupportsIndex, /) -> tuple[Any, ...]:
+        """Pickle the number and what is beside it."""
+        return (_make_exit, (type(self), int(self), self.__dict__.copy()))
+
+    def __repr__(self) -> str:
+        """Return the status and what is remarkable about it."""
+        said = [f"signal={self.signal}"] if self.signal else []
+        said += [name for name in ("oom_killed", "timed_out", "escalated", "output_cut") if self.__dict__[name]]
+        said += [f"lost={self.lost!r}"] if self.lost else []
+        return f"<ExitStatus {' '.join([str(int(self)), *said])}>"
+
+    def __str__(self) -> str:
+        """Return the number."""
+        return str(int(self))
+
+
+def _make_exit(cls: type[ExitStatus], status: int, facts: dict[str, Any]) -> ExitStatus:
+    return cls(status, **facts)
+
+
+@dataclass(frozen=True, slots=True, repr=False)
+class RunResult(Generic[_S]):
+    """What a command left, once it has ended.
+
+    Attributes:
+        args: The command.
+        returncode: Its exit status; 128 + n for a death by signal n.
+        signal: The signal it died of, or None.
+        stdout: What it printed; "" (or b"") when it was not captured.
+        stderr: Likewise.
+        truncated: Whether more came than max_output.
+        oom_killed: Whether the kernel killed something in it for lack of memory.
+        started_at: When it was started, aware UTC.
+        exited_at: When it ended, aware UTC.
+        duration: Seconds between the two.
+        container_id: The container's id; it is gone.
+        image: The image's name, None for a Rootfs.
+    """
+
+    args: tuple[str, ...]
+    returncode: int
+    signal: int | None
+    stdout: _S
+    stderr: _S
+    truncated: bool
+    oom_killed: bool
+    started_at: datetime
+    exited_at: datetime
+    duration: float
+    container_id: str
+    image: str | None
+
+    @property
+    def ok(self) -> bool:
+        """Whether it ended with status 0."""
+        return self.returncode == 0
+
+    def __repr__(self) -> str:
+        """Return the command, its status and the beginning of what it printed."""
+        died = f", signal={self.signal}" if self.signal else ""
+        said = f", stdout={_shortened(self.stdout)}, stderr={_shortened(self.stderr)}"
+        return f"RunResult(args={self.args!r}, returncode={self.returncode}{died}{said})"
+
+    def check_returncode(self) -> Self:
+        """Return self, or raise ExitError unless it ended with status 0."""
+        if self.returncode != 0:
+            raise ExitError.of(self)
+        return self
+
+
+def _shortened(said: str | bytes) -> str:
+    return repr(said) if len(said) <= 80 else f"{said[:77]!r}..."
+
+
+@dataclass(frozen=True, slots=True)
+class ContainerInfo:
+    """A container's record and state, as they were when asked.
+
+    Attributes:
+        id: Its name.
+        image: The image's name, None for a Rootfs.
+        labels: dict[str, str].
+        annotations: dict[str, str], the spec's.
+        created_at: Aware UTC.
+        updated_at: Aware UTC.
+        runtime: Path of the OCI runtime.
+        snapshotter: Name of what keeps its layer.
+        snapshot_key: Its layer.
+        lifetime: "owner" or "detached".
+        owner_pid: The process it belongs to, None when detached.
+        status: Its task's state.
+        pid: Host pid of its first process while that lives, else None.
+        exit: How its task ended, once it has.
+    """
+
+    id: str
+    image: str | None
+    labels: Mapping[str, str]
+    annotations: Mapping[str, str] = field(repr=False)
+    created_at: datetime
+    updated_at: datetime = field(repr=False)
+    runtime: str = field(repr=False)
+    snapshotter: str = field(repr=False)
+    snapshot_key: str = field(repr=False)
+    lifetime: Literal["owner", "detached"]
+    owner_pid: int | None
+    status: TaskStatus
+    pid: int | None
+    exit: ExitStatus | None
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessState:
+    """State of a task's process.
+
+    Attributes:
+        status: Its state.
+        pid: Host pid while it lives, else None.
+        exit: How it ended, once it has.
+        tty: Whether it has a terminal.
+    """
+
+    status: TaskStatus
+    pid: int | None
+    exit: ExitStatus | None
+    tty: bool
+
+
+@dataclass(frozen=True, slots=True)
+class ProcessInfo:
+    """One process inside a container.
+
+    Attributes:
+        pid: As the host sees it; kill(pid=) takes it.
+        ppid: Its parent's, as the host sees it.
+        args: Its command line.
+        exec_id: The exec that started it, None for others.
+        user: Its uid, as text.
+        rss: Resident memory in bytes.
+        cpu_time: Seconds of CPU it has used.
+    """
+
+    pid: int
+    ppid: int
+    args: tuple[str, ...]
+    exec_id: str | None
+    user: str
+    rss: int
+    cpu_time: float
+
+
+@dataclass(frozen=True, slots=True)
+class TaskInfo:
+    """What a task is made of.
+
+    Attributes:
+        container_id: Its container.
+        instance: Names this one life of the container.
+        runtime: Path of the OCI runtime.
+        spec: The OCI runtime spec it was started with.
+    """
+
+    container_id: str
+    instance: str
+    runtime: str
+    spec: Mapping[str, Any] = field(repr=False)
+
+
+@dataclass(frozen=True, slots=True)
+class LogLine:
+    """One line of a container's output.
+
+    Attributes:
+        seq: Its position: rises by time; logs(since=seq) gives what came after.
+        time: When the shim read it, aware UTC.
+        stream: "stdout" or "stderr".
+        text: The line, without its newline.
+        partial: Whether no newline followed (a very long line, or the end).
+    """
+
+    seq: int
+    time: datetime = field(repr=False)
+    stream: Literal["stdout", "stderr"]
+    text: str
+    partial: bool
+
+
+@dataclass(frozen=True, slots=True)
+class Check:
+    """One thing that doctor() looked at.
+
+    Attributes:
+        name: What.
+        ok: Whether it is as it should be.
+        found: What there is.
+        hint: What to install or enable, "" if nothing.
+        needed: False if ctrd works without it.
+    """
+
+    name: str
+    ok: bool
+    found: str
+    hint: str
+    needed: bool = True
+
+
+@dataclass(frozen=True, slots=True)
+class DoctorReport:
+    """What this machine can do. str() is a table.
+
+    Attributes:
+        checks: All that was looked at.
+    """
+
+    checks: tuple[Check, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether containers can run here."""
+        return all(check.ok for check in self.checks if check.needed)
+
+    def __str__(self) -> str:
+        """Return one line a check."""
+        width = max((len(check.name) for check in self.checks), default=0)
+        return "\n".join(_check_line(check, width) for check in self.checks)
+
+
+def _check_line(check: Check, width: int) -> str:
+    mark = "ok" if check.ok else "NO" if check.needed else "--"
+    hint = f"  -> {check.hint}" if check.hint and not check.ok else ""
+    return f"{mark}  {check.name:<{width}}  {check.found}{hint}"
+
+
+class ResultList(list[_T]):
+    """A list of values, with two ways into a table.
+
+    Example:
+        >>> ctrd.ResultList([ctrd.Check("kernel", True, "6.1", "")]).to_dicts()[0]["found"]
+        '6.1'
+    """
+
+    @property
+    def ids(self) -> list[str]:
+        """The .id of each."""
+        return [one.id for one in self]  # type: ignore[attr-defined]
+
+    def to_dicts(self) -> list[dict[str, Any]]:
+        """Return each as a dict of its fields."""
+        return [{f.name: getattr(one, f.name) for f in dataclasses.fields(one)} for one in self]  # type: ignore[arg-type]
+
+    def to_pandas(self) -> Any:
+        """Return a pandas.DataFrame, one row each.
+
+        Raises:
+            Unsupported: pandas is not installed.
+        """
+        try:
+            pandas: Any = importlib.import_module("pandas")
+        except ImportError:
+            raise Unsupported("pandas is not installed", hint="pip install pandas") from None
+        return pandas.DataFrame(self.to_dicts())

@@ -1,0 +1,84 @@
+"""Fixtures, and the leak set around every test."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import sys
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+HERE = Path(__file__).resolve().parent
+sys.path[:0] = [str(HERE), str(HERE.parent.parent / "scripts")]
+
+import ctrd  # noqa: E402
+import leakset  # noqa: E402
+import roots  # noqa: E402
+
+RUNTIMES = ("crun", "runc")
+NEEDED = {"root", "overlay", "shim", "runc"}  # what this machine is known to have: a test may not skip for want of it
+
+
+@pytest.fixture(scope="session")
+def report() -> ctrd.DoctorReport:
+    """What doctor says of this machine."""
+    return ctrd.doctor()
+
+
+@pytest.fixture(autouse=True)
+def no_leaks() -> Iterator[None]:
+    """Fail a test that leaves something behind."""
+    before = leakset.LeakSet.take()
+    yield
+    leaked = leakset.leaked_since(before)
+    assert not leaked, f"left behind: {leaked}"
+
+
+@pytest.fixture(autouse=True)
+def no_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """The caller's settings are not the tests'."""
+    for name in list(os.environ):
+        if name.startswith("CTRD_") and name != "CTRD_SHIM":
+            monkeypatch.delenv(name)
+
+
+@pytest.fixture(scope="session")
+def root_directory(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A directory with busybox in it."""
+    return roots.busybox(tmp_path_factory.mktemp("busybox") / "root")
+
+
+@pytest.fixture
+def rootfs(root_directory: Path) -> ctrd.Rootfs:
+    """The same, as an image."""
+    return ctrd.Rootfs(root_directory)
+
+
+@pytest.fixture
+def engine(tmp_path: Path) -> Iterator[ctrd.Engine]:
+    """An engine on a root of its own; after the test nothing of its containers may be on disk."""
+    made = ctrd.Engine(tmp_path / "root", state=tmp_path / "state")
+    yield made
+    made.close()
+    left = left_on_disk(made)
+    assert not left, f"left on disk: {left}"
+
+
+@pytest.fixture(params=RUNTIMES)
+def runtime(request: pytest.FixtureRequest, report: ctrd.DoctorReport) -> str:
+    """Each OCI runtime that works here."""
+    name: str = request.param
+    check = next((check for check in report.checks if check.name == name), None)
+    if shutil.which(name) is None or (check is not None and not check.ok):
+        reason = f"{name}: {check.found if check else 'not installed'}"
+        assert name not in NEEDED, reason
+        pytest.skip(reason)
+    return name
+
+
+def left_on_disk(engine: ctrd.Engine) -> list[str]:
+    """Bundles, layers and logs below this engine's directories."""
+    found = [*engine.state.glob("[!.]*/[!.]*"), *engine.root.glob("snapshots/*"), *engine.root.glob("logs/*")]
+    return sorted(map(str, found))
