@@ -47,8 +47,7 @@ TEST(HostilePeer, AFrameThatIsBegunAndNotEndedIsCutOff) {
 }
 
 TEST(HostilePeer, TheLimitOfAFrameStartsAnewWithEach) {
-  Served served(
-      Limits{.connections = 1024, .requests = 256, .frame = std::chrono::seconds(3)});
+  Served served(Limits{.connections = 1024, .requests = 256, .frame = std::chrono::seconds(3)});
   Peer peer(served);
   std::string frame = encode_frame(FrameType::kRequest, 1, encode(request("Echo", "hello")));
   peer.send(std::string_view(frame).substr(0, 3));

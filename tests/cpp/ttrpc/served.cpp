@@ -23,14 +23,22 @@ namespace asio = boost::asio;
 namespace ctrd::ttrpc {
 namespace {
 
-std::string make_temp_dir() {
+Error full_error() {
+  return Error(Code::kNotFound, "container x: not found", Kind::kTask, ENOENT)
+      .with("field", "id")
+      .with("value", "x");
+}
+
+}  // namespace
+
+std::string Served::temp_dir() {
   std::string name = "/tmp/ctrd-ttrpc-XXXXXX";
   if (::mkdtemp(name.data()) == nullptr) throw sys_error("mkdtemp");
   ::chmod(name.c_str(), 0755);
   return name;
 }
 
-UniqueFd listen_on(const std::string& path) {
+UniqueFd Served::listen_on(const std::string& path) {
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
@@ -42,16 +50,8 @@ UniqueFd listen_on(const std::string& path) {
   return socket;
 }
 
-Error full_error() {
-  return Error(Code::kNotFound, "container x: not found", Kind::kTask, ENOENT)
-      .with("field", "id")
-      .with("value", "x");
-}
-
-}  // namespace
-
 Served::Served(Limits limits)
-    : path_(make_temp_dir()), dir_(open_dir(path_)), work_(asio::make_work_guard(loop_)) {
+    : path_(temp_dir()), dir_(open_dir(path_)), work_(asio::make_work_guard(loop_)) {
   server_ = std::make_unique<Server>(
       loop_, listen_on(path_ + "/sock"), [this](Request r) { return dispatch(std::move(r)); },
       limits);

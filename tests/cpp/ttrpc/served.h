@@ -26,6 +26,9 @@ class Served {
   explicit Served(Limits limits = {});
   ~Served();
 
+  static std::string temp_dir();
+  static UniqueFd listen_on(const std::string& path);
+
   int dir() const { return dir_.get(); }
   const std::string& path() const { return path_; }
   UniqueFd connect() const;
