@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the bindings see: one engine on one root. One method a verb, one crossing. Every verb takes a Wait, is safe from any thread, and leaves nothing half-made when it throws. Paths of a call, what is
-// written where, and who recovers what: cpp/README.md 4 and 5 (design.md 3, 5, 10).
+// What the bindings see: one engine on one root. One method a verb, one crossing. Every verb takes
+// a Wait, is safe from any thread, and leaves nothing half-made when it throws. Paths of a call,
+// what is written where, and who recovers what: cpp/README.md 4 and 5 (design.md 3, 5, 10).
 #pragma once
 
 #include <memory>
@@ -15,66 +16,94 @@ namespace ctrd::engine {
 
 struct Config {
   std::string root = "/var/lib/ctrd";
-  std::string state;                  // "": /run/ctrd/<12 hex of the root's device and inode>
+  std::string state;  // "": /run/ctrd/<12 hex of the root's device and inode>
   std::string runtime = "auto";
-  std::string shim;                   // absolute path of containerd-shim-ctrd-v2
+  std::string shim;  // absolute path of containerd-shim-ctrd-v2
   Nanos lock_timeout = std::chrono::seconds(30);
   Nanos rpc_timeout = std::chrono::seconds(60);
   int64_t log_max = 64ll << 20;
 };
 
-class Logs {                          // one reader; not shared between threads
+class Logs {  // one reader; not shared between threads
  public:
   virtual ~Logs() = default;
-  // nullopt: the end (not following: what is there now; following: the task has ended and all is read). Throws kDeadlineExceeded at wait's deadline.
+  // nullopt: the end (not following: what is there now; following: the task has ended and all is
+  // read). Throws kDeadlineExceeded at wait's deadline.
   virtual std::optional<LogLine> next(const Wait& wait) = 0;
 };
 
 class Engine {
  public:
-  // Checks and makes the directories (D8 90: owned by someone else or writable by others kPermissionDenied), takes no lock. The first verb checks the state token and recovers.
+  // Checks and makes the directories (D8 90: owned by someone else or writable by others
+  // kPermissionDenied), takes no lock. The first verb checks the state token and recovers.
   static std::shared_ptr<Engine> open(const Config& config);
-  virtual ~Engine() = default;        // does not close(): a forked child or an interpreter's end decide that themselves
+  virtual ~Engine() =
+      default;  // does not close(): a forked child or an interpreter's end decide that themselves
 
-  virtual const std::string& root() const = 0;    // real paths
+  virtual const std::string& root() const = 0;  // real paths
   virtual const std::string& state() const = 0;
-  // Force-deletes what was made through this engine and still belongs to this process (lifetime owner), all of it even if one fails (throws the first failure). Then every verb throws kFailedPrecondition "engine is closed". Safe twice.
+  // Force-deletes what was made through this engine and still belongs to this process (lifetime
+  // owner), all of it even if one fails (throws the first failure). Then every verb throws
+  // kFailedPrecondition "engine is closed". Safe twice.
   virtual void close(const Wait& wait) = 0;
   virtual bool closed() const = 0;
 
-  virtual ContainerInfo create(const std::string& ns, const CreateOptions& options, const Wait& wait) = 0;
-  virtual ContainerInfo get(const std::string& ns, const std::string& id, const Wait& wait) = 0;       // kNotFound (Kind::kContainer)
+  virtual ContainerInfo create(const std::string& ns, const CreateOptions& options,
+                               const Wait& wait) = 0;
+  virtual ContainerInfo get(const std::string& ns, const std::string& id,
+                            const Wait& wait) = 0;  // kNotFound (Kind::kContainer)
   virtual bool contains(const std::string& ns, const std::string& id, const Wait& wait) = 0;
-  virtual std::vector<ContainerInfo> list(const std::string& ns, const ListOptions& options, const Wait& wait) = 0;
-  virtual ContainerInfo update(const std::string& ns, const std::string& id, const std::map<std::string, std::optional<std::string>>& labels,
-                               const std::map<std::string, std::optional<std::string>>& annotations, const Wait& wait) = 0;
-  virtual std::string spec(const std::string& ns, const std::string& id, const Wait& wait) = 0;        // JSON, as stored
-  // Live task (created, running, paused): kFailedPrecondition (Kind::kTask) unless force. A stopped task goes with it. Absent: kNotFound, or false with missing_ok.
-  virtual bool remove(const std::string& ns, const std::string& id, bool force, bool missing_ok, const Wait& wait) = 0;
+  virtual std::vector<ContainerInfo> list(const std::string& ns, const ListOptions& options,
+                                          const Wait& wait) = 0;
+  virtual ContainerInfo update(const std::string& ns, const std::string& id,
+                               const std::map<std::string, std::optional<std::string>>& labels,
+                               const std::map<std::string, std::optional<std::string>>& annotations,
+                               const Wait& wait) = 0;
+  virtual std::string spec(const std::string& ns, const std::string& id,
+                           const Wait& wait) = 0;  // JSON, as stored
+  // Live task (created, running, paused): kFailedPrecondition (Kind::kTask) unless force. A stopped
+  // task goes with it. Absent: kNotFound, or false with missing_ok.
+  virtual bool remove(const std::string& ns, const std::string& id, bool force, bool missing_ok,
+                      const Wait& wait) = 0;
   virtual void detach(const std::string& ns, const std::string& id, const Wait& wait) = 0;
 
-  // A stopped task there: kAlreadyExists unless replace_stopped (Container.start), which deletes it first. A live one: kAlreadyExists (Kind::kTask).
-  virtual NewTask create_task(const std::string& ns, const std::string& id, const Stdio& stdio, bool replace_stopped, const Wait& wait) = 0;
-  virtual void start_task(const TaskRef& task, const Wait& wait) = 0;             // kFailedPrecondition unless created; kNotFound (Kind::kTask) if none
-  // Blocks until it has ended; kDeadlineExceeded at wait's deadline; works from any process, after the end, and after the shim was killed (lost). A container that never had a task: kNotFound (kTask).
+  // A stopped task there: kAlreadyExists unless replace_stopped (Container.start), which deletes it
+  // first. A live one: kAlreadyExists (Kind::kTask).
+  virtual NewTask create_task(const std::string& ns, const std::string& id, const Stdio& stdio,
+                              bool replace_stopped, const Wait& wait) = 0;
+  virtual void start_task(
+      const TaskRef& task,
+      const Wait& wait) = 0;  // kFailedPrecondition unless created; kNotFound (Kind::kTask) if none
+  // Blocks until it has ended; kDeadlineExceeded at wait's deadline; works from any process, after
+  // the end, and after the shim was killed (lost). A container that never had a task: kNotFound
+  // (kTask).
   virtual ExitStatus wait_task(const TaskRef& task, const Wait& wait) = 0;
   virtual std::optional<ExitStatus> poll_task(const TaskRef& task, const Wait& wait) = 0;
   virtual TaskState task_state(const TaskRef& task, const Wait& wait) = 0;
   virtual TaskInfo task_info(const TaskRef& task, const Wait& wait) = 0;
   virtual std::vector<ProcessFacts> task_processes(const TaskRef& task, const Wait& wait) = 0;
-  // pid: another process of this container (host pid), checked to be in its cgroup. Ended: does nothing.
-  virtual void kill_task(const TaskRef& task, int signal, std::optional<int> pid, bool all, const Wait& wait) = 0;
+  // pid: another process of this container (host pid), checked to be in its cgroup. Ended: does
+  // nothing.
+  virtual void kill_task(const TaskRef& task, int signal, std::optional<int> pid, bool all,
+                         const Wait& wait) = 0;
   // signal, then after grace SIGKILL (escalated). Returns the exit. created: SIGKILL at once.
   virtual ExitStatus stop_task(const TaskRef& task, int signal, Nanos grace, const Wait& wait) = 0;
   virtual ExitStatus delete_task(const TaskRef& task, bool force, const Wait& wait) = 0;
-  virtual TaskStatus status(const std::string& ns, const std::string& id, const Wait& wait) = 0;      // from files
+  virtual TaskStatus status(const std::string& ns, const std::string& id,
+                            const Wait& wait) = 0;  // from files
 
-  // create, create_task, start, read streams and wait, delete both. At options.timeout: kDeadlineExceeded with context "timed_out" after everything is gone; the partial result in *partial.
-  virtual RunResult run(const std::string& ns, const CreateOptions& create, const RunOptions& options, const Wait& wait, RunResult* partial) = 0;
+  // create, create_task, start, read streams and wait, delete both. At options.timeout:
+  // kDeadlineExceeded with context "timed_out" after everything is gone; the partial result in
+  // *partial.
+  virtual RunResult run(const std::string& ns, const CreateOptions& create,
+                        const RunOptions& options, const Wait& wait, RunResult* partial) = 0;
 
-  virtual std::unique_ptr<Logs> logs(const std::string& ns, const std::string& id, const LogOptions& options, const Wait& wait) = 0;   // kNotFound (kTask) without a log
+  virtual std::unique_ptr<Logs> logs(const std::string& ns, const std::string& id,
+                                     const LogOptions& options,
+                                     const Wait& wait) = 0;  // kNotFound (kTask) without a log
   virtual std::vector<Check> doctor(const Wait& wait) = 0;
-  // Idempotent; any process, any time: settles dead tasks (claim free, bundle there), removes what dead owners left, empties the trash.
+  // Idempotent; any process, any time: settles dead tasks (claim free, bundle there), removes what
+  // dead owners left, empties the trash.
   virtual void recover(const Wait& wait) = 0;
 };
 

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// What the engine takes and gives, as plain values: no JSON, no protobuf, no LevelDB, so that bindings need nothing else. Times are ns since 1970, 0 if it
-// has not happened. Names and meaning: ../shared/api.md.
+// What the engine takes and gives, as plain values: no JSON, no protobuf, no LevelDB, so that
+// bindings need nothing else. Times are ns since 1970, 0 if it has not happened. Names and meaning:
+// ../shared/api.md.
 #pragma once
 
 #include <cstdint>
@@ -19,11 +20,19 @@
 
 namespace ctrd::engine {
 
-enum class TaskStatus : int { kNone, kCreated, kRunning, kPausing, kPaused, kStopped, kUnknown };   // Python's strings, in this order
+enum class TaskStatus : int {
+  kNone,
+  kCreated,
+  kRunning,
+  kPausing,
+  kPaused,
+  kStopped,
+  kUnknown
+};  // Python's strings, in this order
 enum class Lost : int { kNot, kShim, kReboot };
 
 struct ExitStatus {
-  int status = 0;                     // exit code, or 128 + signal
+  int status = 0;  // exit code, or 128 + signal
   std::optional<int> signal;
   int64_t started_ns = 0, exited_ns = 0;
   bool oom_killed = false, timed_out = false, escalated = false, output_cut = false;
@@ -31,34 +40,39 @@ struct ExitStatus {
 };
 
 struct ContainerInfo {
-  std::string id, image, rootfs;      // image "" for a Rootfs
+  std::string id, image, rootfs;  // image "" for a Rootfs
   std::map<std::string, std::string> labels, annotations;
   int64_t created_ns = 0, updated_ns = 0;
-  std::string runtime;                // the OCI runtime's path
+  std::string runtime;  // the OCI runtime's path
   std::string snapshotter, snapshot_key;
   bool detached = false;
-  int owner_pid = 0;                  // 0: detached
+  int owner_pid = 0;  // 0: detached
   TaskStatus status = TaskStatus::kNone;
-  int pid = 0;                        // host pid of init while created or running, else 0
+  int pid = 0;  // host pid of init while created or running, else 0
   std::optional<ExitStatus> exit;
 };
 
 struct CreateOptions {
-  std::string id;                     // "": one is made up (12 hex digits that pass the identifier rule)
+  std::string id;  // "": one is made up (12 hex digits that pass the identifier rule)
   bool replace = false, detached = false;
-  std::string rootfs;                 // Rootfs(path): absolute or relative to the caller's cwd
+  std::string rootfs;  // Rootfs(path): absolute or relative to the caller's cwd
   std::map<std::string, std::string> labels;
-  std::string runtime;                // "auto", "crun", "runc", a path; "": the engine's default
+  std::string runtime;  // "auto", "crun", "runc", a path; "": the engine's default
   oci::SpecOptions spec;
 };
 
 struct ListOptions {
-  std::map<std::string, std::optional<std::string>> labels;   // nullopt: the key is set
-  std::set<TaskStatus> status;        // empty: any
+  std::map<std::string, std::optional<std::string>> labels;  // nullopt: the key is set
+  std::set<TaskStatus> status;                               // empty: any
   std::optional<std::size_t> limit;
 };
 
-enum class Std : int { kPipe = -1, kStdout = -2, kDevnull = -3, kLog = -5 };   // subprocess's numbers; kStdout for stderr only
+enum class Std : int {
+  kPipe = -1,
+  kStdout = -2,
+  kDevnull = -3,
+  kLog = -5
+};  // subprocess's numbers; kStdout for stderr only
 struct Stdio {
   Std in = Std::kDevnull, out = Std::kLog, err = Std::kLog;
 };
@@ -70,7 +84,7 @@ struct TaskRef {
 struct NewTask {
   std::string instance;
   int pid = 0;
-  UniqueFd in, out, err;              // our ends of PIPEs, non-blocking; else closed
+  UniqueFd in, out, err;  // our ends of PIPEs, non-blocking; else closed
 };
 struct TaskState {
   TaskStatus status = TaskStatus::kNone;
@@ -79,23 +93,25 @@ struct TaskState {
   bool tty = false;
 };
 struct TaskInfo {
-  std::string container_id, instance, runtime, spec;          // spec: JSON
+  std::string container_id, instance, runtime, spec;  // spec: JSON
 };
 
 struct RunOptions {
-  std::string input;                  // "" with has_input false: stdin is /dev/null
+  std::string input;  // "" with has_input false: stdin is /dev/null
   bool has_input = false;
-  // Where a stream goes: captured; thrown away; merged into stdout (err only); or copied to this descriptor of the caller by the thread in run().
-  // Or handed, as it comes, to `write` by the thread in run() (kCall).
+  // Where a stream goes: captured; thrown away; merged into stdout (err only); or copied to this
+  // descriptor of the caller by the thread in run(). Or handed, as it comes, to `write` by the
+  // thread in run() (kCall).
   enum class Sink { kCapture, kDevnull, kStdout, kFd, kCall };
   Sink out = Sink::kCapture, err = Sink::kCapture;
   int out_fd = -1, err_fd = -1;
-  std::function<void(int stream, std::string_view data)> write;   // kCall; stream 1 or 2; what it throws ends the run, as an interruption does
+  std::function<void(int stream, std::string_view data)>
+      write;  // kCall; stream 1 or 2; what it throws ends the run, as an interruption does
   std::optional<int64_t> timeout_ns;  // of the task: the shim kills it then
   std::optional<int64_t> max_output;  // bytes of each stream kept
 };
 struct RunResult {
-  std::vector<std::string> args;      // as the spec has them
+  std::vector<std::string> args;  // as the spec has them
   ExitStatus exit;
   std::string out, err;
   bool truncated = false;
@@ -103,18 +119,20 @@ struct RunResult {
 };
 
 struct Check {
-  std::string name;                   // "kernel", "root", "overlay", "crun", "runc", "cgroup", "shim", "default runtime" ...
+  std::string
+      name;  // "kernel", "root", "overlay", "crun", "runc", "cgroup", "shim", "default runtime" ...
   bool ok = false;
-  bool needed = true;                 // false: something works without it
+  bool needed = true;  // false: something works without it
   std::string found, hint;
 };
 
 struct LogLine {
-  uint64_t seq = 0;                   // rises, from above 0 (since 0 is everything): (record + 1) << 17 | offset of the line in it
+  uint64_t seq = 0;  // rises, from above 0 (since 0 is everything): (record + 1) << 17 | offset of
+                     // the line in it
   int64_t time_ns = 0;
-  int stream = 1;                     // 1 stdout, 2 stderr
-  std::string data;                   // without its newline, at most 64 KiB (partial)
-  bool partial = false;               // no newline followed: cut at 64 KiB or at the end
+  int stream = 1;        // 1 stdout, 2 stderr
+  std::string data;      // without its newline, at most 64 KiB (partial)
+  bool partial = false;  // no newline followed: cut at 64 KiB or at the end
 };
 struct LogOptions {
   bool out = true, err = true, follow = false;

@@ -1,0 +1,166 @@
+// SPDX-License-Identifier: Apache-2.0
+// Reading and changing records. Status comes from files, never from an RPC.
+#include <set>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/identifier.h"
+#include "engine/rpc.h"
+#include "engine/task.h"
+#include "engine/verbs.h"
+#include "oci/spec.h"
+
+namespace ctrd::engine {
+namespace {
+
+Error no_container(const std::string& ns, const std::string& id) {
+  return not_found(Kind::kContainer, "container \"" + id + "\": not found in namespace " + ns)
+      .with("id", id);
+}
+
+ContainerInfo with_status(Core& core, const std::string& ns, const metadata::Container& record,
+                          const Wait& wait) {
+  ContainerInfo info = describe(record);
+  auto task = find_task(core, {ns, record.id, ""}, wait);
+  if (!task) return info;
+  info.status = task_status(*task);
+  info.pid = live_pid(*task);
+  if (task->exit) info.exit = exit_status(*task->exit);
+  return info;
+}
+
+// The record, unless its owner is dead: then it is removed, now or by whoever comes when its shim
+// is gone.
+std::optional<metadata::Container> find_record(Core& core, const std::string& ns,
+                                               const std::string& id, const Wait& wait) {
+  check_identifier("namespace", ns);
+  check_identifier("id", id);
+  auto record = core.containers.find(ns, id, wait);
+  if (!record || !core.is_abandoned(*record)) return record;
+  sweep(core, ns, *record, Wait{TimePoint::min(), wait.interrupted});
+  return std::nullopt;
+}
+
+bool has_labels(const metadata::Container& record, const ListOptions& options) {
+  for (const auto& [key, value] : options.labels) {
+    auto found = record.labels.find(key);
+    if (found == record.labels.end() || (value && found->second != *value)) return false;
+  }
+  return true;
+}
+
+// Names of the bundles of a namespace: one listing instead of an open for each container.
+std::set<std::string> bundle_names(Core& core, const std::string& ns) {
+  auto dir = find_dir_at(core.root.state.get(), ns);
+  if (!dir) return {};
+  auto names = list_dir(dir->get());
+  return {names.begin(), names.end()};
+}
+
+// Which owners are dead, each asked once.
+class Abandoned {
+ public:
+  explicit Abandoned(Core& core) : core_(core) {}
+  bool operator()(const metadata::Container& record) {
+    if (record.lifetime == metadata::Lifetime::kDetached) return false;
+    auto [entry, fresh] = known_.try_emplace(record.owner, false);
+    if (fresh) entry->second = core_.is_abandoned(record);
+    return entry->second;
+  }
+
+ private:
+  Core& core_;
+  std::map<uint64_t, bool> known_;
+};
+
+}  // namespace
+
+ContainerInfo describe(const metadata::Container& record) {
+  ContainerInfo info;
+  info.id = record.id;
+  info.image = record.image;
+  info.rootfs = record.rootfs;
+  info.labels = record.labels;
+  info.annotations = record.annotations;
+  info.created_ns = record.created_ns;
+  info.updated_ns = record.updated_ns;
+  info.runtime = record.runtime_binary;
+  info.snapshotter = record.snapshotter;
+  info.snapshot_key = record.snapshot_key;
+  info.detached = record.lifetime == metadata::Lifetime::kDetached;
+  info.owner_pid = info.detached ? 0 : static_cast<int>(record.owner_process.pid);
+  return info;
+}
+
+ContainerInfo get(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
+  auto record = find_record(core, ns, id, wait);
+  if (!record) throw no_container(ns, id);
+  return with_status(core, ns, *record, wait);
+}
+
+bool contains(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
+  check_identifier("namespace", ns);
+  return is_identifier(id) && find_record(core, ns, id, wait).has_value();
+}
+
+std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOptions& options,
+                                const Wait& wait) {
+  check_identifier("namespace", ns);
+  std::vector<metadata::Container> records = core.containers.list(ns, wait);
+  std::set<std::string> bundles = bundle_names(core, ns);
+  Abandoned abandoned(core);
+  std::vector<ContainerInfo> result;
+  for (const auto& record : records) {
+    if (options.limit && result.size() >= *options.limit) break;
+    if (abandoned(record)) {
+      sweep(core, ns, record, Wait{TimePoint::min(), wait.interrupted});
+      continue;
+    }
+    if (!has_labels(record, options)) continue;
+    ContainerInfo info =
+        bundles.contains(record.id) ? with_status(core, ns, record, wait) : describe(record);
+    if (options.status.empty() || options.status.contains(info.status))
+      result.push_back(std::move(info));
+  }
+  return result;
+}
+
+ContainerInfo update(Core& core, const std::string& ns, const std::string& id,
+                     const Changes& labels, const Changes& annotations, const Wait& wait) {
+  check_identifier("namespace", ns);
+  check_identifier("id", id);
+  metadata::Containers::Change change;
+  change.labels = labels;
+  change.annotations = annotations;
+  if (!annotations.empty())
+    change.respec = [&](std::string text) { return oci::annotate(text, annotations); };
+  return with_status(core, ns, core.containers.update(ns, id, change, wait), wait);
+}
+
+std::string spec(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
+  check_identifier("namespace", ns);
+  check_identifier("id", id);
+  return core.containers.get_full(ns, id, wait).spec;
+}
+
+void detach(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
+  check_identifier("namespace", ns);
+  check_identifier("id", id);
+  metadata::Containers::Change change;
+  change.lifetime = metadata::Lifetime::kDetached;
+  core.containers.update(ns, id, change, wait);
+  core.forget(ns, id);
+  auto task = find_task(core, {ns, id, ""}, wait);
+  if (task && !task->exit)
+    ask_bytes(core, *task, api::kShimV1, "Detach", api::encode(api::Empty{}),
+              wait.within(core.config.rpc_timeout));
+}
+
+TaskStatus status(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
+  auto task = find_task(core, {ns, id, ""}, wait);
+  if (task) return task_status(*task);
+  if (!find_record(core, ns, id, wait)) throw no_container(ns, id);
+  return TaskStatus::kNone;
+}
+
+}  // namespace ctrd::engine

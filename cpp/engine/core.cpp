@@ -1,0 +1,78 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/core.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/identifier.h"
+#include "engine/children.h"
+#include "engine/fork.h"
+#include "engine/verbs.h"
+
+namespace ctrd::engine {
+
+Core::Core(const Config& config_)
+    : config(config_),
+      root(open_root(config_)),
+      containers(store::Store::at(root.metadata(), {config_.lock_timeout})),
+      overlay(root.snapshots.get(), root.path + "/snapshots"),
+      owner(Owner::join(root)),
+      generation(fork_generation()) {}
+
+Core::~Core() {
+  if (!left_ && generation == fork_generation()) owner->leave();
+}
+
+void Core::leave(const Wait& wait) {
+  left_ = true;
+  owner->leave(root, containers, wait);
+}
+
+void Core::enter(const Wait& wait) {
+  check_not_forked(generation);
+  if (closed) throw failed_precondition("engine is closed");
+  reap_ending(Wait{TimePoint::min(), {}});
+  if (ready_) return;
+  std::lock_guard lock(first_);
+  if (ready_) return;
+  containers.check_state(root.token, wait);
+  recover(*this, wait);
+  ready_ = true;
+}
+
+bool Core::is_abandoned(const metadata::Container& record) const {
+  if (record.lifetime == metadata::Lifetime::kDetached || owner->is_ours(record.owner))
+    return false;
+  return owner_is_dead(root, record.owner, record.owner_process);
+}
+
+UniqueFd Core::ns_dir(const std::string& ns) const {
+  check_identifier("namespace", ns);
+  return make_dirs_at(root.state.get(), ns, 0711);
+}
+
+std::string Core::bundle_path(const std::string& ns, const std::string& id) const {
+  return root.state_path + "/" + ns + "/" + id;
+}
+
+std::string Core::log_path(const std::string& instance) const {
+  return root.path + "/logs/" + instance;
+}
+
+void Core::remember(const std::string& ns, const metadata::Container& record) {
+  std::lock_guard lock(mutex_);
+  made_[{ns, record.id}] = record.created_ns;
+}
+
+void Core::forget(const std::string& ns, const std::string& id) {
+  std::lock_guard lock(mutex_);
+  made_.erase({ns, id});
+}
+
+std::map<std::pair<std::string, std::string>, int64_t> Core::made() const {
+  std::lock_guard lock(mutex_);
+  return made_;
+}
+
+Wait cleanup_wait(Nanos limit) { return Wait{after(limit), {}}; }
+
+}  // namespace ctrd::engine

@@ -1,0 +1,66 @@
+// SPDX-License-Identifier: Apache-2.0
+// What all verbs share: the directories, the records, the owner. Each verb is a function Core& ->
+// value in a file of its own.
+#pragma once
+
+#include <atomic>
+#include <map>
+#include <memory>
+#include <mutex>
+#include <string>
+#include <utility>
+
+#include "engine/engine.h"
+#include "engine/owner.h"
+#include "engine/probe_cache.h"
+#include "engine/root.h"
+#include "metadata/containers.h"
+#include "snapshot/overlay.h"
+
+namespace ctrd::engine {
+
+struct Core {
+  explicit Core(const Config& config_);
+  ~Core();
+
+  // The first line of every verb: throws if closed or forked; the first one checks the state token
+  // and recovers.
+  void enter(const Wait& wait);
+  // True if this record's owner has died: it may be removed by whoever meets it. Ours never is.
+  bool is_abandoned(const metadata::Container& record) const;
+  // <state>/<ns>, made if absent.
+  UniqueFd ns_dir(const std::string& ns) const;
+  std::string bundle_path(const std::string& ns, const std::string& id) const;
+  std::string log_path(const std::string& instance) const;
+
+  const Config config;
+  const Root root;
+  metadata::Containers containers;
+  const snapshot::Overlay overlay;
+  const std::shared_ptr<Owner> owner;
+  ProbeCache probes;
+  const uint64_t generation;
+
+  // What was made through this engine: (ns, id) -> created_ns, so that close() takes nothing else.
+  void remember(const std::string& ns, const metadata::Container& record);
+  void forget(const std::string& ns, const std::string& id);
+  std::map<std::pair<std::string, std::string>, int64_t> made() const;
+  std::atomic<bool> closed{false};
+  // Gives up this engine's part in the process's owner; once, by close() or the destructor.
+  void leave(const Wait& wait);
+
+ private:
+  mutable std::mutex mutex_;
+  std::map<std::pair<std::string, std::string>, int64_t> made_;
+  std::mutex first_;
+  std::atomic<bool> ready_{false};
+  bool left_ = false;
+};
+
+void close(Core& core, const Wait& wait);
+void recover(Core& core, const Wait& wait);
+
+// For cleaning up after a failure or an interruption: bounded, and not to be interrupted.
+Wait cleanup_wait(Nanos limit = std::chrono::seconds(15));
+
+}  // namespace ctrd::engine

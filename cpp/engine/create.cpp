@@ -1,0 +1,142 @@
+// SPDX-License-Identifier: Apache-2.0
+// containers.create: everything that can be refused is refused before the one batch that makes the
+// record.
+#include <sys/stat.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/identifier.h"
+#include "base/process.h"
+#include "engine/host.h"
+#include "engine/settle.h"
+#include "engine/verbs.h"
+#include "oci/spec.h"
+
+namespace ctrd::engine {
+namespace {
+
+UniqueFd open_rootfs(const std::string& given, std::string* path) {
+  if (given.empty()) throw invalid("rootfs", given, "must name a directory");
+  try {
+    *path = real_path(given);
+    return open_dir(*path);
+  } catch (const Error& error) {
+    if (error.sys_errno() == 0) throw;
+    if (error.sys_errno() == ENOTDIR) throw invalid("rootfs", given, "must be a directory");
+    throw Error(error.code(), "rootfs: " + error.message(), error.kind(), error.sys_errno())
+        .with("field", "rootfs")
+        .with("value", given);
+  }
+}
+
+metadata::Container new_record(const std::string& id, const CreateOptions& options) {
+  metadata::Container record;
+  record.id = id;
+  record.runtime_name = "io.containerd.ctrd.v2";
+  record.snapshotter = "overlay";
+  record.labels = options.labels;
+  record.lifetime = options.detached ? metadata::Lifetime::kDetached : metadata::Lifetime::kOwner;
+  return record;
+}
+
+// A bundle without a record is what a crash has left: a new container of that id must not inherit
+// it.
+void clear_bundle(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
+  auto parent = find_dir_at(core.root.state.get(), ns);
+  if (!parent || !exists_at(parent->get(), id)) return;
+  if (core.containers.find(ns, id, wait)) return;  // then the batch will say so
+  std::optional<Claim> claim;
+  Claimed claimed = claim_bundle(core, ns, id, wait.within(std::chrono::seconds(10)), &claim);
+  if (claimed == Claimed::kHeld)
+    throw Error(Code::kAborted, "container \"" + id + "\" is just being removed: try again");
+  if (claimed == Claimed::kAbsent) return;
+  settle_claimed(*claim);
+  discard(core, std::move(*claim));
+}
+
+Error taken(const std::string& ns, const std::string& id) {
+  return Error(Code::kAlreadyExists,
+               "container \"" + id + "\": there is one already in namespace " + ns,
+               Kind::kContainer)
+      .with("id", id);
+}
+
+Error conflict(const metadata::Container& there) {
+  return Error(Code::kAborted,
+               "container \"" + there.id + "\" belongs to another live process (" +
+                   std::to_string(there.owner_process.pid) + ")",
+               Kind::kContainer)
+      .with("id", there.id);
+}
+
+void clear_record(Core& core, const std::string& ns, const metadata::Container& there, bool replace,
+                  const Wait& wait) {
+  if (core.is_abandoned(there)) {
+    sweep(core, ns, there, wait.within(std::chrono::seconds(10)));
+  } else if (replace) {
+    bool foreign =
+        there.lifetime == metadata::Lifetime::kOwner && !core.owner->is_ours(there.owner);
+    if (foreign) throw conflict(there);
+    remove(core, ns, there.id, true, true, wait);
+  }
+}
+
+}  // namespace
+
+Draft draft_container(Core& core, const std::string& ns, const CreateOptions& options,
+                      const Wait& wait) {
+  check_identifier("namespace", ns);
+  std::string id = options.id.empty() ? random_hex(6) : options.id;
+  check_identifier("id", id);
+  metadata::check_labels(options.labels);
+  Draft draft{new_record(id, options), {}};
+  UniqueFd rootfs = open_rootfs(options.rootfs, &draft.record.rootfs);
+  draft.record.runtime_binary = resolve_runtime(core, options.runtime, wait);
+  need_overlay(core, wait);
+  draft.spec =
+      oci::make_spec(options.spec, id, oci::cgroups_path(core.root.hash6, ns, id), rootfs.get());
+  draft.record.annotations = oci::annotations_of(draft.spec);
+  return draft;
+}
+
+metadata::Container write_record(Core& core, const std::string& ns, const Draft& draft,
+                                 bool replace, const Wait& wait) {
+  metadata::Container record = draft.record;
+  if (record.lifetime == metadata::Lifetime::kOwner) {
+    record.owner = core.owner->number(core.root, core.containers, wait);
+    record.owner_process = this_process();
+  }
+  if (replace)
+    if (auto there = core.containers.find(ns, record.id, wait))
+      clear_record(core, ns, *there, replace, wait);
+  for (int attempt = 0;; ++attempt) {
+    try {
+      auto created = core.containers.create(ns, record, draft.spec, wait);
+      core.remember(ns, created.record);
+      return created.record;
+    } catch (const Error& error) {
+      if (error.code() != Code::kAlreadyExists || attempt > 0) throw;
+      auto there = core.containers.find(ns, record.id, wait);
+      if (there && !core.is_abandoned(*there)) throw;
+      if (there) clear_record(core, ns, *there, false, wait);
+    }
+  }
+}
+
+void make_way(Core& core, const std::string& ns, const std::string& id, bool replace,
+              const Wait& wait) {
+  if (auto there = core.containers.find(ns, id, wait)) {
+    clear_record(core, ns, *there, replace, wait);
+    if (core.containers.find(ns, id, wait)) throw taken(ns, id);
+  }
+  clear_bundle(core, ns, id, wait);
+}
+
+ContainerInfo create(Core& core, const std::string& ns, const CreateOptions& options,
+                     const Wait& wait) {
+  Draft draft = draft_container(core, ns, options, wait);
+  clear_bundle(core, ns, draft.record.id, wait);
+  return describe(write_record(core, ns, draft, options.replace, wait));
+}
+
+}  // namespace ctrd::engine

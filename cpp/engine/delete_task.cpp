@@ -1,0 +1,134 @@
+// SPDX-License-Identifier: Apache-2.0
+// Ending a task: killed if it lives and force says so, then Delete through its shim, which exits;
+// then the bundle can be claimed. A shim that does not answer is killed, and its task settled.
+#include <signal.h>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "engine/children.h"
+#include "engine/rpc.h"
+#include "engine/settle.h"
+#include "engine/verbs.h"
+
+namespace ctrd::engine {
+namespace {
+
+constexpr Nanos kEndLimit = std::chrono::seconds(10);  // for a killed task to end, a shim to exit
+
+// Until its exit is known. The shim may go meanwhile; then the task is settled.
+void kill_and_wait(Core& core, const Task& task, const Wait& wait) {
+  api::KillRequest kill{task.id, "", SIGKILL, true};
+  try {
+    ask<api::Empty>(core, task, "Kill", kill, wait);
+  } catch (const Error& error) {
+    if (error.code() != Code::kNotFound) throw;  // it has just ended
+  }
+  ask<api::WaitResponse>(core, task, "Wait", api::WaitRequest{task.id, ""}, wait);
+}
+
+// The exit if the shim gave one.
+std::optional<api::DeleteResponse> delete_in_shim(Core& core, const Task& task, const Wait& wait,
+                                                  const std::function<void()>& meanwhile) {
+  std::string payload = api::encode(api::DeleteRequest{task.id, ""});
+  std::optional<ttrpc::Call> call;
+  try {
+    call.emplace(begin_call(task.dir.get(), api::kTaskV2, "Delete", payload, wait));
+  } catch (const Error& error) {
+    if (!shim_is_gone(core, task, error, wait)) throw;
+  }
+  if (meanwhile) meanwhile();
+  if (!call) return std::nullopt;
+  try {
+    return api::decode<api::DeleteResponse>(call->finish(wait));
+  } catch (const Error& error) {
+    // kNotFound: somebody else was faster
+    if (error.code() != Code::kNotFound && !shim_is_gone(core, task, error, wait)) throw;
+    return std::nullopt;
+  }
+}
+
+// By all means: what does not work through the shim is done without it.
+void force_end(Core& core, const Task& task, const Wait& wait) {
+  try {
+    if (!task.exit) kill_and_wait(core, task, wait.within(kEndLimit));
+    return;
+  } catch (const Error& error) {
+    if (wait.expired() || error.code() == Code::kCancelled) throw;
+    log(Level::kWarning, "container " + task.id + ": its shim is killed: " + error.message());
+  }
+  end_shim(core, task.ns, task.id, shim_of(task.status));
+}
+
+ExitStatus exit_of(const Task& task, const std::optional<api::DeleteResponse>& answer) {
+  if (auto file = api::find_exit_file(task.dir.get())) return exit_status(*file);
+  ExitStatus exit;
+  if (task.exit) exit = exit_status(*task.exit);
+  if (answer && !task.exit) {
+    exit.status = static_cast<int>(answer->exit_status);
+    exit.exited_ns = answer->exited_ns;
+  }
+  return exit;
+}
+
+// Of this instance only.
+std::optional<Claim> claim_ended(Core& core, const Task& task, bool force, const Wait& wait) {
+  std::optional<Claim> claim;
+  Claimed claimed = claim_bundle(core, task.ns, task.id, wait.within(kEndLimit), &claim);
+  if (claimed == Claimed::kHeld && force) {
+    signal_process(shim_of(task.status), SIGKILL);
+    claimed = claim_bundle(core, task.ns, task.id, cleanup_wait(kEndLimit), &claim);
+  }
+  if (claimed == Claimed::kHeld)
+    throw Error(Code::kUnavailable,
+                "container \"" + task.id + "\": the shim of its ended task does not exit");
+  if (!claim) return std::nullopt;
+  auto status = api::find_status_file(claim->dir.get());
+  if (!status || status->instance != task.status.instance) return std::nullopt;
+  settle_claimed(*claim);
+  return claim;
+}
+
+// Delete, in the shim if there is one. By force: if it does not answer, without it.
+std::optional<api::DeleteResponse> delete_task_of(Core& core, const Task& task, bool force,
+                                                  const Wait& wait,
+                                                  const std::function<void()>& meanwhile) {
+  if (!is_alive(shim_of(task.status))) {
+    if (meanwhile) meanwhile();
+    return std::nullopt;
+  }
+  try {
+    return delete_in_shim(core, task, wait.within(core.config.rpc_timeout), meanwhile);
+  } catch (const Error& error) {
+    if (!force || wait.expired() || error.kind() == Kind::kRoot) throw;
+    log(Level::kWarning, "container " + task.id + ": its shim is killed: " + error.message());
+  }
+  end_shim(core, task.ns, task.id, shim_of(task.status));
+  return std::nullopt;
+}
+
+}  // namespace
+
+std::optional<Ended> end_task(Core& core, const TaskRef& ref, bool force, const Wait& wait,
+                              const std::function<void()>& meanwhile) {
+  auto task = find_task(core, ref, wait);
+  if (!task) return std::nullopt;
+  if (!task->exit && !force)
+    throw failed_precondition("container \"" + ref.id + "\": its task has not ended; force ends it",
+                              Kind::kTask)
+        .with("id", ref.id);
+  if (!task->exit) force_end(core, *task, wait);
+  auto answer = delete_task_of(core, *task, force, wait, meanwhile);
+  ExitStatus exit = exit_of(*task, answer);
+  expect_end(static_cast<pid_t>(task->status.shim_pid));
+  return Ended{exit, claim_ended(core, *task, force, wait)};
+}
+
+ExitStatus delete_task(Core& core, const TaskRef& ref, bool force, const Wait& wait) {
+  get_task(core, ref, wait);
+  auto ended = end_task(core, ref, force, wait);
+  if (!ended) throw not_found(Kind::kTask, "container \"" + ref.id + "\": its task was deleted");
+  Discard at_end(core, std::move(ended->claim));
+  return ended->exit;
+}
+
+}  // namespace ctrd::engine

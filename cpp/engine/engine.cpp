@@ -1,0 +1,116 @@
+// SPDX-License-Identifier: Apache-2.0
+// The class that the bindings hold: each method enters the core and calls its verb.
+#include "engine/engine.h"
+
+#include "base/error.h"
+#include "engine/core.h"
+#include "engine/fork.h"
+#include "engine/verbs.h"
+
+namespace ctrd::engine {
+namespace {
+
+class Entered final : public Engine {
+ public:
+  explicit Entered(const Config& config) : core_(config) {}
+
+  const std::string& root() const override { return core_.root.path; }
+  const std::string& state() const override { return core_.root.state_path; }
+  void close(const Wait& wait) override { engine::close(core_, wait); }
+  bool closed() const override { return core_.closed; }
+
+  ContainerInfo create(const std::string& ns, const CreateOptions& options,
+                       const Wait& wait) override {
+    return engine::create(enter(wait), ns, options, wait);
+  }
+  ContainerInfo get(const std::string& ns, const std::string& id, const Wait& wait) override {
+    return engine::get(enter(wait), ns, id, wait);
+  }
+  bool contains(const std::string& ns, const std::string& id, const Wait& wait) override {
+    return engine::contains(enter(wait), ns, id, wait);
+  }
+  std::vector<ContainerInfo> list(const std::string& ns, const ListOptions& options,
+                                  const Wait& wait) override {
+    return engine::list(enter(wait), ns, options, wait);
+  }
+  ContainerInfo update(const std::string& ns, const std::string& id, const Changes& labels,
+                       const Changes& annotations, const Wait& wait) override {
+    return engine::update(enter(wait), ns, id, labels, annotations, wait);
+  }
+  std::string spec(const std::string& ns, const std::string& id, const Wait& wait) override {
+    return engine::spec(enter(wait), ns, id, wait);
+  }
+  bool remove(const std::string& ns, const std::string& id, bool force, bool missing_ok,
+              const Wait& wait) override {
+    return engine::remove(enter(wait), ns, id, force, missing_ok, wait);
+  }
+  void detach(const std::string& ns, const std::string& id, const Wait& wait) override {
+    engine::detach(enter(wait), ns, id, wait);
+  }
+
+  NewTask create_task(const std::string& ns, const std::string& id, const Stdio& stdio,
+                      bool replace_stopped, const Wait& wait) override {
+    return engine::create_task(enter(wait), ns, id, stdio, replace_stopped, wait);
+  }
+  void start_task(const TaskRef& task, const Wait& wait) override {
+    engine::start_task(enter(wait), task, wait);
+  }
+  ExitStatus wait_task(const TaskRef& task, const Wait& wait) override {
+    return engine::wait_task(enter(wait), task, wait);
+  }
+  std::optional<ExitStatus> poll_task(const TaskRef& task, const Wait& wait) override {
+    return engine::poll_task(enter(wait), task, wait);
+  }
+  TaskState task_state(const TaskRef& task, const Wait& wait) override {
+    return engine::task_state(enter(wait), task, wait);
+  }
+  TaskInfo task_info(const TaskRef& task, const Wait& wait) override {
+    return engine::task_info(enter(wait), task, wait);
+  }
+  std::vector<ProcessFacts> task_processes(const TaskRef& task, const Wait& wait) override {
+    return engine::task_processes(enter(wait), task, wait);
+  }
+  void kill_task(const TaskRef& task, int signal, std::optional<int> pid, bool all,
+                 const Wait& wait) override {
+    engine::kill_task(enter(wait), task, signal, pid, all, wait);
+  }
+  ExitStatus stop_task(const TaskRef& task, int signal, Nanos grace, const Wait& wait) override {
+    return engine::stop_task(enter(wait), task, signal, grace, wait);
+  }
+  ExitStatus delete_task(const TaskRef& task, bool force, const Wait& wait) override {
+    return engine::delete_task(enter(wait), task, force, wait);
+  }
+  TaskStatus status(const std::string& ns, const std::string& id, const Wait& wait) override {
+    return engine::status(enter(wait), ns, id, wait);
+  }
+
+  RunResult run(const std::string& ns, const CreateOptions& create, const RunOptions& options,
+                const Wait& wait, RunResult* partial) override {
+    return engine::run(enter(wait), ns, create, options, wait, partial);
+  }
+  std::unique_ptr<Logs> logs(const std::string& ns, const std::string& id,
+                             const LogOptions& options, const Wait& wait) override {
+    return open_logs(enter(wait), ns, id, options, wait);
+  }
+  std::vector<Check> doctor(const Wait& wait) override {
+    check_not_forked(core_.generation);
+    return engine::doctor(core_, wait);
+  }
+  void recover(const Wait& wait) override { engine::recover(enter(wait), wait); }
+
+ private:
+  Core& enter(const Wait& wait) {
+    core_.enter(wait);
+    return core_;
+  }
+  Core core_;
+};
+
+}  // namespace
+
+std::shared_ptr<Engine> Engine::open(const Config& config) {
+  install_fork_handler();
+  return std::make_shared<Entered>(config);
+}
+
+}  // namespace ctrd::engine

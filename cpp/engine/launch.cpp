@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/launch.h"
+
+#include <fcntl.h>
+#include <signal.h>
+#include <sys/pidfd.h>
+#include <unistd.h>
+
+#include <cstdlib>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "engine/children.h"
+#include "engine/host.h"
+#include "engine/rpc.h"
+#include "engine/settle.h"
+
+namespace ctrd::engine {
+namespace {
+
+std::optional<Claim> claim_new(Core& core, const std::string& ns, const std::string& id) {
+  auto claim = make_bundle(core, ns, id);
+  if (!claim)
+    throw Error(Code::kAlreadyExists, "container \"" + id + "\" has a task already", Kind::kTask)
+        .with("id", id);
+  return claim;
+}
+
+UniqueFd open_null() {
+  UniqueFd null(::open("/dev/null", O_RDWR | O_CLOEXEC));
+  if (!null) throw sys_error("open /dev/null");
+  return null;
+}
+
+UniqueFd self_pidfd() {
+  UniqueFd self(::pidfd_open(::getpid(), 0));
+  if (!self) throw sys_error("open a pidfd of this process");
+  return self;
+}
+
+UniqueFd owner_fd(const std::optional<ProcessKey>& owner) {
+  if (!owner) return open_null();
+  if (owner->pid == ::getpid() && *owner == this_process()) return self_pidfd();
+  auto pidfd = open_pidfd(*owner);
+  if (!pidfd) throw not_found(Kind::kContainer, "the process that owned the container is gone");
+  return std::move(*pidfd);
+}
+
+std::vector<std::string> shim_environment() {
+  std::vector<std::string> env;
+  const char* path = std::getenv("PATH");
+  env.push_back(std::string("PATH=") +
+                (path ? path : "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"));
+  if (const char* level = std::getenv("CTRD_LOG")) env.push_back(std::string("CTRD_LOG=") + level);
+  return env;
+}
+
+}  // namespace
+
+Launch::Launch(Core& core, const std::string& ns, const std::string& id, const Stdio& stdio)
+    : core_(core), stdio_(stdio), instance_(random_hex(8)) {
+  check_stdio(stdio);
+  claim_ = claim_new(core, ns, id);
+  try {
+    streams_ = make_streams(dir(), stdio);
+  } catch (...) {
+    roll_back();
+    throw;
+  }
+}
+
+Launch::~Launch() {
+  if (claim_) roll_back();
+}
+
+void Launch::configure(const std::string& spec) {
+  facts_ = oci::spec_facts(spec);
+  api::StatusFile status;  // kUnknown: it is being made
+  status.instance = instance_;
+  status.boot_id = boot_id();
+  status.cgroups_path = facts_.cgroups_path;
+  status.log_dir = core_.log_path(instance_);
+  create_file_at(dir(), api::kStatusFile, api::encode_file(status), 0600);
+  create_file_at(dir(), api::kConfigFile, oci::make_config(spec, is_cgroup_v2()), 0600);
+}
+
+void Launch::spawn(const std::optional<ProcessKey>& owner) {
+  LockFd socket = make_socket(dir());
+  UniqueFd log = open_at(dir(), api::kShimLogFile, O_WRONLY | O_CREAT | O_APPEND, 0600);
+  UniqueFd owned = owner_fd(owner);
+  UniqueFd self = self_pidfd();
+  SpawnSpec spec;
+  spec.argv = {core_.config.shim, "-namespace", claim_->ns, "-id",
+               claim_->id,        "-bundle",    path(),     "serve"};
+  spec.env = shim_environment();
+  spec.cwd_dir = dir();
+  spec.fds = {{log.get(), 1},
+              {log.get(), 2},
+              {socket.get(), api::kListenFd},
+              {owned.get(), api::kOwnerFd},
+              {dir(), api::kClaimFd},
+              {self.get(), api::kSpawnerFd}};
+  spec.new_session = true;
+  child_ = ctrd::spawn(spec);
+}
+
+api::Options Launch::options(const metadata::Container& record, int64_t timeout_ns) const {
+  api::Options options;
+  options.binary_name = record.runtime_binary;
+  options.log_dir = core_.log_path(instance_);
+  options.log_max = core_.config.log_max;
+  options.lifetime = record.lifetime == metadata::Lifetime::kDetached ? api::Lifetime::kDetached
+                                                                      : api::Lifetime::kOwner;
+  options.timeout_ns = timeout_ns;
+  options.instance = instance_;
+  options.cgroups_path = facts_.cgroups_path;
+  return options;
+}
+
+ttrpc::Call Launch::create(const metadata::Container& record, int64_t timeout_ns,
+                           const Wait& wait) {
+  api::CreateRequest request;
+  request.id = claim_->id;
+  request.bundle = path();
+  request.rootfs = core_.overlay.active(record.snapshot_number, {record.rootfs});
+  request.terminal = facts_.terminal;
+  request.stdin_path = stdin_path(path(), stdio_.in);
+  request.stdout_path = output_path(path(), "stdout", stdio_.out);
+  request.stderr_path = output_path(path(), "stderr", stdio_.err);
+  request.options = {std::string(api::kOptionsType), api::encode(options(record, timeout_ns))};
+  return begin_call(dir(), api::kTaskV2, "Create", api::encode(request), wait);
+}
+
+int Launch::created(ttrpc::Call& call, Streams* streams) {
+  int pid = static_cast<int>(api::decode<api::CreateResponse>(call.result()).pid);
+  open_stdin(dir(), streams);
+  return pid;
+}
+
+void Launch::rethrow(const Error& error) {
+  if (error.code() != Code::kUnavailable) throw error;
+  std::string words = find_file_at(dir(), api::kShimLogFile, 1u << 20).value_or("");
+  if (words.size() > 512) words.erase(0, words.size() - 512);
+  throw Error(Code::kUnavailable, "the shim of container \"" + claim_->id +
+                                      "\" has ended: " + error.message() +
+                                      (words.empty() ? "" : "; it said: " + words));
+}
+
+void Launch::commit() {
+  adopt_child(std::move(*child_));
+  child_.reset();
+  claim_.reset();
+}
+
+// SIGTERM lets the shim clean up itself; one that does not is killed.
+void Launch::end_child() {
+  if (!child_) return;
+  ::kill(child_->pid, SIGTERM);
+  if (!reap(*child_, cleanup_wait(std::chrono::seconds(1)))) {
+    ::kill(child_->pid, SIGKILL);
+    reap(*child_, cleanup_wait());
+  }
+  child_.reset();
+}
+
+void Launch::roll_back() {
+  try {
+    Claim claim = std::move(*claim_);
+    claim_.reset();
+    end_child();
+    streams_ = {};
+    settle_claimed(claim);
+    discard(core_, std::move(claim));
+  } catch (const std::exception& error) {
+    log(Level::kError, std::string("a task could not be rolled back: ") + error.what());
+  }
+}
+
+}  // namespace ctrd::engine

@@ -1,0 +1,57 @@
+// SPDX-License-Identifier: Apache-2.0
+// A task in the making: bundle, shim, Create. Rolled back as a whole unless it comes to commit().
+// Source: the spawn contract of design.md 5.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "api/bundle.h"
+#include "base/spawn.h"
+#include "engine/bundle.h"
+#include "engine/claim.h"
+#include "engine/core.h"
+#include "oci/spec.h"
+#include "ttrpc/client.h"
+
+namespace ctrd::engine {
+
+class Launch {
+ public:
+  // Makes the bundle and claims it. Throws kAlreadyExists (kTask) if the container has a task.
+  Launch(Core& core, const std::string& ns, const std::string& id, const Stdio& stdio);
+  Launch(const Launch&) = delete;
+  ~Launch();
+
+  // Writes config.json and what whoever finds this bundle dead must know.
+  void configure(const std::string& spec);
+  // Starts the shim. owner: whose death ends the task; nullopt for a detached one.
+  void spawn(const std::optional<ProcessKey>& owner);
+  // Sends Create, for the caller to poll beside the streams; then created() with its answer.
+  ttrpc::Call create(const metadata::Container& record, int64_t timeout_ns, const Wait& wait);
+  int created(ttrpc::Call& call, Streams* streams);
+  // An error of spawn or Create, made clearer by what the shim has left in its log.
+  [[noreturn]] void rethrow(const Error& error);
+  // It stands: nothing is rolled back any more.
+  void commit();
+
+  const std::string& instance() const { return instance_; }
+  Streams take_streams() { return std::move(streams_); }
+  int dir() const { return claim_->dir.get(); }
+
+ private:
+  std::string path() const { return core_.bundle_path(claim_->ns, claim_->id); }
+  api::Options options(const metadata::Container& record, int64_t timeout_ns) const;
+  void end_child();
+  void roll_back();
+
+  Core& core_;
+  const Stdio stdio_;
+  const std::string instance_;
+  std::optional<Claim> claim_;
+  Streams streams_;
+  std::optional<Child> child_;
+  oci::SpecFacts facts_;
+};
+
+}  // namespace ctrd::engine

@@ -1,0 +1,31 @@
+// SPDX-License-Identifier: Apache-2.0
+// Answers of probes, in memory and in <state>/.probe, each valid for one fingerprint.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <mutex>
+#include <string>
+#include <vector>
+
+#include "oci/probe.h"
+
+namespace ctrd::engine {
+
+// Device, inode, size and mtime of the files (a directory: no mtime), the boot id and the cgroup
+// mounts.
+std::string fingerprint(const std::vector<std::string>& files);
+
+class ProbeCache {
+ public:
+  // The answer for this name and fingerprint; asked for once in a process, and by one thread at a
+  // time.
+  oci::Probe get(int state_dir, const std::string& name, const std::string& print,
+                 const std::function<oci::Probe()>& probe);
+
+ private:
+  std::mutex mutex_;
+  std::map<std::string, oci::Probe> known_;  // by name and fingerprint
+};
+
+}  // namespace ctrd::engine

@@ -1,0 +1,103 @@
+// SPDX-License-Identifier: Apache-2.0
+// Deleting containers: the task first, then record and layer in one batch under the bundle's claim,
+// then directories outside every lock.
+#include "base/error.h"
+#include "base/files.h"
+#include "base/identifier.h"
+#include "base/log.h"
+#include "engine/children.h"
+#include "engine/settle.h"
+#include "engine/verbs.h"
+
+namespace ctrd::engine {
+namespace {
+
+std::optional<metadata::Removed> remove_record(Core& core, const std::string& ns,
+                                               const std::string& id, const Wait& wait) {
+  auto removed = core.containers.remove(ns, id, wait);
+  if (removed) core.forget(ns, id);
+  return removed;
+}
+
+bool absent(const std::string& ns, const std::string& id, bool missing_ok) {
+  if (missing_ok) return false;
+  throw not_found(Kind::kContainer, "container \"" + id + "\": not found in namespace " + ns)
+      .with("id", id);
+}
+
+// There is a bundle, but no task in it yet, or none any more: it is being made, or removed, or was
+// left by a crash.
+void clear_way(Core& core, const std::string& ns, const std::string& id, bool force,
+               const Wait& wait) {
+  wait.check();
+  if (wait.expired()) throw_timeout("delete container \"" + id + "\"", wait);
+  std::optional<Claim> claim;
+  Claimed claimed = claim_bundle(core, ns, id, wait.within(std::chrono::milliseconds(500)), &claim);
+  if (claimed == Claimed::kTaken && !settle_claimed(*claim)) discard(core, std::move(*claim));
+  if (claimed == Claimed::kHeld && !force)
+    throw failed_precondition("container \"" + id + "\": a task of it is just being made",
+                              Kind::kTask);
+}
+
+}  // namespace
+
+Discard::~Discard() {
+  try {
+    if (claim_) discard(core_, std::move(*claim_));
+    reap_ending(Wait{TimePoint::min(), {}});
+  } catch (const std::exception& error) {
+    log(Level::kWarning, std::string("a bundle could not be removed: ") + error.what());
+  }
+}
+
+void empty_trash(Core& core, const metadata::Removed& removed) {
+  std::vector<uint64_t> done;
+  for (const auto& [number, trash] : removed.trash) {
+    try {
+      if (trash.kind == "snapshot") core.overlay.remove(std::stoull(trash.name));
+      if (trash.kind == "logs") remove_tree_at(core.root.logs.get(), trash.name);
+      done.push_back(number);
+    } catch (const std::exception& error) {  // its key stays, so recover tries again
+      log(Level::kWarning, "trash " + trash.kind + " " + trash.name + ": " + error.what());
+    }
+  }
+  core.containers.forget_trash_later(done);
+}
+
+bool remove(Core& core, const std::string& ns, const std::string& id, bool force, bool missing_ok,
+            const Wait& wait) {
+  check_identifier("namespace", ns);
+  check_identifier("id", id);
+  for (;;) {
+    auto ended = end_task(core, {ns, id, ""}, force, wait);
+    auto claim = ended ? std::move(ended->claim) : make_bundle(core, ns, id);
+    if (!claim) {
+      if (!ended) clear_way(core, ns, id, force, wait);
+      continue;
+    }
+    Discard at_end(core, std::move(claim));
+    auto removed = remove_record(core, ns, id, wait);
+    if (!removed) return absent(ns, id, missing_ok);
+    empty_trash(core, *removed);
+    return true;
+  }
+}
+
+bool sweep(Core& core, const std::string& ns, const metadata::Container& record, const Wait& wait) {
+  std::optional<Claim> claim;
+  Claimed claimed = claim_bundle(core, ns, record.id, wait, &claim);
+  if (claimed == Claimed::kHeld) return false;
+  if (claimed == Claimed::kTaken) settle_claimed(*claim);
+  if (claimed == Claimed::kAbsent) claim = make_bundle(core, ns, record.id);
+  if (!claim) return false;
+  Discard at_end(core, std::move(claim));
+  auto removed =
+      core.containers.remove(ns, record.id, cleanup_wait(), [&](const metadata::Container& now) {
+        return now.created_ns == record.created_ns && now.owner == record.owner &&
+               now.lifetime == metadata::Lifetime::kOwner;
+      });
+  if (removed) empty_trash(core, *removed);
+  return true;
+}
+
+}  // namespace ctrd::engine

@@ -1,0 +1,68 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/settle.h"
+
+#include <signal.h>
+
+#include "api/bundle.h"
+#include "base/cgroup.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "engine/children.h"
+#include "engine/task.h"
+
+namespace ctrd::engine {
+namespace {
+
+constexpr uint32_t kKilled = 128 + SIGKILL;
+constexpr uint32_t kNobodyKnows = 255;
+
+void kill_everything(const api::StatusFile& status) {
+  if (status.boot_id != boot_id() && !status.boot_id.empty()) return;
+  signal_process(init_of(status), SIGKILL);
+  if (!status.cgroups_path.starts_with("/ctrd-")) return;
+  if (!kill_cgroup(status.cgroups_path, cleanup_wait(std::chrono::seconds(10))))
+    log(Level::kWarning, "cgroup " + status.cgroups_path + " could not be removed");
+}
+
+api::ExitFile lost_exit(const api::StatusFile& status) {
+  bool rebooted = status.boot_id != boot_id();
+  api::ExitFile exit;
+  exit.status = rebooted ? kNobodyKnows : kKilled;
+  exit.signal = rebooted ? 0 : SIGKILL;
+  exit.started_ns = status.started_ns;
+  exit.exited_ns = wall_ns();
+  exit.lost = rebooted ? api::Lost::kReboot : api::Lost::kShim;
+  return exit;
+}
+
+}  // namespace
+
+bool settle_claimed(const Claim& claim) {
+  int dir = claim.dir.get();
+  auto status = api::find_status_file(dir);
+  if (!status) return false;
+  kill_everything(*status);
+  if (status->status == api::Status::kUnknown) return false;
+  if (api::find_exit_file(dir)) return true;
+  replace_file_at(dir, api::kExitFile, api::encode_file(lost_exit(*status)), 0600, false);
+  log(Level::kWarning, "container " + claim.id + ": its shim has died; the task was ended");
+  return true;
+}
+
+void settle(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
+  std::optional<Claim> claim;
+  if (claim_bundle(core, ns, id, wait.within(std::chrono::seconds(5)), &claim) != Claimed::kTaken)
+    return;
+  if (!settle_claimed(*claim)) discard(core, std::move(*claim));
+  reap_children();
+}
+
+void end_shim(Core& core, const std::string& ns, const std::string& id, const ProcessKey& shim) {
+  signal_process(shim, SIGKILL);
+  Wait wait = cleanup_wait();
+  wait_process(shim, wait);
+  settle(core, ns, id, wait);
+}
+
+}  // namespace ctrd::engine

@@ -1,0 +1,97 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/task.h"
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/identifier.h"
+#include "engine/settle.h"
+
+namespace ctrd::engine {
+namespace {
+
+std::optional<Task> read_task(const Core& core, const TaskRef& ref) {
+  auto parent = find_dir_at(core.root.state.get(), ref.ns);
+  if (!parent) return std::nullopt;
+  auto dir = find_dir_at(parent->get(), ref.id);
+  if (!dir) return std::nullopt;
+  auto status = api::find_status_file(dir->get());
+  if (!status || status->status == api::Status::kUnknown) return std::nullopt;
+  if (!ref.instance.empty() && ref.instance != status->instance) return std::nullopt;
+  auto exit = api::find_exit_file(dir->get());
+  return Task{std::move(*dir), ref.ns, ref.id, std::move(*status), exit};
+}
+
+[[noreturn]] void throw_none(Core& core, const TaskRef& ref, const Wait& wait) {
+  if (ref.instance.empty()) {
+    core.containers.get(ref.ns, ref.id, wait);
+    throw not_found(Kind::kTask, "container \"" + ref.id + "\" has no task");
+  }
+  throw not_found(Kind::kTask,
+                  "task " + ref.instance + " of container \"" + ref.id + "\" is there no more");
+}
+
+}  // namespace
+
+std::optional<Task> find_task(Core& core, const TaskRef& ref, const Wait& wait) {
+  check_identifier("namespace", ref.ns);
+  check_identifier("id", ref.id);
+  for (int attempt = 0;; ++attempt) {
+    auto task = read_task(core, ref);
+    if (!task || task->exit || is_alive(shim_of(task->status))) return task;
+    if (attempt == 3)
+      throw Error(Code::kUnavailable, "task of container \"" + ref.id +
+                                          "\": its shim has died, and its bundle is being held");
+    settle(core, ref.ns, ref.id, wait);  // then there is an exit file, or no task
+  }
+}
+
+Task get_task(Core& core, const TaskRef& ref, const Wait& wait) {
+  auto task = find_task(core, ref, wait);
+  if (!task) throw_none(core, ref, wait);
+  return std::move(*task);
+}
+
+ProcessKey shim_of(const api::StatusFile& status) {
+  return {static_cast<pid_t>(status.shim_pid), status.shim_start, status.boot_id};
+}
+
+ProcessKey init_of(const api::StatusFile& status) {
+  return {static_cast<pid_t>(status.pid), status.pid_start, status.boot_id};
+}
+
+ExitStatus exit_status(const api::ExitFile& file) {
+  ExitStatus exit;
+  exit.status = static_cast<int>(file.status);
+  if (file.signal != 0) exit.signal = static_cast<int>(file.signal);
+  exit.started_ns = file.started_ns;
+  exit.exited_ns = file.exited_ns;
+  exit.oom_killed = file.oom_killed;
+  exit.timed_out = file.timed_out;
+  exit.escalated = file.escalated;
+  exit.output_cut = file.output_cut;
+  exit.lost = static_cast<Lost>(file.lost);
+  return exit;
+}
+
+TaskStatus task_status(const Task& task) {
+  if (task.exit) return TaskStatus::kStopped;
+  switch (task.status.status) {
+    case api::Status::kCreated:
+      return TaskStatus::kCreated;
+    case api::Status::kRunning:
+      return TaskStatus::kRunning;
+    case api::Status::kPaused:
+      return TaskStatus::kPaused;
+    case api::Status::kPausing:
+      return TaskStatus::kPausing;
+    case api::Status::kStopped:
+      return TaskStatus::kStopped;
+    case api::Status::kUnknown:
+      break;
+  }
+  return TaskStatus::kUnknown;
+}
+
+int live_pid(const Task& task) { return task.exit ? 0 : static_cast<int>(task.status.pid); }
+
+}  // namespace ctrd::engine

@@ -1,0 +1,35 @@
+// SPDX-License-Identifier: Apache-2.0
+// A task as its files tell it: the bundle's directory (which is this one instance, whatever its
+// name is given to later), the status and the exit file.
+#pragma once
+
+#include <optional>
+#include <string>
+
+#include "api/bundle.h"
+#include "base/process.h"
+#include "engine/core.h"
+
+namespace ctrd::engine {
+
+struct Task {
+  UniqueFd dir;
+  std::string ns, id;
+  api::StatusFile status;
+  std::optional<api::ExitFile> exit;  // it has ended
+};
+
+// nullopt: no task, or another instance than the one asked for, or one that is still being made.
+// One whose shim has died is settled first.
+std::optional<Task> find_task(Core& core, const TaskRef& ref, const Wait& wait);
+// Throws kNotFound: kTask, or kContainer if there is no such container and no instance was asked
+// for.
+Task get_task(Core& core, const TaskRef& ref, const Wait& wait);
+
+ProcessKey shim_of(const api::StatusFile& status);
+ProcessKey init_of(const api::StatusFile& status);
+ExitStatus exit_status(const api::ExitFile& file);
+TaskStatus task_status(const Task& task);
+int live_pid(const Task& task);  // 0 when it has ended
+
+}  // namespace ctrd::engine

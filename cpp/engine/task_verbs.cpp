@@ -1,0 +1,51 @@
+// SPDX-License-Identifier: Apache-2.0
+// Start, and what can be said of a task from its files and its cgroup.
+#include "base/cgroup.h"
+#include "base/error.h"
+#include "engine/rpc.h"
+#include "engine/verbs.h"
+
+namespace ctrd::engine {
+
+void start_task(Core& core, const TaskRef& ref, const Wait& wait) {
+  Task task = get_task(core, ref, wait);
+  auto refuse = [&]() -> Error {
+    return failed_precondition("container \"" + ref.id + "\": its task has ended", Kind::kTask)
+        .with("id", ref.id);
+  };
+  if (task.exit) throw refuse();
+  api::StartRequest request{ref.id, ""};
+  if (!ask<api::StartResponse>(core, task, "Start", request, wait.within(core.config.rpc_timeout)))
+    throw refuse();
+}
+
+TaskState task_state(Core& core, const TaskRef& ref, const Wait& wait) {
+  Task task = get_task(core, ref, wait);
+  TaskState state;
+  state.status = task_status(task);
+  state.pid = live_pid(task);
+  if (task.exit) state.exit = exit_status(*task.exit);
+  return state;
+}
+
+TaskInfo task_info(Core& core, const TaskRef& ref, const Wait& wait) {
+  Task task = get_task(core, ref, wait);
+  metadata::Full full = core.containers.get_full(ref.ns, ref.id, wait);
+  return {ref.id, task.status.instance, full.record.runtime_binary, full.spec};
+}
+
+std::vector<ProcessFacts> task_processes(Core& core, const TaskRef& ref, const Wait& wait) {
+  Task task = get_task(core, ref, wait);
+  std::vector<ProcessFacts> processes;
+  if (task.exit) return processes;
+  for (pid_t pid : cgroup_pids(task.status.cgroups_path))
+    if (auto facts = process_facts(pid)) processes.push_back(std::move(*facts));
+  return processes;
+}
+
+std::optional<ExitStatus> poll_task(Core& core, const TaskRef& ref, const Wait& wait) {
+  Task task = get_task(core, ref, wait);
+  return task.exit ? std::optional(exit_status(*task.exit)) : std::nullopt;
+}
+
+}  // namespace ctrd::engine

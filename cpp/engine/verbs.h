@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// The verbs, one function each; Engine's methods are these after Core::enter. Contracts: engine.h.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <vector>
+
+#include "engine/claim.h"
+#include "engine/core.h"
+
+namespace ctrd::engine {
+
+using Changes = std::map<std::string, std::optional<std::string>>;
+
+// create.cpp. A record that is going to be made: everything that can be refused is refused here.
+struct Draft {
+  metadata::Container record;
+  std::string spec;
+};
+Draft draft_container(Core& core, const std::string& ns, const CreateOptions& options,
+                      const Wait& wait);
+// One synced batch. Removes an abandoned container of that id, and with `replace` any that is not
+// another live process's.
+metadata::Container write_record(Core& core, const std::string& ns, const Draft& draft,
+                                 bool replace, const Wait& wait);
+// For a container of this id: an abandoned one goes, with `replace` any that is not another live
+// process's; then kAlreadyExists if there is one.
+void make_way(Core& core, const std::string& ns, const std::string& id, bool replace,
+              const Wait& wait);
+ContainerInfo create(Core& core, const std::string& ns, const CreateOptions& options,
+                     const Wait& wait);
+
+// containers.cpp
+ContainerInfo get(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
+bool contains(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
+std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOptions& options,
+                                const Wait& wait);
+ContainerInfo update(Core& core, const std::string& ns, const std::string& id,
+                     const Changes& labels, const Changes& annotations, const Wait& wait);
+std::string spec(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
+void detach(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
+TaskStatus status(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
+ContainerInfo describe(const metadata::Container& record);  // without status
+
+// remove.cpp
+bool remove(Core& core, const std::string& ns, const std::string& id, bool force, bool missing_ok,
+            const Wait& wait);
+// An abandoned record, its task and its layer. False: its shim still has the claim at wait's
+// deadline.
+bool sweep(Core& core, const std::string& ns, const metadata::Container& record, const Wait& wait);
+// Directories of what was removed; their trash keys go with the next batch.
+void empty_trash(Core& core, const metadata::Removed& removed);
+
+// delete_task.cpp
+struct Ended {
+  ExitStatus exit;
+  std::optional<Claim> claim;  // of the bundle, to be discarded; absent: somebody else did
+};
+// Ends the task (live ones only by force), up to the removal of its bundle. nullopt: there is none.
+// `meanwhile` is called once, while the runtime deletes.
+std::optional<Ended> end_task(Core& core, const TaskRef& ref, bool force, const Wait& wait,
+                              const std::function<void()>& meanwhile = {});
+ExitStatus delete_task(Core& core, const TaskRef& ref, bool force, const Wait& wait);
+// Discards at the end of its scope, whatever happens; what goes wrong is logged.
+class Discard {
+ public:
+  Discard(Core& core, std::optional<Claim> claim) : core_(core), claim_(std::move(claim)) {}
+  Discard(const Discard&) = delete;
+  ~Discard();
+
+ private:
+  Core& core_;
+  std::optional<Claim> claim_;
+};
+
+// create_task.cpp
+NewTask create_task(Core& core, const std::string& ns, const std::string& id, const Stdio& stdio,
+                    bool replace_stopped, const Wait& wait);
+
+// task_verbs.cpp
+void start_task(Core& core, const TaskRef& ref, const Wait& wait);
+TaskState task_state(Core& core, const TaskRef& ref, const Wait& wait);
+TaskInfo task_info(Core& core, const TaskRef& ref, const Wait& wait);
+std::vector<ProcessFacts> task_processes(Core& core, const TaskRef& ref, const Wait& wait);
+std::optional<ExitStatus> poll_task(Core& core, const TaskRef& ref, const Wait& wait);
+
+// wait_task.cpp
+ExitStatus wait_task(Core& core, const TaskRef& ref, const Wait& wait);
+// kill_task.cpp
+void kill_task(Core& core, const TaskRef& ref, int signal, std::optional<int> pid, bool all,
+               const Wait& wait);
+ExitStatus stop_task(Core& core, const TaskRef& ref, int signal, Nanos grace, const Wait& wait);
+
+// run.cpp
+RunResult run(Core& core, const std::string& ns, const CreateOptions& create,
+              const RunOptions& options, const Wait& wait, RunResult* partial);
+// logs.cpp
+std::unique_ptr<Logs> open_logs(Core& core, const std::string& ns, const std::string& id,
+                                const LogOptions& options, const Wait& wait);
+// doctor.cpp
+std::vector<Check> doctor(Core& core, const Wait& wait);
+
+}  // namespace ctrd::engine
