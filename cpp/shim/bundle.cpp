@@ -1,0 +1,85 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/bundle.h"
+
+#include <sys/stat.h>
+
+#include <cerrno>
+#include <charconv>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "oci/json.h"
+
+namespace ctrd::shim {
+namespace {
+
+constexpr mode_t kFileMode = 0600;
+
+bool is_private_pid(const oci::Json& ns) {
+  return ns.value("type", "") == "pid" && ns.value("path", "").empty();
+}
+
+Error no_pid(std::string why) {
+  return Error(Code::kInternal, "the runtime's create exited 0 " + std::move(why), Kind::kRuntime);
+}
+
+}  // namespace
+
+ConfigFacts Bundle::config_facts() const {
+  ConfigFacts facts;
+  oci::Json config = oci::parse_json(read_file_at(dir_.get(), api::kConfigFile), api::kConfigFile);
+  auto linux_part = config.find("linux");
+  if (linux_part == config.end() || !linux_part->is_object()) return facts;
+  facts.cgroups_path = linux_part->value("cgroupsPath", "");
+  auto namespaces = linux_part->find("namespaces");
+  if (namespaces == linux_part->end() || !namespaces->is_array()) return facts;
+  for (const oci::Json& ns : *namespaces) facts.private_pids |= is_private_pid(ns);
+  return facts;
+}
+
+pid_t Bundle::init_pid() const {
+  auto text = find_file_at(dir_.get(), api::kInitPidFile, 64);
+  if (!text) throw no_pid("without a pid file");
+  if (text->ends_with('\n')) text->pop_back();
+  pid_t pid = 0;
+  auto [end, error] = std::from_chars(text->data(), text->data() + text->size(), pid);
+  if (error != std::errc() || end != text->data() + text->size() || pid <= 0)
+    throw no_pid("with a pid file that is no pid: \"" + escaped(*text) + "\"");
+  return pid;
+}
+
+void Bundle::write(const api::StatusFile& status) const {
+  replace_file_at(dir_.get(), api::kStatusFile, api::encode_file(status), kFileMode, false);
+}
+
+void Bundle::try_write(const api::StatusFile& status) const {
+  try {
+    write(status);
+  } catch (const Error& error) {
+    log(Level::kError, "the status file is stale: " + error.message());
+  }
+}
+
+void Bundle::try_write(const api::ExitFile& exit) const {
+  try {
+    replace_file_at(dir_.get(), api::kExitFile, api::encode_file(exit), kFileMode, false);
+  } catch (const Error& error) {
+    log(Level::kError, "there is no exit file: " + error.message());
+  }
+}
+
+void Bundle::try_remove(const char* name) const {
+  try {
+    remove_tree_at(dir_.get(), name);
+  } catch (const Error& error) {
+    log(Level::kWarning, error.message());
+  }
+}
+
+void Bundle::make_rootfs() const {
+  std::string path = file(api::kRootfsDir);
+  if (::mkdir(path.c_str(), 0711) < 0 && errno != EEXIST) throw sys_error("making " + path);
+}
+
+}  // namespace ctrd::shim

@@ -1,0 +1,43 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the shim reads and writes in its bundle beside the runtime: facts of config.json, the pid
+// file, status and exit. A status that cannot be written (a full disk) never stops a task: it is
+// logged.
+#pragma once
+
+#include <sys/types.h>
+
+#include <string>
+
+#include "api/bundle.h"
+#include "base/unique_fd.h"
+
+namespace ctrd::shim {
+
+struct ConfigFacts {
+  bool private_pids = false;  // a pid namespace of its own: the kernel ends all when init ends
+  std::string cgroups_path;
+};
+
+class Bundle {
+ public:
+  // dir: the bundle directory, open and perhaps locked.
+  Bundle(std::string path, UniqueFd dir) : path_(std::move(path)), dir_(std::move(dir)) {}
+
+  const std::string& path() const { return path_; }
+  std::string file(const char* name) const { return path_ + "/" + name; }
+  ConfigFacts config_facts() const;
+  // Throws kInternal kRuntime: no pid file, or none of a child of ours.
+  pid_t init_pid() const;
+
+  void write(const api::StatusFile& status) const;  // throws
+  void try_write(const api::StatusFile& status) const;
+  void try_write(const api::ExitFile& exit) const;
+  void try_remove(const char* name) const;  // a file or a whole directory
+  void make_rootfs() const;
+
+ private:
+  std::string path_;
+  UniqueFd dir_;
+};
+
+}  // namespace ctrd::shim

@@ -1,0 +1,38 @@
+// SPDX-License-Identifier: Apache-2.0
+// Opening the FIFOs that a client made, without ever hanging on a peer that is not there. Source:
+// shim-protocol.md 6.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "base/unique_fd.h"
+#include "shim/event.h"
+
+namespace ctrd::shim {
+
+struct Patience {
+  TimePoint deadline = kForever;
+  std::function<bool()> given_up;  // asked between tries; may be empty
+};
+
+// For writing, non-blocking; tries again while nobody reads, so that success means that a reader
+// came. Throws kDeadlineExceeded naming the path; kInvalidArgument if it is no FIFO; kAborted when
+// given up.
+asio::awaitable<UniqueFd> open_for_writing(std::string field, std::string path, Patience patience);
+
+struct Stdin {
+  UniqueFd reader;
+  UniqueFd keeper;  // our own writing end: a writer that goes is not yet the end of input; closing
+                    // this lets it be
+};
+Stdin open_stdin(const std::string& path);
+
+// A pipe for the container. Our end is non-blocking, the container's is not.
+struct PipeEnds {
+  UniqueFd ours, theirs;
+};
+PipeEnds output_pipe();
+PipeEnds input_pipe();
+
+}  // namespace ctrd::shim

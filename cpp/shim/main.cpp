@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// containerd-shim-ctrd-v2: the actions serve and probe-overlay, and -v.
+#include <unistd.h>
+
+#include <cstdio>
+#include <exception>
+#include <string>
+#include <vector>
+
+#include "base/log.h"
+#include "shim/arguments.h"
+#include "shim/overlay_probe.h"
+#include "shim/serve.h"
+
+namespace {
+
+using ctrd::shim::Arguments;
+
+void say(int fd, std::string line) {
+  line += '\n';
+  if (::write(fd, line.data(), line.size()) < 0) return;  // there is nobody else to tell
+}
+
+void log_to_stderr(ctrd::Level /*level*/, std::string_view message) {
+  say(STDERR_FILENO, std::string(message));
+}
+
+int probe(const Arguments& arguments) {
+  std::string reason = ctrd::shim::probe_overlay(arguments.get("dir"));
+  say(STDOUT_FILENO, reason.empty() ? "ok" : reason);
+  return reason.empty() ? 0 : 1;
+}
+
+int run(const Arguments& arguments) {
+  if (arguments.has("v") || arguments.has("version")) {
+    say(STDOUT_FILENO, "containerd-shim-ctrd-v2 " CTRD_VERSION);
+    return 0;
+  }
+  if (arguments.action == "serve") ctrd::shim::serve(arguments);
+  if (arguments.action == "probe-overlay") return probe(arguments);
+  say(STDERR_FILENO,
+      "unknown action \"" + arguments.action + "\": expected serve or probe-overlay");
+  return 1;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  ctrd::set_log_sink(log_to_stderr);
+  try {
+    return run(ctrd::shim::parse_arguments(std::vector<std::string>(argv + 1, argv + argc)));
+  } catch (const std::exception& error) {
+    say(STDERR_FILENO, std::string("containerd-shim-ctrd-v2: ") + error.what());
+    return 1;
+  }
+}

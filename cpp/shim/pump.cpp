@@ -1,0 +1,54 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/pump.h"
+
+#include <unistd.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+
+namespace ctrd::shim {
+namespace {
+
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+constexpr std::size_t kChunk = 64 << 10;
+constexpr int kChunksInTurn = 4;
+
+}  // namespace
+
+Pump::Pump(asio::io_context& loop, UniqueFd source, std::unique_ptr<Sink> sink, bool stop_when_gone)
+    : source_(loop, source.release()), sink_(std::move(sink)), stop_when_gone_(stop_when_gone) {}
+
+asio::awaitable<void> Pump::run(std::shared_ptr<Pump> self, Event& ended) {
+  bool more = true;
+  while (more && self->source_.is_open()) {
+    auto [error] =
+        co_await self->source_.async_wait(asio::posix::stream_descriptor::wait_read, kTuple);
+    more = !error;
+    if (more) more = co_await self->copy_some();
+  }
+  self->close();
+  self->running_ = false;
+  ended.notify();
+}
+
+asio::awaitable<bool> Pump::copy_some() {
+  auto buffer = std::make_unique_for_overwrite<char[]>(kChunk);
+  for (int turn = 0; turn < kChunksInTurn; ++turn) {
+    ssize_t n = ::read(source_.native_handle(), buffer.get(), kChunk);
+    if (n == 0) co_return false;
+    if (n < 0) co_return errno == EAGAIN || errno == EINTR;
+    std::string_view chunk(buffer.get(), static_cast<std::size_t>(n));
+    co_await sink_->write(chunk);
+    if (!source_.is_open() || (stop_when_gone_ && sink_->gone())) co_return false;
+  }
+  co_return true;
+}
+
+void Pump::close() {
+  boost::system::error_code ignored;
+  if (source_.is_open()) source_.close(ignored);
+  sink_->close();
+}
+
+}  // namespace ctrd::shim

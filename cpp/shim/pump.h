@@ -1,0 +1,36 @@
+// SPDX-License-Identifier: Apache-2.0
+// Copies from one descriptor into a sink until the source ends. Its buffer lives only while there
+// is something to copy, and after a few chunks the rest of the loop gets its turn.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <memory>
+
+#include "shim/event.h"
+#include "shim/sink.h"
+
+namespace ctrd::shim {
+
+class Pump {
+ public:
+  // source: non-blocking. stop_when_gone: end when the sink's reader has gone (else read on and
+  // throw away).
+  Pump(asio::io_context& loop, UniqueFd source, std::unique_ptr<Sink> sink, bool stop_when_gone);
+
+  // To the end of the source; then both sides are closed and `ended` notified. The Pump must be
+  // held until then.
+  static asio::awaitable<void> run(std::shared_ptr<Pump> self, Event& ended);
+  bool running() const { return running_; }
+  bool lost() const { return sink_->lost(); }
+  void close();  // ends it at once
+
+ private:
+  asio::awaitable<bool> copy_some();
+
+  asio::posix::stream_descriptor source_;
+  std::unique_ptr<Sink> sink_;
+  bool stop_when_gone_;
+  bool running_ = true;
+};
+
+}  // namespace ctrd::shim

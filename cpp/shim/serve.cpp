@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/serve.h"
+
+#include <fcntl.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <boost/asio/co_spawn.hpp>
+#include <exception>
+
+#include "base/error.h"
+#include "base/identifier.h"
+#include "base/log.h"
+#include "shim/mount_namespace.h"
+#include "shim/service.h"
+#include "shim/signals.h"
+#include "shim/watch.h"
+#include "ttrpc/server.h"
+
+namespace ctrd::shim {
+namespace {
+
+constexpr Nanos kLastAnswers = std::chrono::seconds(1);  // for a peer to read them
+
+// Everything that lives as long as the process; it is never destroyed.
+class Shim {
+ public:
+  explicit Shim(const Arguments& arguments);
+  [[noreturn]] void run();
+
+ private:
+  Hooks hooks();
+  void created();
+  void owner_gone();
+  void end_everything(std::string_view why);
+  asio::awaitable<void> end();
+  void leave();
+
+  asio::io_context loop_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE};  // one thread: no locks
+  Signals signals_{loop_};
+  Reaper reaper_;
+  Task task_;
+  Service service_;
+  Watch owner_;
+  Watch spawner_;
+  bool owner_lost_ = false, ending_ = false, leaving_ = false;
+  ttrpc::Server server_;
+};
+
+void check_descriptors() {
+  for (int fd = api::kListenFd; fd <= api::kSpawnerFd; ++fd)
+    if (::fcntl(fd, F_SETFD, FD_CLOEXEC) < 0) throw sys_error("descriptor " + std::to_string(fd));
+  ::close_range(api::kSpawnerFd + 1, ~0U, 0);
+}
+
+const Arguments& checked(const Arguments& arguments) {
+  check_identifier("-namespace", arguments.get("namespace"));
+  check_identifier("-id", arguments.get("id"));
+  if (!arguments.get("bundle").starts_with('/'))
+    throw invalid("-bundle", arguments.get("bundle"), "not an absolute path");
+  check_descriptors();
+  return arguments;
+}
+
+Shim::Shim(const Arguments& arguments)
+    : task_(loop_, reaper_, Bundle(arguments.get("bundle"), UniqueFd(api::kClaimFd)),
+            arguments.get("id")),
+      service_(loop_, task_, hooks()),
+      owner_(loop_, UniqueFd(api::kOwnerFd), [this] { owner_gone(); }),
+      spawner_(loop_, UniqueFd(api::kSpawnerFd),
+               [this] { end_everything("the process that spawns it has gone"); }),
+      server_(loop_, UniqueFd(api::kListenFd),
+              [this](ttrpc::Request request) { return service_.dispatch(std::move(request)); }) {
+  start(loop_,
+        signals_.run([this] { reaper_.reap(); }, [this] { end_everything("it was told to"); }),
+        "reading signals");
+}
+
+void Shim::run() {
+  loop_.run();
+  ::_exit(0);
+}
+
+Hooks Shim::hooks() {
+  return {.created = [this] { created(); },
+          .finished = [this] { leave(); },
+          .detach = [this] { owner_.stop(); },
+          .is_owned = [this] { return owner_.active(); }};
+}
+
+void Shim::created() {
+  spawner_.stop();
+  if (task_.options().lifetime == api::Lifetime::kDetached)
+    owner_.stop();
+  else if (owner_lost_)
+    owner_gone();
+}
+
+// Before there is a task its spawner counts: only Create tells whether it has an owner at all.
+void Shim::owner_gone() {
+  owner_lost_ = true;
+  if (task_.exists()) end_everything("its owner has gone");
+}
+
+void Shim::end_everything(std::string_view why) {
+  if (std::exchange(ending_, true)) return;
+  log(Level::kInfo, "the shim ends: " + std::string(why));
+  start(loop_, end(), "ending the task");
+}
+
+asio::awaitable<void> Shim::end() {
+  try {
+    co_await task_.end();
+  } catch (const std::exception& error) {
+    log(Level::kError, std::string("ending the task: ") + error.what());
+  }
+  leave();
+}
+
+void Shim::leave() {
+  if (std::exchange(leaving_, true)) return;
+  server_.close([] { ::_exit(0); });
+  asio::co_spawn(loop_, pause_for(kLastAnswers), [](const std::exception_ptr&) { ::_exit(0); });
+}
+
+}  // namespace
+
+void serve(const Arguments& arguments) {
+  checked(arguments);
+  if (::prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) throw sys_error("becoming a subreaper");
+  ::umask(0);
+  enter_private_mount_namespace();
+  static Shim shim(arguments);
+  shim.run();
+}
+
+}  // namespace ctrd::shim

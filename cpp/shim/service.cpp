@@ -1,0 +1,180 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/service.h"
+
+#include <unistd.h>
+
+#include <algorithm>
+#include <array>
+#include <utility>
+
+#include "base/error.h"
+
+namespace ctrd::shim {
+namespace {
+
+using ttrpc::Request;
+
+TimePoint deadline_of(const Request& request) {
+  return request.timeout_ns > 0 ? after(Nanos(request.timeout_ns)) : kForever;
+}
+
+template <typename Rows>
+auto find_row(const Rows& rows, std::string_view method) {
+  auto row = std::ranges::find(rows, method, [](const auto& pair) { return pair.first; });
+  return row == rows.end() ? nullptr : row->second;
+}
+
+}  // namespace
+
+Service::Service(asio::io_context& loop, Task& task, Hooks hooks)
+    : loop_(loop), task_(task), hooks_(std::move(hooks)) {}
+
+Service::Verb Service::find_verb(std::string_view method) {
+  static constexpr std::array<std::pair<std::string_view, Verb>, 3> kVerbs{
+      {{"Create", &Service::create}, {"Start", &Service::start}, {"Delete", &Service::remove}}};
+  return find_row(kVerbs, method);
+}
+
+Service::Query Service::find_query(std::string_view method) {
+  static constexpr std::array<std::pair<std::string_view, Query>, 7> kQueries{
+      {{"State", &Service::state},
+       {"Kill", &Service::kill},
+       {"Pids", &Service::pids},
+       {"Connect", &Service::connect},
+       {"CloseIO", &Service::close_io},
+       {"ResizePty", &Service::resize_pty},
+       {"Shutdown", &Service::shutdown}}};
+  return find_row(kQueries, method);
+}
+
+Service::Query Service::find_shim_query(std::string_view method) {
+  static constexpr std::array<std::pair<std::string_view, Query>, 3> kQueries{
+      {{"Info", &Service::info}, {"Detach", &Service::detach}, {"Limit", &Service::limit}}};
+  return find_row(kQueries, method);
+}
+
+asio::awaitable<std::string> Service::dispatch(Request request) {
+  Query query = nullptr;
+  Verb verb = nullptr;
+  bool is_task = request.service == api::kTaskV2 || request.service == api::kTaskV3;
+  if (is_task) {
+    query = find_query(request.method);
+    verb = find_verb(request.method);
+  } else if (request.service == api::kShimV1) {
+    query = find_shim_query(request.method);
+  } else {
+    throw Error(Code::kUnimplemented, "service " + request.service);
+  }
+  if (query != nullptr) co_return (this->*query)(request);
+  if (verb != nullptr) co_return co_await apart(loop_, (this->*verb)(std::move(request)));
+  if (is_task && request.method == "Wait") co_return co_await wait(std::move(request));
+  throw Error(Code::kUnimplemented, "method " + request.method);
+}
+
+void Service::check_id(const std::string& id) const {
+  if (id != task_.id() || !task_.exists())
+    throw not_found(Kind::kTask, "task " + escaped(id) + ": there is none");
+}
+
+void Service::check_process(const std::string& id, const std::string& exec_id) const {
+  check_id(id);
+  if (!exec_id.empty())
+    throw not_found(Kind::kProcess,
+                    "process " + escaped(exec_id) + " of task " + id + ": there is none");
+}
+
+asio::awaitable<std::string> Service::create(Request request) {
+  auto message = api::decode<api::CreateRequest>(request.payload);
+  TimePoint deadline = deadline_of(request);
+  api::CreateResponse response = co_await task_.create(std::move(message), deadline);
+  hooks_.created();
+  co_return api::encode(response);
+}
+
+asio::awaitable<std::string> Service::start(Request request) {
+  auto message = api::decode<api::StartRequest>(request.payload);
+  check_process(message.id, message.exec_id);
+  api::StartResponse response = co_await task_.start();
+  co_return api::encode(response);
+}
+
+asio::awaitable<std::string> Service::remove(Request request) {
+  auto message = api::decode<api::DeleteRequest>(request.payload);
+  check_process(message.id, message.exec_id);
+  api::DeleteResponse response = co_await task_.remove();
+  hooks_.finished();
+  co_return api::encode(response);
+}
+
+asio::awaitable<std::string> Service::wait(Request request) {
+  auto message = api::decode<api::WaitRequest>(request.payload);
+  check_process(message.id, message.exec_id);
+  api::WaitResponse response = co_await task_.wait();
+  co_return api::encode(response);
+}
+
+std::string Service::state(const Request& request) {
+  auto message = api::decode<api::StateRequest>(request.payload);
+  check_process(message.id, message.exec_id);
+  return api::encode(task_.state());
+}
+
+std::string Service::kill(const Request& request) {
+  auto message = api::decode<api::KillRequest>(request.payload);
+  check_process(message.id, message.exec_id);
+  task_.kill(message.signal, message.all);
+  return {};
+}
+
+std::string Service::pids(const Request& request) {
+  check_id(api::decode<api::PidsRequest>(request.payload).id);
+  return api::encode(task_.pids());
+}
+
+// For a task unknown or deleted as well: containerd asks so at its restart.
+std::string Service::connect(const Request& request) {
+  auto message = api::decode<api::ConnectRequest>(request.payload);
+  return api::encode(api::ConnectResponse{.shim_pid = static_cast<uint32_t>(::getpid()),
+                                          .task_pid = message.id == task_.id() ? task_.pid() : 0,
+                                          .version = CTRD_VERSION});
+}
+
+std::string Service::close_io(const Request& request) {
+  auto message = api::decode<api::CloseIORequest>(request.payload);
+  check_process(message.id, message.exec_id);
+  if (message.stdin_closed) task_.close_stdin();
+  return {};
+}
+
+std::string Service::resize_pty(const Request& request) {
+  auto message = api::decode<api::ResizePtyRequest>(request.payload);
+  check_process(message.id, message.exec_id);
+  return {};  // without a console there is nothing to do
+}
+
+std::string Service::shutdown(const Request& request) {
+  api::decode<api::ShutdownRequest>(request.payload);
+  if (!task_.exists()) hooks_.finished();
+  return {};
+}
+
+std::string Service::info(const Request& /*request*/) {
+  return api::encode(api::InfoResponse{.version = CTRD_VERSION,
+                                       .instance = task_.options().instance,
+                                       .shim_pid = static_cast<uint32_t>(::getpid()),
+                                       .owned = hooks_.is_owned()});
+}
+
+std::string Service::detach(const Request& /*request*/) {
+  hooks_.detach();
+  return {};
+}
+
+std::string Service::limit(const Request& request) {
+  auto message = api::decode<api::LimitRequest>(request.payload);
+  check_process(message.id, message.exec_id);
+  task_.limit(message.timeout_ns);
+  return {};
+}
+
+}  // namespace ctrd::shim

@@ -1,0 +1,60 @@
+// SPDX-License-Identifier: Apache-2.0
+// From a ttrpc request to the task: containerd.task.v2.Task, v3 (the same) and ctrd.shim.v1.Shim.
+// Verbs that change something run apart from their connection, so that a client that goes leaves
+// nothing half-done.
+#pragma once
+
+#include <functional>
+#include <string>
+
+#include "shim/task.h"
+#include "ttrpc/frame.h"
+
+namespace ctrd::shim {
+
+// What the service asks of the program around it.
+struct Hooks {
+  std::function<void()> created;  // Create has succeeded
+  std::function<void()>
+      finished;  // the task was deleted, or Shutdown came without one: end after this answer
+  std::function<void()> detach;  // watch the owner no more
+  std::function<bool()> is_owned;
+};
+
+class Service {
+ public:
+  Service(asio::io_context& loop, Task& task, Hooks hooks);
+  asio::awaitable<std::string> dispatch(ttrpc::Request request);
+
+ private:
+  using Verb = asio::awaitable<std::string> (Service::*)(ttrpc::Request);  // runs apart
+  using Query = std::string (Service::*)(const ttrpc::Request&);           // answers at once
+  static Verb find_verb(std::string_view method);
+  static Query find_query(std::string_view method);
+  static Query find_shim_query(std::string_view method);
+
+  asio::awaitable<std::string> create(ttrpc::Request request);
+  asio::awaitable<std::string> start(ttrpc::Request request);
+  asio::awaitable<std::string> remove(ttrpc::Request request);
+  asio::awaitable<std::string> wait(ttrpc::Request request);
+
+  std::string state(const ttrpc::Request& request);
+  std::string kill(const ttrpc::Request& request);
+  std::string pids(const ttrpc::Request& request);
+  std::string connect(const ttrpc::Request& request);
+  std::string close_io(const ttrpc::Request& request);
+  std::string resize_pty(const ttrpc::Request& request);
+  std::string shutdown(const ttrpc::Request& request);
+  std::string info(const ttrpc::Request& request);
+  std::string detach(const ttrpc::Request& request);
+  std::string limit(const ttrpc::Request& request);
+
+  void check_id(const std::string& id) const;
+  void check_process(const std::string& id, const std::string& exec_id) const;
+
+  asio::io_context& loop_;
+  Task& task_;
+  Hooks hooks_;
+};
+
+}  // namespace ctrd::shim

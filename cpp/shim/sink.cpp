@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/sink.h"
+
+#include <unistd.h>
+
+#include <boost/asio/as_tuple.hpp>
+#include <boost/asio/io_context.hpp>
+#include <boost/asio/use_awaitable.hpp>
+#include <cerrno>
+
+namespace ctrd::shim {
+namespace {
+
+constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
+
+class PipeSink : public Sink {
+ public:
+  PipeSink(asio::io_context& loop, UniqueFd fd) : fd_(loop, fd.release()) {}
+
+  asio::awaitable<void> write(std::string_view data) override {
+    while (!data.empty() && fd_.is_open()) {
+      ssize_t n = ::write(fd_.native_handle(), data.data(), data.size());
+      if (n >= 0) {
+        data.remove_prefix(static_cast<std::size_t>(n));
+      } else if (errno == EAGAIN) {
+        co_await fd_.async_wait(fd_.wait_write, kTuple);
+      } else if (errno != EINTR) {
+        close();  // EPIPE: the reader has gone
+      }
+    }
+  }
+
+  void close() override {
+    boost::system::error_code ignored;
+    if (fd_.is_open()) fd_.close(ignored);
+  }
+  bool gone() const override { return !fd_.is_open(); }
+
+ private:
+  asio::posix::stream_descriptor fd_;
+};
+
+class LogSink : public Sink {
+ public:
+  LogSink(std::shared_ptr<api::LogWriter> log, api::Stream stream)
+      : log_(std::move(log)), stream_(stream) {}
+
+  asio::awaitable<void> write(std::string_view data) override {
+    if (log_ && !log_->append(stream_, data)) lost_ = true;
+    co_return;
+  }
+  void close() override { log_.reset(); }
+  bool lost() const override { return lost_; }
+
+ private:
+  std::shared_ptr<api::LogWriter> log_;
+  api::Stream stream_;
+  bool lost_ = false;
+};
+
+}  // namespace
+
+std::unique_ptr<Sink> pipe_sink(asio::io_context& loop, UniqueFd fd) {
+  return std::make_unique<PipeSink>(loop, std::move(fd));
+}
+
+std::unique_ptr<Sink> log_sink(std::shared_ptr<api::LogWriter> log, api::Stream stream) {
+  return std::make_unique<LogSink>(std::move(log), stream);
+}
+
+}  // namespace ctrd::shim

@@ -1,0 +1,34 @@
+// SPDX-License-Identifier: Apache-2.0
+// Where a container's output goes: a FIFO or pipe, or the framed log. A write waits for a slow
+// reader (so only its own pump waits) and throws away what nobody will read any more; it never
+// fails.
+#pragma once
+
+#include <boost/asio/awaitable.hpp>
+#include <boost/asio/posix/stream_descriptor.hpp>
+#include <memory>
+#include <string_view>
+
+#include "api/frame_log.h"
+#include "base/unique_fd.h"
+
+namespace ctrd::shim {
+
+namespace asio = boost::asio;
+
+class Sink {
+ public:
+  virtual ~Sink() = default;
+  virtual asio::awaitable<void> write(std::string_view data) = 0;
+  virtual void close() = 0;
+  // Bytes were lost though somebody wanted them (a full disk).
+  virtual bool lost() const { return false; }
+  // The reader has gone: writing on is pointless.
+  virtual bool gone() const { return false; }
+};
+
+// fd: non-blocking, the writing end of a pipe or FIFO.
+std::unique_ptr<Sink> pipe_sink(asio::io_context& loop, UniqueFd fd);
+std::unique_ptr<Sink> log_sink(std::shared_ptr<api::LogWriter> log, api::Stream stream);
+
+}  // namespace ctrd::shim

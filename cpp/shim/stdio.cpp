@@ -1,0 +1,113 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/stdio.h"
+
+#include <sys/stat.h>
+
+#include <algorithm>
+#include <cerrno>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+
+namespace ctrd::shim {
+namespace {
+
+constexpr std::array<const char*, 3> kNames{"stdin", "stdout", "stderr"};
+
+// Holds the event too: a pump may end after its Stdio has gone.
+asio::awaitable<void> pump(std::shared_ptr<Pump> self, std::shared_ptr<Event> ended) {
+  co_await Pump::run(std::move(self), *ended);
+}
+
+UniqueFd make_log_dir(const std::string& path) {
+  std::string parent = path.substr(0, path.rfind('/'));
+  if (!path.starts_with('/') || parent.empty())
+    throw invalid("log_dir", path, "not an absolute path");
+  if (::mkdir(parent.c_str(), 0700) < 0 && errno != EEXIST) throw sys_error("making " + parent);
+  return make_dir_at(open_dir(parent).get(), path.substr(parent.size() + 1), 0700);
+}
+
+}  // namespace
+
+asio::awaitable<void> Stdio::open(StdioPaths paths, const api::Options& options,
+                                  Patience patience) {
+  if (paths.out == api::kLogPath || paths.err == api::kLogPath) open_log(options);
+  co_await open_output(1, paths.out, patience);
+  co_await open_output(2, paths.err, patience);
+  if (!paths.in.empty()) open_input(paths.in);
+}
+
+asio::awaitable<void> Stdio::open_output(std::size_t number, std::string path,
+                                         const Patience& patience) {
+  if (path.empty()) co_return;
+  if (number == 2 && path == api::kMergePath) {
+    if (child_[1]) child_[2] = child_[1].dup();
+    co_return;
+  }
+  std::unique_ptr<Sink> sink;
+  if (path == api::kLogPath) {
+    sink = log_sink(log_, number == 1 ? api::Stream::kStdout : api::Stream::kStderr);
+  } else {
+    UniqueFd fifo = co_await open_for_writing(kNames[number], std::move(path), patience);
+    sink = pipe_sink(loop_, std::move(fifo));
+  }
+  PipeEnds pipe = output_pipe();
+  child_[number] = std::move(pipe.theirs);
+  add_pump(std::move(pipe.ours), std::move(sink), true);
+}
+
+void Stdio::open_input(const std::string& path) {
+  Stdin fifo = open_stdin(path);
+  PipeEnds pipe = input_pipe();
+  child_[0] = std::move(pipe.theirs);
+  keeper_ = std::move(fifo.keeper);
+  add_pump(std::move(fifo.reader), pipe_sink(loop_, std::move(pipe.ours)), false);
+}
+
+void Stdio::open_log(const api::Options& options) {
+  log_ = std::make_shared<api::LogWriter>(make_log_dir(options.log_dir), options.log_max);
+}
+
+void Stdio::add_pump(UniqueFd source, std::unique_ptr<Sink> sink, bool is_output) {
+  auto made = std::make_shared<Pump>(loop_, std::move(source), std::move(sink), !is_output);
+  if (is_output)
+    outputs_.push_back(made);
+  else
+    input_ = made;
+  start(loop_, pump(std::move(made), ended_), "copying a container's stdio");
+}
+
+std::array<int, 3> Stdio::child_ends() const {
+  return {child_[0].get(), child_[1].get(), child_[2].get()};
+}
+
+void Stdio::close_child_ends() {
+  for (UniqueFd& fd : child_) fd.reset();
+}
+
+bool Stdio::output_is_flowing() const {
+  return std::ranges::any_of(outputs_, [](const auto& output) { return output->running(); });
+}
+
+asio::awaitable<bool> Stdio::drain(Nanos bound) {
+  TimePoint deadline = after(bound);
+  while (output_is_flowing() && Clock::now() < deadline) co_await ended_->wait(deadline);
+  bool cut = output_is_flowing() ||
+             std::ranges::any_of(outputs_, [](const auto& output) { return output->lost(); });
+  if (log_) log_->end();
+  shut();
+  co_return cut;
+}
+
+void Stdio::shut() {
+  close_child_ends();
+  keeper_.reset();
+  for (const auto& output : outputs_) output->close();
+  if (input_) input_->close();
+  outputs_.clear();
+  input_.reset();
+  log_.reset();
+}
+
+}  // namespace ctrd::shim

@@ -1,0 +1,96 @@
+// SPDX-License-Identifier: Apache-2.0
+// Drives the real shim with a real runtime: a bundle in a temporary directory, the spawn contract
+// of design.md 5, ttrpc calls, and at the end a look for whatever a test may have left.
+#pragma once
+
+#include <gtest/gtest.h>
+
+#include <string>
+#include <vector>
+
+#include "api/bundle.h"
+#include "api/task.h"
+#include "base/spawn.h"
+#include "base/time.h"
+#include "base/unique_fd.h"
+#include "oci/json.h"
+
+namespace ctrd::shim {
+
+inline constexpr Nanos kLong = std::chrono::seconds(60);  // only ever reached by a failing test
+
+std::string shim_binary();
+UniqueFd pidfd_of(pid_t pid);
+Wait soon();
+// All until its end (every writer closed).
+std::string read_to_end(int fd);
+// A directory with busybox in it, for all tests of this process.
+const std::string& busybox_root();
+
+class Harness {
+ public:
+  explicit Harness(std::string runtime);
+  ~Harness();  // ends what a failed test left, checks that nothing is left
+
+  // config.json; patch is merged into it.
+  void configure(const std::vector<std::string>& args,
+                 const oci::Json& patch = oci::Json::object());
+  // owner, spawner: pidfds to hand over; -1: /dev/null for the owner, this process for the spawner.
+  void spawn(int owner = -1, int spawner = -1);
+
+  template <typename Response, typename Request>
+  Response call(const std::string& method, const Request& request,
+                std::string_view service = api::kTaskV2) {
+    return api::decode<Response>(raw_call(service, method, api::encode(request)));
+  }
+  std::string raw_call(std::string_view service, const std::string& method, std::string payload);
+
+  api::CreateRequest create_request() const;
+  uint32_t create() { return call<api::CreateResponse>("Create", create_request()).pid; }
+  uint32_t start() { return call<api::StartResponse>("Start", api::StartRequest{id, ""}).pid; }
+  api::StateResponse state() {
+    return call<api::StateResponse>("State", api::StateRequest{id, ""});
+  }
+  api::WaitResponse wait() { return call<api::WaitResponse>("Wait", api::WaitRequest{id, ""}); }
+  void kill(uint32_t signal, bool all = false) {
+    call<api::Empty>("Kill",
+                     api::KillRequest{.id = id, .exec_id = "", .signal = signal, .all = all});
+  }
+  api::DeleteResponse remove() {
+    return call<api::DeleteResponse>("Delete", api::DeleteRequest{id, ""});
+  }
+  // Delete, and the shim ends with 0.
+  api::DeleteResponse remove_and_leave();
+  int exit_status();  // of the shim, reaped; -1 if it does not end
+
+  // Makes a FIFO io/<name>, opens it for reading (writing for stdin), sets the path for create.
+  UniqueFd fifo(const std::string& name);
+  api::ExitFile exit_file() const;
+  api::StatusFile status_file() const;
+  std::string shim_log() const;
+  // Processes of the shim's cgroup path and children are gone, no mount, no cgroup.
+  void expect_no_trace() const;
+
+  const std::string id = "c1";
+  std::string dir, bundle, cgroup, runtime;
+  UniqueFd bundle_dir;
+  api::Options options;
+  std::string stdin_path, stdout_path, stderr_path;
+  std::vector<Mount> rootfs;
+  Child shim;
+
+ private:
+  int fds_before_;
+};
+
+// Each test with each runtime.
+class Runtimes : public ::testing::TestWithParam<const char*> {
+ protected:
+  std::string runtime() const;
+};
+
+#define CTRD_EACH_RUNTIME(suite)                                           \
+  INSTANTIATE_TEST_SUITE_P(Real, suite, ::testing::Values("crun", "runc"), \
+                           [](const auto& row) { return std::string(row.param); })
+
+}  // namespace ctrd::shim
