@@ -1,9 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
-// Container records: create, get, list, update, delete, each one store operation. Pure metadata: no directory, no task, no process here.
+// Container records: create, get, list, update, delete, each one store operation. Pure metadata: no
+// directory, no task, no process here.
 #pragma once
 
+#include <cstdint>
 #include <functional>
+#include <map>
 #include <memory>
+#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
@@ -16,41 +20,48 @@ namespace ctrd::metadata {
 
 struct Created {
   Container record;
-  std::optional<Container> replaced;     // what replace=true removed in the same batch
+  std::optional<Container> replaced;              // what replace=true removed in the same batch
+  std::vector<std::pair<uint64_t, Trash>> trash;  // of the replaced one, as in Removed
 };
 struct Full {
   Container record;
-  std::string spec;                      // JSON
+  std::string spec;  // JSON
 };
 struct Removed {
   Container record;
-  std::vector<std::pair<uint64_t, Trash>> trash;   // directories to remove, with the numbers of their trash keys
+  std::vector<std::pair<uint64_t, Trash>> trash;  // directories to remove, with their trash keys
 };
 
 class Containers {
  public:
   explicit Containers(std::shared_ptr<store::Store> store) : store_(std::move(store)) {}
 
-  // Writes record, spec, snapshot record (active, key = id, number from the store, bottom = record.rootfs) and reverse references in one batch. created_ns, updated_ns,
-  // snapshot_* and number are filled in. `replaces`: called under the lock with an existing record of that id; false (or empty function): kAlreadyExists (Kind::kContainer).
-  // Before the first verb of a root, or after a reboot: see check_state.
+  // Writes record, spec, snapshot record (active, key = id, number from the store, bottom =
+  // record.rootfs) and reverse references in one batch. created_ns, updated_ns, snapshot_* and
+  // number are filled in. `replaces`: called under the lock with an existing record of that id;
+  // false (or empty function): kAlreadyExists (Kind::kContainer). Before the first verb of a root,
+  // or after a reboot: see check_state.
   Created create(std::string_view ns, Container record, std::string_view spec, const Wait& wait,
                  const std::function<bool(const Container&)>& replaces = {});
   std::optional<Container> find(std::string_view ns, std::string_view id, const Wait& wait);
-  Container get(std::string_view ns, std::string_view id, const Wait& wait);     // kNotFound (Kind::kContainer): "container "<id>": not found in namespace <ns>"
-  Full get_full(std::string_view ns, std::string_view id, const Wait& wait);     // one store operation
-  std::vector<Container> list(std::string_view ns, const Wait& wait);             // in key order, one view
+  // Throws kNotFound (Kind::kContainer): "container "<id>": not found in namespace <ns>".
+  Container get(std::string_view ns, std::string_view id, const Wait& wait);
+  Full get_full(std::string_view ns, std::string_view id, const Wait& wait);  // one store operation
+  std::vector<Container> list(std::string_view ns, const Wait& wait);  // in key order, one view
   std::vector<std::string> namespaces(const Wait& wait);
-  // nullopt removes a label. Also annotations with the spec rewritten by `respec` (spec in, spec out) when not empty.
+  // nullopt removes a label. Also annotations with the spec rewritten by `respec` (spec in, spec
+  // out) when not empty.
   struct Change {
     std::map<std::string, std::optional<std::string>> labels;
     std::map<std::string, std::optional<std::string>> annotations;
     std::function<std::string(std::string)> respec;
-    std::optional<Lifetime> lifetime;             // kDetached clears the owner
+    std::optional<Lifetime> lifetime;  // kDetached clears the owner
   };
-  Container update(std::string_view ns, std::string_view id, const Change& change, const Wait& wait);
-  // Removes record, spec, references; the snapshot goes when nothing else refers to it (its trash key in the same batch). `may`: asked under the lock with the record as it is now;
-  // false: nothing is removed and nullopt returned. Absent: nullopt too.
+  Container update(std::string_view ns, std::string_view id, const Change& change,
+                   const Wait& wait);
+  // Removes record, spec, references; the snapshot goes when nothing else refers to it (its trash
+  // key in the same batch). `may`: asked under the lock with the record as it is now; false:
+  // nothing is removed and nullopt returned. Absent: nullopt too.
   std::optional<Removed> remove(std::string_view ns, std::string_view id, const Wait& wait,
                                 const std::function<bool(const Container&)>& may = {});
 
@@ -58,20 +69,27 @@ class Containers {
   std::vector<std::pair<uint64_t, Owner>> owners(const Wait& wait);
   // Records of one owner in all namespaces: (namespace, id).
   std::vector<std::pair<std::string, std::string>> owned(uint64_t owner, const Wait& wait);
-  void forget_owner(uint64_t owner, const Wait& wait);         // only when nothing refers to it
+  // Does nothing while a record refers to it.
+  void forget_owner(uint64_t owner, const Wait& wait);
 
   std::vector<std::pair<uint64_t, Trash>> trash(const Wait& wait);
-  void forget_trash(const std::vector<uint64_t>& numbers, const Wait& wait);   // relaxed batch
-  // Numbers queued here are erased with the next batch any write of this object makes, instead of a batch of their own.
+  void forget_trash(const std::vector<uint64_t>& numbers, const Wait& wait);  // relaxed batch
+  // Numbers queued here are erased with the next batch any write of this object makes, instead of a
+  // batch of their own.
   void forget_trash_later(const std::vector<uint64_t>& numbers);
 
-  // design.md 10: the root's state directory by token and boot id. First use or another boot id: takes the new token. Same boot id and another token: kFailedPrecondition (kRoot) naming both paths.
-  // Also writes/checks the schema version (newer: kFailedPrecondition).
+  // design.md 10: the root's state directory by token and boot id. First use or another boot id:
+  // takes the new token. Same boot id and another token: kFailedPrecondition (kRoot) naming both
+  // paths. Also writes/checks the schema version (newer: kFailedPrecondition).
   void check_state(const State& state, const Wait& wait);
 
  private:
+  // store_->write, which also erases the trash keys that were queued.
+  void write(const Wait& wait, const std::function<void(const store::View&, store::Batch&)>& f);
+
   std::shared_ptr<store::Store> store_;
-  // ...
+  std::mutex later_mutex_;
+  std::vector<uint64_t> later_;  // numbers of trash keys
 };
 
 }  // namespace ctrd::metadata

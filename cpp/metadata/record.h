@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The records as values, and their protozero codecs (field numbers are given here in order, from 1, never reused; decoders skip unknown fields, throw
-// kDataLoss on damage). Source: semantics.md S1, S3.
+// The records as values, and their protozero codecs (field numbers are given here in order, from 1,
+// never reused; decoders skip unknown fields, throw kDataLoss on damage). Source: semantics.md S1,
+// S3.
 #pragma once
 
 #include <cstdint>
@@ -18,30 +19,31 @@ using Labels = std::map<std::string, std::string>;
 enum class Lifetime : int { kOwner = 0, kDetached = 1 };
 
 struct Container {
-  std::string id;                   // 1; not stored in the value twice: filled from the key
-  std::string image;                // 2; "" for a Rootfs
-  std::string rootfs;               // 3; Rootfs(path): absolute path of the user's directory, else ""
-  std::string runtime_name;         // 4; "io.containerd.ctrd.v2"
-  std::string runtime_binary;       // 5; options.binary_name: absolute path
-  std::string snapshotter;          // 6; "overlay"
-  std::string snapshot_key;         // 7
-  uint64_t snapshot_number = 0;     // 8; directory snapshots/<n>: kept beside the key so that a start needs one read
-  Lifetime lifetime = Lifetime::kOwner;   // 9
-  uint64_t owner = 0;               // 10; number of its .owner record, 0 for detached
-  ProcessKey owner_process;         // 11
+  std::string id;              // 1; not stored in the value twice: filled from the key
+  std::string image;           // 2; "" for a Rootfs
+  std::string rootfs;          // 3; Rootfs(path): absolute path of the user's directory, else ""
+  std::string runtime_name;    // 4; "io.containerd.ctrd.v2"
+  std::string runtime_binary;  // 5; options.binary_name: absolute path
+  std::string snapshotter;     // 6; "overlay"
+  std::string snapshot_key;    // 7
+  uint64_t snapshot_number =
+      0;  // 8; directory snapshots/<n>: kept beside the key so that a start needs one read
+  Lifetime lifetime = Lifetime::kOwner;    // 9
+  uint64_t owner = 0;                      // 10; number of its .owner record, 0 for detached
+  ProcessKey owner_process;                // 11
   int64_t created_ns = 0, updated_ns = 0;  // 12, 13
-  Labels labels;                    // 14
-  Labels extensions;                // 15; values are Any bytes
-  Labels annotations;               // 16; a copy of the spec's, so that listing parses none
+  Labels labels;                           // 14
+  Labels extensions;                       // 15; values are Any bytes
+  Labels annotations;                      // 16; a copy of the spec's, so that listing parses none
 };
 std::string encode(const Container& record);
 Container decode_container(std::string_view id, std::string_view bytes);
 
 struct Snapshot {
   uint64_t number = 0;
-  int kind = 1;                     // 1 active, 2 view, 3 committed
+  int kind = 1;  // 1 active, 2 view, 3 committed
   std::string parent;
-  std::string bottom;               // absolute path of a user's directory below an active one, "" if none
+  std::string bottom;  // absolute path of a user's directory below an active one, "" if none
   int64_t created_ns = 0, updated_ns = 0;
   Labels labels;
 };
@@ -49,7 +51,7 @@ std::string encode(const Snapshot& record);
 Snapshot decode_snapshot(std::string_view bytes);
 
 struct Trash {
-  std::string kind;                 // "snapshot" (snapshots/<name>), "logs" (logs/<name>)
+  std::string kind;  // "snapshot" (snapshots/<name>), "logs" (logs/<name>)
   std::string name;
 };
 std::string encode(const Trash& record);
@@ -57,21 +59,21 @@ Trash decode_trash(std::string_view bytes);
 
 struct Owner {
   ProcessKey process;
-  std::string state;                // path of the state directory whose .owners/<n> it locks
+  std::string state;  // path of the state directory whose .owners/<n> it locks
 };
 std::string encode(const Owner& record);
 Owner decode_owner(std::string_view bytes);
 
 struct State {
-  std::string token;                // content of <state>/.id
+  std::string token;  // content of <state>/.id
   std::string boot_id;
-  std::string path;                 // of the state directory, for messages
+  std::string path;  // of the state directory, for messages
 };
 std::string encode(const State& record);
 State decode_state(std::string_view bytes);
 
-std::string pack_spec(std::string_view json);                // zstd if smaller
-std::string unpack_spec(std::string_view bytes);             // throws kDataLoss; at most 4 MiB
+std::string pack_spec(std::string_view json);     // zstd if smaller
+std::string unpack_spec(std::string_view bytes);  // throws kDataLoss; at most 4 MiB
 
 // semantics.md S3: key + value at most 4096 bytes, key not empty; throws invalid("labels", key...).
 void check_labels(const Labels& labels);

@@ -1,22 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
-// Every key of the store, with the type of its value. A structural change here is a migration: raise kSchemaVersion and write it down.
+// Every key of the store, with the type of its value. A structural change here is a migration:
+// raise kSchemaVersion and write it down.
 //
 //   .v                                    -> varint     schema version
 //   .state                                -> State      token of <state>/.id and the boot id
-//   .n/<what>                             -> varint     last number given out ("snap", "owner", "outbox", "trash")
-//   .outbox/<n, 16 hex>                   -> Event      reserved for part 2; nothing writes one yet
-//   .trash/<n, 16 hex>                    -> Trash      a directory that is to be removed (kind, name)
-//   .owner/<n, 16 hex>                    -> Owner      pid, start time, boot id, state path of a client whose lock file is <state>/.owners/<n>
-//   <ns>/c/<id>                           -> Container  the record without its spec (protozero; field numbers in record.h)
-//   <ns>/s/<id>                           -> bytes      the spec: codec byte (0 plain, 1 zstd) and JSON
-//   <ns>/snap/<key>                       -> Snapshot   number, kind, parent, labels, times
-//   <ns>/ref/snap/<key>/c/<id>            -> ""         reverse: container id pins snapshot key
-//   <ns>/ref/snap/<key>/snap/<child>      -> ""         reverse: a child snapshot
-//   <ns>/ref/owner/<n, 16 hex>/c/<id>     -> ""         reverse: records of an owner
-// A namespace and an id are identifiers, so neither contains '/' nor begins with '.'. A snapshot key may contain '/': it is escaped ('/' -> "%2F", '%' -> "%25").
+//   .n/<what>                             -> varint     last number given out ("snap", "owner",
+//   "outbox", "trash") .outbox/<n, 16 hex>                   -> Event      reserved for part 2;
+//   nothing writes one yet .trash/<n, 16 hex>                    -> Trash      a directory that is
+//   to be removed (kind, name) .owner/<n, 16 hex>                    -> Owner      pid, start time,
+//   boot id, state path of a client whose lock file is <state>/.owners/<n> <ns>/c/<id> -> Container
+//   the record without its spec (protozero; field numbers in record.h) <ns>/s/<id> -> bytes the
+//   spec: codec byte (0 plain, 1 zstd) and JSON <ns>/snap/<key>                       -> Snapshot
+//   number, kind, parent, labels, times <ns>/ref/snap/<key>/c/<id>            -> "" reverse:
+//   container id pins snapshot key <ns>/ref/snap/<key>/snap/<child>      -> ""         reverse: a
+//   child snapshot <ns>/ref/owner/<n, 16 hex>/c/<id>     -> ""         reverse: records of an owner
+// A namespace and an id are identifiers, so neither contains '/' nor begins with '.'. A snapshot
+// key may contain '/': it is escaped ('/' -> "%2F", '%' -> "%25").
 #pragma once
 
 #include <cstdint>
+#include <optional>
 #include <string>
 #include <string_view>
 
@@ -35,9 +38,12 @@ std::string key_container(std::string_view ns, std::string_view id);
 std::string container_prefix(std::string_view ns);
 std::string key_spec(std::string_view ns, std::string_view id);
 std::string key_snapshot(std::string_view ns, std::string_view key);
-std::string key_snapshot_ref(std::string_view ns, std::string_view key, std::string_view kind, std::string_view who);
+std::string key_snapshot_ref(std::string_view ns, std::string_view key, std::string_view kind,
+                             std::string_view who);
 std::string snapshot_ref_prefix(std::string_view ns, std::string_view key);
 std::string key_owner_ref(std::string_view ns, uint64_t n, std::string_view id);
-std::string id_of(std::string_view container_key);           // last component
+std::string owner_ref_prefix(std::string_view ns, uint64_t n);
+std::string id_of(std::string_view container_key);        // last component
+std::optional<uint64_t> number_of(std::string_view key);  // of a .trash or .owner key
 
 }  // namespace ctrd::metadata

@@ -1,0 +1,138 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metadata/changes.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/time.h"
+#include "metadata/fields.h"
+#include "metadata/schema.h"
+
+namespace ctrd::metadata {
+namespace {
+
+std::string encode_number(uint64_t n) { return FieldWriter().add(1, n).take(); }
+
+uint64_t decode_number(std::string_view bytes) {
+  uint64_t n = 0;
+  read_fields(bytes, "number", [&](Field field) { return field.read(1, n); });
+  return n;
+}
+
+}  // namespace
+
+std::optional<Container> find_container(const store::View& view, std::string_view ns,
+                                        std::string_view id) {
+  auto bytes = view.find(key_container(ns, id));
+  if (!bytes) return std::nullopt;
+  return decode_container(id, *bytes);
+}
+
+Container get_container(const store::View& view, std::string_view ns, std::string_view id) {
+  auto record = find_container(view, ns, id);
+  if (record) return std::move(*record);
+  throw not_found(Kind::kContainer, "container \"" + std::string(id) +
+                                        "\": not found in namespace " + std::string(ns));
+}
+
+std::string get_spec(const store::View& view, std::string_view ns, std::string_view id) {
+  auto bytes = view.find(key_spec(ns, id));
+  if (bytes) return unpack_spec(*bytes);
+  throw damaged("container \"" + std::string(id) + '"', "it has no spec");
+}
+
+bool any_key(const store::View& view, const std::string& prefix) {
+  bool found = false;
+  view.scan_prefix(prefix, [&](std::string_view, std::string_view) {
+    found = true;
+    return false;
+  });
+  return found;
+}
+
+std::vector<std::string> find_namespaces(const store::View& view) {
+  std::vector<std::string> names;
+  std::string from = "0";  // behind what begins with a dot
+  for (std::size_t before = 1; before != 0;) {
+    before = 0;
+    view.scan(from, "\xff", [&](std::string_view key, std::string_view) {
+      before = key.find('/');
+      names.emplace_back(key.substr(0, before));
+      return false;
+    });
+    if (before != 0) from = names.back() + static_cast<char>('/' + 1);
+  }
+  std::sort(names.begin(), names.end());  // "a-b/" comes before "a/"
+  return names;
+}
+
+uint64_t Changes::next_number(std::string_view what) {
+  auto known = numbers_.find(what);
+  if (known == numbers_.end()) {
+    auto bytes = view_.find(key_number(what));
+    known = numbers_.emplace(what, bytes ? decode_number(*bytes) : 0).first;
+  }
+  batch_.put(key_number(what), encode_number(++known->second));
+  return known->second;
+}
+
+void Changes::add(std::string_view ns, Container& record, std::string_view packed_spec) {
+  record.created_ns = record.updated_ns = wall_ns();
+  add_snapshot(ns, record);
+  add_owner_ref(ns, record);
+  batch_.put(key_container(ns, record.id), encode(record));
+  batch_.put(key_spec(ns, record.id), std::string(packed_spec));
+}
+
+void Changes::add_snapshot(std::string_view ns, Container& record) {
+  record.snapshot_key = record.id;
+  std::string key = key_snapshot(ns, record.snapshot_key);
+  if (freed_ != key && view_.find(key))
+    throw Error(Code::kAlreadyExists, "snapshot \"" + record.snapshot_key +
+                                          "\": already exists in namespace " + std::string(ns));
+  record.snapshot_number = next_number("snap");
+  Snapshot snapshot;
+  snapshot.number = record.snapshot_number;
+  snapshot.bottom = record.rootfs;
+  snapshot.created_ns = snapshot.updated_ns = record.created_ns;
+  batch_.put(key, encode(snapshot));
+  batch_.put(key_snapshot_ref(ns, record.snapshot_key, "c", record.id), "");
+}
+
+void Changes::add_owner_ref(std::string_view ns, const Container& record) {
+  if (record.owner) batch_.put(key_owner_ref(ns, record.owner, record.id), "");
+}
+
+void Changes::drop_owner_ref(std::string_view ns, const Container& record) {
+  if (record.owner) batch_.erase(key_owner_ref(ns, record.owner, record.id));
+}
+
+bool Changes::has_other_refs(std::string_view ns, const Container& record) const {
+  std::string own = key_snapshot_ref(ns, record.snapshot_key, "c", record.id);
+  bool other = false;
+  view_.scan_prefix(snapshot_ref_prefix(ns, record.snapshot_key),
+                    [&](std::string_view key, std::string_view) {
+                      other = key != own;
+                      return !other;
+                    });
+  return other;
+}
+
+std::vector<Numbered> Changes::drop(std::string_view ns, const Container& record) {
+  batch_.erase(key_container(ns, record.id));
+  batch_.erase(key_spec(ns, record.id));
+  drop_owner_ref(ns, record);
+  if (record.snapshot_key.empty()) return {};
+  batch_.erase(key_snapshot_ref(ns, record.snapshot_key, "c", record.id));
+  std::string key = key_snapshot(ns, record.snapshot_key);
+  auto bytes = view_.find(key);
+  if (!bytes || has_other_refs(ns, record)) return {};
+  freed_ = key;
+  batch_.erase(key);
+  Numbered trash{next_number("trash"),
+                 {"snapshot", std::to_string(decode_snapshot(*bytes).number)}};
+  batch_.put(key_trash(trash.first), encode(trash.second));
+  return {trash};
+}
+
+}  // namespace ctrd::metadata

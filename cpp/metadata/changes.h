@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// What one store operation looks at and changes, in terms of records: reverse references and
+// numbers are kept here.
+#pragma once
+
+#include <map>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "metadata/record.h"
+#include "store/store.h"
+
+namespace ctrd::metadata {
+
+std::optional<Container> find_container(const store::View& view, std::string_view ns,
+                                        std::string_view id);
+// Throws kNotFound, kContainer.
+Container get_container(const store::View& view, std::string_view ns, std::string_view id);
+std::string get_spec(const store::View& view, std::string_view ns, std::string_view id);
+bool any_key(const store::View& view, const std::string& prefix);
+// All namespaces with a key, in order; costs one seek each.
+std::vector<std::string> find_namespaces(const store::View& view);
+
+using Numbered = std::pair<uint64_t, Trash>;
+
+class Changes {
+ public:
+  Changes(const store::View& view, store::Batch& batch) : view_(view), batch_(batch) {}
+
+  const store::View& view() const { return view_; }
+  store::Batch& batch() { return batch_; }
+  uint64_t next_number(std::string_view what);
+
+  // Record, spec, snapshot and references. Takes the snapshot's number; throws kAlreadyExists if
+  // its key is taken.
+  void add(std::string_view ns, Container& record, std::string_view packed_spec);
+  // The reverse of that. The snapshot goes unless something else refers to it; returns what is
+  // trash now.
+  std::vector<Numbered> drop(std::string_view ns, const Container& record);
+  void add_owner_ref(std::string_view ns, const Container& record);
+  void drop_owner_ref(std::string_view ns, const Container& record);
+
+ private:
+  void add_snapshot(std::string_view ns, Container& record);
+  bool has_other_refs(std::string_view ns, const Container& record) const;
+
+  const store::View& view_;
+  store::Batch& batch_;
+  std::map<std::string, uint64_t, std::less<>> numbers_;
+  std::string freed_;  // a snapshot key that this batch erases
+};
+
+}  // namespace ctrd::metadata

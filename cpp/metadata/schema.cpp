@@ -1,0 +1,79 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metadata/schema.h"
+
+#include <array>
+#include <charconv>
+
+namespace ctrd::metadata {
+namespace {
+
+// 16 digits, so that byte order is the order of the numbers.
+std::string hex16(uint64_t n) {
+  std::array<char, 16> digits;
+  auto end = std::to_chars(digits.data(), digits.data() + digits.size(), n, 16).ptr;
+  std::string text(digits.data(), end);
+  return std::string(16 - text.size(), '0') + text;
+}
+
+std::string joined(std::string_view a, std::string_view b, std::string_view c = {}) {
+  return std::string(a).append(b).append(c);
+}
+
+std::string escape_slashes(std::string_view key) {
+  std::string text;
+  for (char c : key) {
+    if (c == '/')
+      text += "%2F";
+    else if (c == '%')
+      text += "%25";
+    else
+      text += c;
+  }
+  return text;
+}
+
+}  // namespace
+
+std::string key_version() { return ".v"; }
+std::string key_state() { return ".state"; }
+std::string key_number(std::string_view what) { return joined(".n/", what); }
+std::string key_trash(uint64_t n) { return trash_prefix() + hex16(n); }
+std::string trash_prefix() { return ".trash/"; }
+std::string key_owner(uint64_t n) { return owner_prefix() + hex16(n); }
+std::string owner_prefix() { return ".owner/"; }
+
+std::string key_container(std::string_view ns, std::string_view id) {
+  return container_prefix(ns).append(id);
+}
+std::string container_prefix(std::string_view ns) { return joined(ns, "/c/"); }
+std::string key_spec(std::string_view ns, std::string_view id) { return joined(ns, "/s/", id); }
+std::string key_snapshot(std::string_view ns, std::string_view key) {
+  return joined(ns, "/snap/", escape_slashes(key));
+}
+
+std::string key_snapshot_ref(std::string_view ns, std::string_view key, std::string_view kind,
+                             std::string_view who) {
+  return snapshot_ref_prefix(ns, key).append(kind).append("/").append(escape_slashes(who));
+}
+std::string snapshot_ref_prefix(std::string_view ns, std::string_view key) {
+  return joined(ns, "/ref/snap/", escape_slashes(key)) + '/';
+}
+
+std::string key_owner_ref(std::string_view ns, uint64_t n, std::string_view id) {
+  return owner_ref_prefix(ns, n).append(id);
+}
+std::string owner_ref_prefix(std::string_view ns, uint64_t n) {
+  return joined(ns, "/ref/owner/", hex16(n)) + "/c/";
+}
+
+std::string id_of(std::string_view key) { return std::string(key.substr(key.rfind('/') + 1)); }
+
+std::optional<uint64_t> number_of(std::string_view key) {
+  std::string digits = id_of(key);
+  uint64_t n = 0;
+  auto [end, error] = std::from_chars(digits.data(), digits.data() + digits.size(), n, 16);
+  if (error != std::errc() || end != digits.data() + digits.size()) return std::nullopt;
+  return n;
+}
+
+}  // namespace ctrd::metadata
