@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The overlay snapshotter's directories: <root>/snapshots/<n>/{fs,work}, made at first use, and the mounts that a shim makes of them. No metadata here: numbers
-// and parents come from the caller. Source: design.md 10, semantics.md S9.
+// The overlay snapshotter's directories: <root>/snapshots/<n>/{fs,work}, made at first use, and the
+// mounts that a shim makes of them. No metadata here: numbers and parents come from the caller.
+// Source: design.md 10, semantics.md S9.
 #pragma once
 
 #include <cstdint>
@@ -15,12 +16,18 @@ namespace ctrd::snapshot {
 class Overlay {
  public:
   Overlay(int snapshots_dir, std::string snapshots_path);
-  // Makes n's directories if absent (fs gets the bottom's root mode and owner) and returns the mounts of an active snapshot over `lowers` (top first).
-  // Each lower must be an absolute path of a directory: kNotFound/kInvalidArgument naming "rootfs". ':' '\\' and ',' in paths are escaped as overlay wants.
+  // Makes n's directories if absent (fs gets the bottom's root mode and owner) and returns the
+  // mounts of an active snapshot over `lowers` (top first). Each lower must be an absolute path of
+  // a directory: kNotFound/kInvalidArgument naming "rootfs". ':' '\\' and ',' in paths are escaped
+  // as overlay wants.
   std::vector<Mount> active(uint64_t number, const std::vector<std::string>& lowers) const;
-  // Renames <n> to .trash-<n> (absent is fine) and removes it. Idempotent; safe beside another process doing the same.
+  // Renames <n> to .trash-<n> (absent is fine) and removes it. Idempotent; safe beside another
+  // process doing the same.
   void remove(uint64_t number) const;
+
  private:
+  void make_dirs(const std::string& name, int bottom) const;
+
   int dir_;
   std::string path_;
 };
