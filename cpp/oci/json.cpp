@@ -86,4 +86,22 @@ Json parse_json(std::string_view text, std::string_view field, std::size_t max) 
   return builder.take();
 }
 
+std::string dump_json(const Json& json, std::string_view field) {
+  try {
+    return json.dump();
+  } catch (const Json::type_error&) {
+    throw invalid(field, json.dump(-1, ' ', false, Json::error_handler_t::replace).substr(0, 256),
+                  "has text in it that is not UTF-8");
+  }
+}
+
+bool is_utf8(const std::string& text) {
+  try {
+    Json(text).dump();
+    return true;
+  } catch (const Json::type_error&) {
+    return false;
+  }
+}
+
 }  // namespace ctrd::oci

@@ -1,0 +1,165 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "oci/default_spec.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "oci/capabilities.h"
+#include "oci/mounts.h"
+#include "oci/namespaces.h"
+#include "oci/resources.h"
+#include "oci/rlimits.h"
+#include "oci/seccomp.h"
+#include "oci/user.h"
+
+namespace ctrd::oci {
+namespace {
+
+constexpr std::size_t kMaxHostname = 64;      // sethostname(2)
+constexpr std::size_t kDefaultHostname = 63;  // a DNS label
+constexpr const char* kPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
+
+Json args_json(const SpecOptions& options) {
+  if (options.args.empty()) throw invalid("args", "", "name a program");
+  if (options.args.front().empty()) throw invalid("args", "", "the program's name is empty");
+  for (const std::string& arg : options.args) {
+    if (has_nul(arg)) throw invalid("args", arg, "must not have NUL in it");
+    if (!is_utf8(arg)) throw invalid("args", arg, "must be UTF-8");
+  }
+  return options.args;
+}
+
+void check_variable(const std::string& name, const std::optional<std::string>& value) {
+  if (name.empty() || name.find('=') != std::string::npos || has_nul(name)) {
+    throw invalid("env", name, "a variable's name must not be empty nor have = or NUL in it");
+  }
+  if (value && has_nul(*value)) throw invalid("env", name, "its value must not have NUL in it");
+  if (!is_utf8(name) || (value && !is_utf8(*value))) throw invalid("env", name, "must be UTF-8");
+}
+
+Json env_json(const SpecOptions& options) {
+  std::vector<std::string> env = {kPath};
+  if (options.tty) env.emplace_back("TERM=xterm");
+  for (const auto& [name, value] : options.env) {
+    check_variable(name, value);
+    std::string prefix = name + "=";
+    std::erase_if(env, [&](const std::string& entry) { return entry.starts_with(prefix); });
+    if (value) env.push_back(prefix + *value);
+  }
+  return env;
+}
+
+// The group itself comes first among the additional ones (CVE-2023-25173: without it, files that
+// deny their group are open).
+Json user_json(const SpecOptions& options, int rootfs_dir) {
+  User user = options.user.empty() ? User{} : resolve_user(options.user, rootfs_dir);
+  std::vector<uint32_t> groups = {user.gid};
+  for (uint32_t gid : user.additional_gids) {
+    if (std::find(groups.begin(), groups.end(), gid) == groups.end()) groups.push_back(gid);
+  }
+  return {{"uid", user.uid}, {"gid", user.gid}, {"additionalGids", groups}};
+}
+
+Json capabilities_json(const SpecOptions& options) {
+  Json names = capabilities(options.cap_add, options.cap_drop);
+  return {{"bounding", names}, {"effective", names}, {"permitted", names}};
+}
+
+Json process_json(const SpecOptions& options, int rootfs_dir) {
+  check_cwd("cwd", options.cwd);
+  Json process = {{"args", args_json(options)},
+                  {"env", env_json(options)},
+                  {"cwd", options.cwd},
+                  {"user", user_json(options, rootfs_dir)},
+                  {"capabilities", capabilities_json(options)},
+                  {"noNewPrivileges", options.no_new_privileges},
+                  {"rlimits", rlimits_json(options)},
+                  {"terminal", options.tty}};
+  if (options.tty && options.console_size) {
+    process["consoleSize"] = {{"width", options.console_size->first},
+                              {"height", options.console_size->second}};
+  }
+  return process;
+}
+
+std::string hostname_of(const SpecOptions& options, std::string_view id) {
+  std::string name = options.hostname;
+  if (name.empty()) name = id.substr(0, kDefaultHostname);
+  check_hostname("hostname", name);
+  return name;
+}
+
+Json annotations_json(const SpecOptions& options) {
+  Json annotations = Json::object();
+  for (const auto& [key, value] : options.annotations) {
+    if (key.empty() || key.starts_with(kReserved)) {
+      throw invalid("annotations", key, "must not be empty nor begin with \"ctrd.\"");
+    }
+    annotations[key] = value;
+  }
+  return annotations;
+}
+
+// The whole profile, or nothing: the default one is stored by its name.
+Json seccomp_json(const SpecOptions& options) {
+  if (options.seccomp_json.empty()) return nullptr;
+  Json profile = parse_json(options.seccomp_json, "seccomp");
+  if (!profile.is_object())
+    throw invalid("seccomp", profile.type_name(), "a profile must be an object");
+  check_seccomp({&profile, "seccomp"});
+  return profile;
+}
+
+const char* seccomp_name(const SpecOptions& options) {
+  if (!options.seccomp_json.empty()) return "custom";
+  if (options.seccomp == "default") return "default";
+  if (options.seccomp == "unconfined") return "unconfined";
+  throw invalid("seccomp", options.seccomp, "must be default, unconfined or a profile");
+}
+
+Json linux_json(const SpecOptions& options, std::string_view cgroups_path) {
+  Json json = {{"cgroupsPath", cgroups_path},
+               {"namespaces", namespaces_json(options.network)},
+               {"resources", resources_json(options.resources)},
+               {"maskedPaths", masked_paths()},
+               {"readonlyPaths", readonly_paths()}};
+  Json seccomp = seccomp_json(options);
+  if (!seccomp.is_null()) json["seccomp"] = std::move(seccomp);
+  return json;
+}
+
+}  // namespace
+
+void check_cwd(std::string_view field, const std::string& cwd) {
+  if (cwd.empty() || cwd.front() != '/') throw invalid(field, cwd, "must be an absolute path");
+  if (has_nul(cwd)) throw invalid(field, cwd, "must not have NUL in it");
+  // A descriptor of the host's that a runtime leaks would be a way out (CVE-2024-21626).
+  std::string normal = normal_path(cwd);
+  if (normal == "/proc" || normal.starts_with("/proc/"))
+    throw invalid(field, cwd, "must not be below /proc");
+}
+
+void check_hostname(std::string_view field, const std::string& hostname) {
+  if (hostname.size() > kMaxHostname) throw invalid(field, hostname, "must have at most 64 bytes");
+  auto bad = [](unsigned char c) { return c <= ' ' || c == 0x7f; };
+  if (std::any_of(hostname.begin(), hostname.end(), bad)) {
+    throw invalid(field, hostname, "must not have spaces or control characters in it");
+  }
+}
+
+Json default_spec(const SpecOptions& options, std::string_view id, std::string_view cgroups_path,
+                  int rootfs_dir) {
+  Json annotations = annotations_json(options);
+  annotations[kSeccompKey] = seccomp_name(options);
+  return {{"ociVersion", "1.0.2"},
+          {"process", process_json(options, rootfs_dir)},
+          {"root", {{"path", "rootfs"}, {"readonly", options.read_only}}},
+          {"hostname", hostname_of(options, id)},
+          {"mounts", mounts_json(options)},
+          {"annotations", std::move(annotations)},
+          {"linux", linux_json(options, cgroups_path)}};
+}
+
+}  // namespace ctrd::oci
