@@ -21,6 +21,25 @@ iovec part(std::string_view bytes) {
   return {.iov_base = const_cast<char*>(bytes.data()), .iov_len = bytes.size()};
 }
 
+void drop(std::string_view& bytes, std::size_t& n) {
+  std::size_t dropped = std::min(n, bytes.size());
+  bytes.remove_prefix(dropped);
+  n -= dropped;
+}
+
+// One write, unless the disk takes only a part; then the next one tells why. Returns errno, or 0.
+int write_both(int fd, std::string_view header, std::string_view data) {
+  while (!header.empty() || !data.empty()) {
+    iovec parts[] = {part(header), part(data)};
+    ssize_t n = ::writev(fd, parts, 2);
+    if (n < 0 && errno != EINTR) return errno;
+    auto written = static_cast<std::size_t>(std::max<ssize_t>(n, 0));
+    drop(header, written);
+    drop(data, written);
+  }
+  return 0;
+}
+
 }  // namespace
 
 LogWriter::LogWriter(UniqueFd dir, int64_t max_bytes)
@@ -91,21 +110,15 @@ bool LogWriter::open_segment() {
 
 // A record of which only a part fits is taken back, so that what follows it can be read.
 bool LogWriter::write_record(std::string_view header, std::string_view data) {
-  iovec parts[] = {part(header), part(data)};
-  ssize_t n = 0;
-  do n = ::writev(file_.get(), parts, 2);
-  while (n < 0 && errno == EINTR);
-  if (n == static_cast<ssize_t>(header.size() + data.size())) {
+  int error = write_both(file_.get(), header, data);
+  if (error == 0) {
     last_ = written_;
-    written_ += n;
-    total_ += n;
+    written_ += static_cast<int64_t>(header.size() + data.size());
+    total_ += written_ - last_;
     return true;
   }
   // Beyond RLIMIT_FSIZE only another file helps; and so it does should this one keep the half.
-  if (n < 0)
-    full_ = errno == EFBIG;
-  else
-    full_ = ::ftruncate(file_.get(), written_) < 0;
+  full_ = ::ftruncate(file_.get(), written_) < 0 || error == EFBIG;
   return false;
 }
 
