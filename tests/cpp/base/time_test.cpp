@@ -33,7 +33,8 @@ struct Pipe {
 TEST(TimeTest, AfterSaturates) {
   EXPECT_EQ(after(Nanos::max()), kForever);
   EXPECT_GT(after(hours(1)), Clock::now());
-  EXPECT_LE(after(Nanos(-1)), Clock::now());
+  TimePoint past = after(Nanos(-1));
+  EXPECT_LE(past, Clock::now());
   EXPECT_GT(wall_ns(), 1'600'000'000'000'000'000);
 }
 
@@ -130,7 +131,7 @@ TEST(TimeTest, SaysWhatTookTooLong) {
 TEST(TimeTest, AFaultIsAnError) {
   pollfd one{0, 0, 0};
   // More descriptors than the process may have.
-  std::span<pollfd> many(&one, std::size_t{1} << 40);
+  std::span<pollfd> many(&one, std::size_t{1} << 30);
   EXPECT_EQ(code_of([&] { poll_until(many, {}); }), Code::kInvalidArgument);
 }
 
