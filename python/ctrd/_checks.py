@@ -163,7 +163,7 @@ def instant_ns(field: str, value: datetime) -> int:
     """Nanoseconds since 1970 of an aware datetime."""
     if value.tzinfo is None:
         raise invalid(field, value, "has no time zone", hint="datetime.now(timezone.utc) has one")
-    return int(value.timestamp() * 1_000_000) * 1000
+    return round(value.timestamp() * 1_000_000) * 1000
 
 
 def stream(field: str, value: object, allowed: Mapping[int, Literal["PIPE", "STDOUT", "DEVNULL", "LOG"]]) -> int:

@@ -183,7 +183,7 @@ class Container(_TaskVerbs):
             return known
         state = _rows.process_state(self._engine._core.task_state(self._engine.namespace, self.id, info.instance))
         args = tuple(info.spec.get("process", {}).get("args", ()))
-        return self._hold(Task(self, info.instance, state.pid, args))
+        return self._hold(Task(self._engine, self.id, info.instance, state.pid, args))
 
     def status(self) -> TaskStatus:
         """Return its task's state, from files: nothing is asked of anybody.
@@ -256,7 +256,7 @@ class Container(_TaskVerbs):
 
     def __exit__(self, *exc: object) -> None:
         """Delete it with force, if this handle came from create or start; never one from get()."""
-        if self._made_here:
+        if self._made_here and not self._engine.closed:
             self.delete(force=True, missing_ok=True)
 
     def __repr__(self) -> str:
@@ -290,7 +290,9 @@ class Container(_TaskVerbs):
         is_text = checks.flag("text", text)
         args = self._command()
         instance, pid, *fds = self._engine._core.create_task(self._engine.namespace, self.id, stdio, replace_stopped)
-        return self._hold(Task(self, instance, pid or None, args, fds=(fds[0], fds[1], fds[2]), text=is_text))
+        return self._hold(
+            Task(self._engine, self.id, instance, pid or None, args, fds=(fds[0], fds[1], fds[2]), text=is_text)
+        )
 
     def _hold(self, task: Task[Any]) -> Task[Any]:
         self._task = _tasks[self._key()] = task

@@ -113,7 +113,7 @@ class Engine:
     def run(self, image: str | Rootfs, *args: str, text: bool, **options: Unpack[RunOptions]) -> RunResult[Any]: ...
     @takes(RunOptions, stdout=PIPE, stderr=PIPE)
     def run(self, image: str | Rootfs, *args: str, text: bool = True, **options: Unpack[RunOptions]) -> RunResult[Any]:
-        """Run a command in a new container to its end; the container is gone afterwards.
+        r"""Run a command in a new container to its end; the container is gone afterwards.
 
         Args:
             image: A Rootfs.
@@ -135,7 +135,7 @@ class Engine:
 
         Example:
             >>> engine.run(rootfs, "echo", "hello").stdout
-            'hello\\n'
+            'hello\n'
         """
         check_known(options, RUN_KEYS, "run")
         create = create_options(image, args, self._with_defaults(options))
@@ -143,7 +143,7 @@ class Engine:
 
     @takes(StartOptions, stdin=DEVNULL, stdout=LOG, stderr=LOG)
     def start(self, image: str | Rootfs, *args: str, text: bool = True, **options: Unpack[StartOptions]) -> Container:
-        """Run a command in a new container in the background.
+        r"""Run a command in a new container in the background.
 
         Args:
             image: A Rootfs.
@@ -161,7 +161,7 @@ class Engine:
         Example:
             >>> with engine.start(rootfs, "echo", "hello") as c:
             ...     c.wait(), c.logs().read()
-            (<ExitStatus 0>, 'hello\\n')
+            (<ExitStatus 0>, 'hello\n')
         """
         check_known(options, START_KEYS, "start")
         streams: dict[str, Any] = {key: options[key] for key in ("stdin", "stdout", "stderr") if key in options}

@@ -46,7 +46,7 @@ def run(
 def run(
     image: str | Rootfs, *args: str, engine: Engine | None = None, text: bool = True, **options: Unpack[RunOptions]
 ) -> RunResult[Any]:
-    """Run a command in a new container to its end; the container is gone afterwards.
+    r"""Run a command in a new container to its end; the container is gone afterwards.
 
     Args:
         image: A Rootfs.
@@ -67,7 +67,7 @@ def run(
     Example:
         >>> result = ctrd.run(rootfs, "sh", "-c", "echo out; echo err >&2; exit 3")
         >>> result.stdout, result.stderr, result.returncode
-        ('out\\n', 'err\\n', 3)
+        ('out\n', 'err\n', 3)
         >>> ctrd.run(rootfs, shell="tr a-z A-Z", input="hello").stdout
         'HELLO'
     """

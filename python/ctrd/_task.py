@@ -7,14 +7,15 @@ from typing import TYPE_CHECKING, Generic, NoReturn, Self
 
 from . import _rows
 from ._streams import Reader, Writer
-from ._values import ExitStatus, ProcessState, TaskInfo, TaskStatus
+from ._values import ExitStatus, ProcessState, TaskInfo
 from ._verbs import _TaskVerbs
+from .errors import NotFound
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
 
     from . import _core
-    from ._container import Container
+    from ._engine import Engine
 
     _S = TypeVar("_S", str, bytes, default=str)
 else:
@@ -24,7 +25,7 @@ else:
 
 
 class Task(_TaskVerbs, Generic[_S]):
-    """One life of a container: its first process, with its pipes.
+    r"""One life of a container: its first process, with its pipes.
 
     It is bound to this life: after delete() and a new create_task() it raises TaskNotFound.
 
@@ -40,14 +41,15 @@ class Task(_TaskVerbs, Generic[_S]):
     Example:
         >>> with c.create_task(stdout=ctrd.PIPE) as task:
         ...     task.start().stdout.readline()
-        'hello\\n'
+        'hello\n'
     """
 
     id: str = ""
 
     def __init__(
         self,
-        container: Container,
+        engine: Engine,
+        container_id: str,
         instance: str,
         pid: int | None,
         args: tuple[str, ...],
@@ -56,13 +58,13 @@ class Task(_TaskVerbs, Generic[_S]):
         text: bool = True,
     ) -> None:
         """Made by create_task() and task(); takes over the descriptors."""
-        self.container_id = container.id
+        self.container_id = container_id
         self.args = args
-        self._container = container
+        self._engine = engine
         self._instance = instance
         self._pid = pid
         self._exit: ExitStatus | None = None
-        what = f"container {container.id!r}"
+        what = f"container {container_id!r}"
         self.stdin: Writer[_S] | None = Writer(fds[0], text, f"stdin of {what}") if fds[0] >= 0 else None
         self.stdout: Reader[_S] | None = Reader(fds[1], text, f"stdout of {what}") if fds[1] >= 0 else None
         self.stderr: Reader[_S] | None = Reader(fds[2], text, f"stderr of {what}") if fds[2] >= 0 else None
@@ -98,10 +100,6 @@ class Task(_TaskVerbs, Generic[_S]):
             self._ended(state.exit)
         return state
 
-    def status(self) -> TaskStatus:
-        """Return the state alone, as Container.status() does."""
-        return self.state().status
-
     def info(self) -> TaskInfo:
         """Return what it is made of.
 
@@ -133,10 +131,9 @@ class Task(_TaskVerbs, Generic[_S]):
 
     def __exit__(self, *exc: object) -> None:
         """Kill and delete the task, and close its pipes."""
-        from .errors import NotFound
-
         try:
-            self.delete(force=True)
+            if not self._engine.closed:
+                self.delete(force=True)
         except NotFound:
             pass
         finally:
@@ -156,10 +153,10 @@ class Task(_TaskVerbs, Generic[_S]):
                 stream.close()
 
     def _task_core(self) -> _core.Engine:
-        return self._container._engine._core
+        return self._engine._core
 
     def _task_ref(self) -> tuple[str, str, str]:
-        return self._container._engine.namespace, self.container_id, self._instance
+        return self._engine.namespace, self.container_id, self._instance
 
     def _ended(self, status: ExitStatus) -> ExitStatus:
         self._exit = status
