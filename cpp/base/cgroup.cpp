@@ -58,7 +58,8 @@ std::optional<UniqueFd> find_cgroup(int dir, const std::string& name) {
   }
 }
 
-// A file of it; empty when the cgroup or the file is not there, or (EOPNOTSUPP) it is a threaded cgroup.
+// A file of it; empty when the cgroup or the file is not there, or (EOPNOTSUPP) it is a threaded
+// cgroup.
 std::string read_control(int dir, const std::string& name) {
   try {
     return find_file_at(dir, name).value_or("");
@@ -128,8 +129,8 @@ void set_frozen(const std::string& path, bool frozen) {
 
 void pause(const Wait& wait) { poll_until({}, wait.within(kPause)); }
 
-// Descriptors of processes that were in the cgroup after they had been opened: none of them can be another one that
-// took the number meanwhile.
+// Descriptors of processes that were in the cgroup after they had been opened: none of them can be
+// another one that took the number meanwhile.
 std::vector<UniqueFd> open_members(const std::string& path) {
   std::vector<std::pair<pid_t, UniqueFd>> opened;
   for (pid_t pid : pids_of(path)) {
@@ -156,7 +157,8 @@ void wait_for_end(std::vector<UniqueFd> members, const Wait& wait) {
   }
 }
 
-// v1 has no way to kill all at once: what forks faster than it is listed is held by the freezer first.
+// v1 has no way to kill all at once: what forks faster than it is listed is held by the freezer
+// first.
 void kill_round(const std::string& path, bool freeze, const Wait& wait) {
   if (freeze) set_frozen(path, true);
   walk_all(path, [](int dir) { write_control(dir, "cgroup.kill", "1"); });

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The container's cgroup in every hierarchy, v1 and v2: find, list its processes, kill and remove. Only paths that begin with "/ctrd-" are
-// ever touched: every cgroup that is not ours is left alone.
+// The container's cgroup in every hierarchy, v1 and v2: find, list its processes, kill and remove.
+// Only paths that begin with "/ctrd-" are ever touched: every cgroup that is not ours is left
+// alone.
 #pragma once
 
 #include <sys/types.h>
@@ -12,14 +13,15 @@
 
 namespace ctrd {
 
-// Mount points of all cgroup hierarchies (v1 controllers and v2), from mountinfo; read anew each time.
+// Mount points of all cgroup hierarchies (v1 controllers and v2), from mountinfo; read anew each
+// time.
 std::vector<std::string> cgroup_mounts();
 // Directories of this cgroup path (as in the spec's cgroupsPath) that exist, one per hierarchy.
 std::vector<std::string> cgroup_dirs(const std::string& cgroups_path);
 // Host pids of all processes in it and below, each once, ascending.
 std::vector<pid_t> cgroup_pids(const std::string& cgroups_path);
-// SIGKILLs until none is left (thaws a frozen one; v2: cgroup.kill), then removes the directories. True: all gone at the deadline.
-// Throws invalid unless the path begins with "/ctrd-".
+// SIGKILLs until none is left (thaws a frozen one; v2: cgroup.kill), then removes the directories.
+// True: all gone at the deadline. Throws invalid unless the path begins with "/ctrd-".
 bool kill_cgroup(const std::string& cgroups_path, const Wait& wait);
 // True if any hierarchy's freezer says frozen.
 bool cgroup_frozen(const std::string& cgroups_path);

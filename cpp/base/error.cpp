@@ -93,12 +93,23 @@ std::string words_of(int err) {
 }  // namespace
 
 std::string_view code_name(Code code) {
-  constexpr std::array<std::string_view, 17> kNames = {
-      "ok",          "cancelled",           "unknown",           "invalid_argument",
-      "deadline_exceeded", "not_found",     "already_exists",    "permission_denied",
-      "resource_exhausted", "failed_precondition", "aborted",    "out_of_range",
-      "unimplemented", "internal",          "unavailable",       "data_loss",
-      "unauthenticated"};
+  constexpr std::array<std::string_view, 17> kNames = {"ok",
+                                                       "cancelled",
+                                                       "unknown",
+                                                       "invalid_argument",
+                                                       "deadline_exceeded",
+                                                       "not_found",
+                                                       "already_exists",
+                                                       "permission_denied",
+                                                       "resource_exhausted",
+                                                       "failed_precondition",
+                                                       "aborted",
+                                                       "out_of_range",
+                                                       "unimplemented",
+                                                       "internal",
+                                                       "unavailable",
+                                                       "data_loss",
+                                                       "unauthenticated"};
   auto index = static_cast<std::size_t>(code);
   return index < kNames.size() ? kNames[index] : "unknown";
 }

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The one error of the house. Every failure that a caller may see is a ctrd::Error: a gRPC code (what the caller
-// could do about it), a kind (which subclass Python raises) and a message that says what was tried, on what, and why.
-// Not for control flow: where a caller would catch, there is a find_* that returns an optional.
+// The one error of the house. Every failure that a caller may see is a ctrd::Error: a gRPC code
+// (what the caller could do about it), a kind (which subclass Python raises) and a message that
+// says what was tried, on what, and why. Not for control flow: where a caller would catch, there is
+// a find_* that returns an optional.
 #pragma once
 
 #include <cstdint>
@@ -15,15 +16,38 @@ namespace ctrd {
 
 // gRPC's numbers. Source: google.rpc.Code
 enum class Code : int {
-  kOk = 0, kCancelled = 1, kUnknown = 2, kInvalidArgument = 3, kDeadlineExceeded = 4, kNotFound = 5,
-  kAlreadyExists = 6, kPermissionDenied = 7, kResourceExhausted = 8, kFailedPrecondition = 9, kAborted = 10,
-  kOutOfRange = 11, kUnimplemented = 12, kInternal = 13, kUnavailable = 14, kDataLoss = 15, kUnauthenticated = 16,
+  kOk = 0,
+  kCancelled = 1,
+  kUnknown = 2,
+  kInvalidArgument = 3,
+  kDeadlineExceeded = 4,
+  kNotFound = 5,
+  kAlreadyExists = 6,
+  kPermissionDenied = 7,
+  kResourceExhausted = 8,
+  kFailedPrecondition = 9,
+  kAborted = 10,
+  kOutOfRange = 11,
+  kUnimplemented = 12,
+  kInternal = 13,
+  kUnavailable = 14,
+  kDataLoss = 15,
+  kUnauthenticated = 16,
 };
 
 // What it is about: (code, kind) picks the Python class. Source: design.md 9.
 enum class Kind : int {
-  kNone = 0, kContainer = 1, kTask = 2, kProcess = 3, kImage = 4, kCheckpoint = 5, kPath = 6, kRoot = 7, kFork = 8,
-  kRuntime = 9, kExit = 10,
+  kNone = 0,
+  kContainer = 1,
+  kTask = 2,
+  kProcess = 3,
+  kImage = 4,
+  kCheckpoint = 5,
+  kPath = 6,
+  kRoot = 7,
+  kFork = 8,
+  kRuntime = 9,
+  kExit = 10,
 };
 
 // "not_found" and so on: Python's Error.code.
@@ -56,15 +80,18 @@ class Error : public std::exception {
   Context context_;
 };
 
-// What most checks throw: "<field>: <why>: <value>" with context field and value (the value cut to 64 bytes).
+// What most checks throw: "<field>: <why>: <value>" with context field and value (the value cut to
+// 64 bytes).
 Error invalid(std::string_view field, std::string_view value, std::string_view why);
 Error not_found(Kind kind, std::string message);
 Error failed_precondition(std::string message, Kind kind = Kind::kNone);
 
-// errno's only way to become an Error: "<what>: <strerror>". ENOENT/ENOTDIR not found (kPath), EEXIST already exists,
-// EACCES/EPERM/EROFS permission denied, ENOSPC/EDQUOT/EMFILE/ENFILE/ENOMEM/EAGAIN/E2BIG resource exhausted, ECONNREFUSED/ECONNRESET/EPIPE
-// unavailable, EINVAL/ENAMETOOLONG/ELOOP/EXDEV invalid argument, ETIMEDOUT deadline exceeded, ENOSYS/EOPNOTSUPP unimplemented,
-// EBUSY/ENOTEMPTY failed precondition, ESRCH not found (kProcess), else internal.
+// errno's only way to become an Error: "<what>: <strerror>". ENOENT/ENOTDIR not found (kPath),
+// EEXIST already exists, EACCES/EPERM/EROFS permission denied,
+// ENOSPC/EDQUOT/EMFILE/ENFILE/ENOMEM/EAGAIN/E2BIG resource exhausted, ECONNREFUSED/ECONNRESET/EPIPE
+// unavailable, EINVAL/ENAMETOOLONG/ELOOP/EXDEV invalid argument, ETIMEDOUT deadline exceeded,
+// ENOSYS/EOPNOTSUPP unimplemented, EBUSY/ENOTEMPTY failed precondition, ESRCH not found (kProcess),
+// else internal.
 Error sys_error(int err, std::string what);
 // The same for the current errno.
 Error sys_error(std::string what);

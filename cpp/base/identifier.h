@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// containerd's identifier rule (semantics.md S2): 1 to 76 bytes of [A-Za-z0-9]+ joined by single '.', '_' or '-'.
+// containerd's identifier rule (semantics.md S2): 1 to 76 bytes of [A-Za-z0-9]+ joined by single
+// '.', '_' or '-'.
 #pragma once
 
 #include <string>

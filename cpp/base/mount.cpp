@@ -30,37 +30,51 @@ struct Word {
 };
 
 // Source: mount(8); the set that containerd knows (shim-protocol.md 7.7)
-constexpr std::array kWords = {
-    Word{"async", true, MS_SYNCHRONOUS},   Word{"atime", true, MS_NOATIME},
-    Word{"bind", false, MS_BIND},          Word{"defaults", false, 0},
-    Word{"dev", true, MS_NODEV},           Word{"diratime", true, MS_NODIRATIME},
-    Word{"dirsync", false, MS_DIRSYNC},    Word{"exec", true, MS_NOEXEC},
-    Word{"mand", false, MS_MANDLOCK},      Word{"noatime", false, MS_NOATIME},
-    Word{"nodev", false, MS_NODEV},        Word{"nodiratime", false, MS_NODIRATIME},
-    Word{"noexec", false, MS_NOEXEC},      Word{"nomand", true, MS_MANDLOCK},
-    Word{"norelatime", true, MS_RELATIME}, Word{"nostrictatime", true, MS_STRICTATIME},
-    Word{"nosuid", false, MS_NOSUID},      Word{"rbind", false, MS_BIND | MS_REC},
-    Word{"relatime", false, MS_RELATIME},  Word{"remount", false, MS_REMOUNT},
-    Word{"ro", false, MS_RDONLY},          Word{"rw", true, MS_RDONLY},
-    Word{"strictatime", false, MS_STRICTATIME}, Word{"suid", true, MS_NOSUID},
-    Word{"sync", false, MS_SYNCHRONOUS}};
+constexpr std::array kWords = {Word{"async", true, MS_SYNCHRONOUS},
+                               Word{"atime", true, MS_NOATIME},
+                               Word{"bind", false, MS_BIND},
+                               Word{"defaults", false, 0},
+                               Word{"dev", true, MS_NODEV},
+                               Word{"diratime", true, MS_NODIRATIME},
+                               Word{"dirsync", false, MS_DIRSYNC},
+                               Word{"exec", true, MS_NOEXEC},
+                               Word{"mand", false, MS_MANDLOCK},
+                               Word{"noatime", false, MS_NOATIME},
+                               Word{"nodev", false, MS_NODEV},
+                               Word{"nodiratime", false, MS_NODIRATIME},
+                               Word{"noexec", false, MS_NOEXEC},
+                               Word{"nomand", true, MS_MANDLOCK},
+                               Word{"norelatime", true, MS_RELATIME},
+                               Word{"nostrictatime", true, MS_STRICTATIME},
+                               Word{"nosuid", false, MS_NOSUID},
+                               Word{"rbind", false, MS_BIND | MS_REC},
+                               Word{"relatime", false, MS_RELATIME},
+                               Word{"remount", false, MS_REMOUNT},
+                               Word{"ro", false, MS_RDONLY},
+                               Word{"rw", true, MS_RDONLY},
+                               Word{"strictatime", false, MS_STRICTATIME},
+                               Word{"suid", true, MS_NOSUID},
+                               Word{"sync", false, MS_SYNCHRONOUS}};
 
-constexpr std::array kPropagation = {
-    Word{"private", false, MS_PRIVATE},       Word{"rprivate", false, MS_PRIVATE | MS_REC},
-    Word{"rshared", false, MS_SHARED | MS_REC}, Word{"rslave", false, MS_SLAVE | MS_REC},
-    Word{"runbindable", false, MS_UNBINDABLE | MS_REC}, Word{"shared", false, MS_SHARED},
-    Word{"slave", false, MS_SLAVE},           Word{"unbindable", false, MS_UNBINDABLE}};
+constexpr std::array kPropagation = {Word{"private", false, MS_PRIVATE},
+                                     Word{"rprivate", false, MS_PRIVATE | MS_REC},
+                                     Word{"rshared", false, MS_SHARED | MS_REC},
+                                     Word{"rslave", false, MS_SLAVE | MS_REC},
+                                     Word{"runbindable", false, MS_UNBINDABLE | MS_REC},
+                                     Word{"shared", false, MS_SHARED},
+                                     Word{"slave", false, MS_SLAVE},
+                                     Word{"unbindable", false, MS_UNBINDABLE}};
 
 template <typename Table>
 const Word* find_word(const Table& table, std::string_view name) {
-  auto found = std::find_if(table.begin(), table.end(),
-                            [&](const Word& word) { return word.name == name; });
+  auto found =
+      std::find_if(table.begin(), table.end(), [&](const Word& word) { return word.name == name; });
   return found == table.end() ? nullptr : &*found;
 }
 
 struct Options {
   unsigned long flags = 0;
-  unsigned long cleared = 0;                 // said to be off, for a bind that would inherit it
+  unsigned long cleared = 0;  // said to be off, for a bind that would inherit it
   std::vector<unsigned long> propagation;
   std::vector<std::string> data;
 };
@@ -113,9 +127,10 @@ std::vector<std::string> split_layers(std::string_view value) {
   return layers;
 }
 
-// mount(2) takes one page of data. The lower directories of a longer one are opened and named by descriptor:
-// short, and without the chdir that would move the whole process.
-std::string data_of(const Mount& mount, std::vector<std::string> data, std::vector<UniqueFd>* held) {
+// mount(2) takes one page of data. The lower directories of a longer one are opened and named by
+// descriptor: short, and without the chdir that would move the whole process.
+std::string data_of(const Mount& mount, std::vector<std::string> data,
+                    std::vector<UniqueFd>* held) {
   constexpr std::string_view kLower = "lowerdir=";
   const auto limit = static_cast<std::size_t>(::getpagesize()) - 512;
   if (mount.type == "overlay" && join(data, ',').size() >= limit) {
@@ -155,10 +170,14 @@ unsigned long inherited_flags(const std::string& path) {
   struct statvfs facts;
   if (::statvfs(path.c_str(), &facts) < 0) throw sys_error("look at the mount " + path);
   unsigned long flags = 0;
-  constexpr std::array<std::pair<unsigned long, unsigned long>, 7> kSame = {{
-      {ST_RDONLY, MS_RDONLY}, {ST_NOSUID, MS_NOSUID}, {ST_NODEV, MS_NODEV},
-      {ST_NOEXEC, MS_NOEXEC}, {ST_NOATIME, MS_NOATIME}, {ST_NODIRATIME, MS_NODIRATIME},
-      {ST_RELATIME, MS_RELATIME}}};
+  constexpr std::array<std::pair<unsigned long, unsigned long>, 7> kSame = {
+      {{ST_RDONLY, MS_RDONLY},
+       {ST_NOSUID, MS_NOSUID},
+       {ST_NODEV, MS_NODEV},
+       {ST_NOEXEC, MS_NOEXEC},
+       {ST_NOATIME, MS_NOATIME},
+       {ST_NODIRATIME, MS_NODIRATIME},
+       {ST_RELATIME, MS_RELATIME}}};
   for (auto [seen, flag] : kSame)
     if (facts.f_flag & seen) flags |= flag;
   return flags;

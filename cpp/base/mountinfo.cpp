@@ -41,7 +41,8 @@ std::vector<std::string_view> fields_of(std::string_view line) {
   return fields;
 }
 
-// id, parent, major:minor, root, target, options, optional fields, "-", type, source, super options.
+// id, parent, major:minor, root, target, options, optional fields, "-", type, source, super
+// options.
 void parse_line(std::string_view line, std::vector<MountEntry>* entries) {
   auto fields = fields_of(line);
   if (fields.size() < 10) return;

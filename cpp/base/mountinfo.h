@@ -9,9 +9,9 @@
 namespace ctrd {
 
 struct MountEntry {
-  std::string device;   // "major:minor"
-  std::string root;     // the part of the filesystem that is mounted
-  std::string target;   // unescaped
+  std::string device;  // "major:minor"
+  std::string root;    // the part of the filesystem that is mounted
+  std::string target;  // unescaped
   std::string type;
   std::string source;
   std::string options;  // the superblock's, joined by ','

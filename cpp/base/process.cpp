@@ -136,8 +136,8 @@ std::optional<ProcessFacts> process_facts(pid_t pid) {
   facts.args = split(*args, '\0');
   facts.uid = real_uid(pid);
   facts.rss_bytes = fields->size() > 21 ? static_cast<int64_t>(field(24)) * ::getpagesize() : 0;
-  facts.cpu_seconds = static_cast<double>(field(14) + field(15)) /
-                      static_cast<double>(::sysconf(_SC_CLK_TCK));
+  facts.cpu_seconds =
+      static_cast<double>(field(14) + field(15)) / static_cast<double>(::sysconf(_SC_CLK_TCK));
   return facts;
 }
 

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Facts about processes on this host, from /proc. A pid alone means nothing: with its start time and the boot id it does.
+// Facts about processes on this host, from /proc. A pid alone means nothing: with its start time
+// and the boot id it does.
 #pragma once
 
 #include <sys/types.h>
@@ -13,21 +14,23 @@
 
 namespace ctrd {
 
-// Start time in clock ticks since boot (field 22 of stat). nullopt: gone, or a zombie if alive_only.
+// Start time in clock ticks since boot (field 22 of stat). nullopt: gone, or a zombie if
+// alive_only.
 std::optional<uint64_t> start_time(pid_t pid, bool alive_only = true);
-const std::string& boot_id();                              // /proc/sys/kernel/random/boot_id, read once
+const std::string& boot_id();  // /proc/sys/kernel/random/boot_id, read once
 
-struct ProcessKey {                                         // names one process for ever
+struct ProcessKey {  // names one process for ever
   pid_t pid = 0;
   uint64_t start = 0;
   std::string boot;
   bool operator==(const ProcessKey&) const = default;
 };
 ProcessKey this_process();
-bool is_alive(const ProcessKey& key);                       // same boot, same start time, no zombie
-std::optional<UniqueFd> open_pidfd(const ProcessKey& key);  // nullopt: gone; checked after opening, so never another's
+bool is_alive(const ProcessKey& key);  // same boot, same start time, no zombie
+std::optional<UniqueFd> open_pidfd(
+    const ProcessKey& key);  // nullopt: gone; checked after opening, so never another's
 
-bool signal_process(const ProcessKey& key, int signal);     // by pidfd; false: gone
+bool signal_process(const ProcessKey& key, int signal);  // by pidfd; false: gone
 
 struct ProcessFacts {
   pid_t pid = 0, ppid = 0;
@@ -38,6 +41,6 @@ struct ProcessFacts {
 };
 std::optional<ProcessFacts> process_facts(pid_t pid);
 
-std::string random_hex(std::size_t bytes);                  // getrandom(2)
+std::string random_hex(std::size_t bytes);  // getrandom(2)
 
 }  // namespace ctrd

@@ -12,7 +12,8 @@
 namespace ctrd {
 namespace {
 
-// Deeper directories are moved up first, so that a hostile depth costs neither stack nor descriptors.
+// Deeper directories are moved up first, so that a hostile depth costs neither stack nor
+// descriptors.
 constexpr int kMaxDepth = 32;
 // Each round gets 32 levels deeper; a writer that is still at it may add as fast as we remove.
 constexpr int kMaxRounds = 100'000;

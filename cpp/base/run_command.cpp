@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// run_command of spawn.h. The input is a file in memory, so nothing has to be written while the child runs, and a
-// child that does not read cannot raise SIGPIPE here. The outputs are pipes.
+// run_command of spawn.h. The input is a file in memory, so nothing has to be written while the
+// child runs, and a child that does not read cannot raise SIGPIPE here. The outputs are pipes.
 #include <fcntl.h>
 #include <signal.h>
 #include <sys/mman.h>
@@ -31,7 +31,7 @@ UniqueFd input_file(const std::string& input) {
 
 struct Stream {
   UniqueFd reader;
-  UniqueFd writer;   // the child's end, ours until it runs
+  UniqueFd writer;  // the child's end, ours until it runs
   std::string* into = nullptr;
 };
 
@@ -43,7 +43,8 @@ Stream open_stream(std::string* into) {
   return stream;
 }
 
-// One read: its bytes, 0 when there is nothing now; at the end of the stream the reader is closed too.
+// One read: its bytes, 0 when there is nothing now; at the end of the stream the reader is closed
+// too.
 std::size_t read_some(Stream& stream, std::size_t max) {
   std::array<char, 16384> buffer;
   ssize_t got = 0;
@@ -58,8 +59,9 @@ std::size_t read_some(Stream& stream, std::size_t max) {
   return size;
 }
 
-// All that the child itself has written is in the pipe when it has ended. What a grandchild adds that keeps the pipe
-// is not waited for, and one that never stops writing cannot hold us: a pipe's capacity is read at most.
+// All that the child itself has written is in the pipe when it has ended. What a grandchild adds
+// that keeps the pipe is not waited for, and one that never stops writing cannot hold us: a pipe's
+// capacity is read at most.
 void drain(Stream& stream, std::size_t max) {
   if (!stream.reader) return;
   int capacity = ::fcntl(stream.reader.get(), F_GETPIPE_SZ);
@@ -107,7 +109,8 @@ class Running {
     for (auto& stream : streams_) drain(stream, max_);
   }
 
-  // With a session of its own, its process group goes with it. It is not reaped yet: the numbers are its own.
+  // With a session of its own, its process group goes with it. It is not reaped yet: the numbers
+  // are its own.
   void kill() {
     if (!child_.pidfd) return;
     if (group_) ::kill(-child_.pid, SIGKILL);

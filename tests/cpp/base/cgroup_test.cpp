@@ -26,7 +26,8 @@ std::string read_path(const std::string& dir, const std::string& name) {
   return find_file_at(open_dir(dir).get(), name).value_or("");
 }
 
-// A cgroup of the test's own in every hierarchy that lets us; gone afterwards, whatever the test did.
+// A cgroup of the test's own in every hierarchy that lets us; gone afterwards, whatever the test
+// did.
 class CgroupTest : public testing::Test {
  protected:
   void SetUp() override {
@@ -48,21 +49,30 @@ class CgroupTest : public testing::Test {
       if (::mkdir((mount + path).c_str(), 0755) != 0) continue;
       ++made;
       std::string above = (mount + path).substr(0, (mount + path).rfind('/'));
-      for (std::string name : {"/cpuset.cpus", "/cpuset.mems"})  // v1: empty, and so no task allowed
+      for (std::string name :
+           {"/cpuset.cpus", "/cpuset.mems"})  // v1: empty, and so no task allowed
         if (::access((mount + path + name).c_str(), W_OK) == 0)
           write_file(mount + path + name, read_path(above, name.substr(1)));
     }
     return made;
   }
 
-  // A process of ours in this cgroup, in all hierarchies that take it.
-  pid_t start(const std::string& path, std::vector<std::string> argv = {"sleep", "1000"}) {
-    children_.push_back(spawn({.argv = std::move(argv), .env = {"PATH=/usr/bin:/bin"}}));
+  // A process of ours in this cgroup, in all hierarchies that take it. It does nothing before it is
+  // in all of them.
+  pid_t start(const std::string& path, const std::string& script = "exec sleep 1000") {
+    int ends[2];
+    if (::pipe2(ends, O_CLOEXEC) < 0) throw sys_error("pipe");
+    UniqueFd reader(ends[0]);
+    UniqueFd writer(ends[1]);
+    children_.push_back(spawn({.argv = {"/bin/sh", "-c", "read line; " + script},
+                               .env = {"PATH=/usr/bin:/bin"},
+                               .fds = {{reader.get(), 0}}}));
     pid_t pid = children_.back().pid;
     bool any = false;
     for (const auto& dir : cgroup_dirs(path))
       any |= write_file(dir + "/cgroup.procs", std::to_string(pid));
     EXPECT_TRUE(any);
+    EXPECT_EQ(::write(writer.get(), "go\n", 3), 3);
     return pid;
   }
 
@@ -104,16 +114,20 @@ TEST_F(CgroupTest, KillsAllAndRemovesAll) {
 }
 
 TEST_F(CgroupTest, KillsWhatIgnoresAllElse) {
-  start(path_, {"/bin/sh", "-c", "trap '' TERM INT HUP; while :; do sleep 1000; done"});
+  start(path_, "trap '' TERM INT HUP; while :; do sleep 1000; done");
   EXPECT_TRUE(kill_cgroup(path_, patient()));
   EXPECT_TRUE(has_ended(0));
 }
 
 TEST_F(CgroupTest, KillsManyThatFork) {
-  // Each generation starts the next and ends; at most a few live at a time.
-  const std::string script = "n=0; while :; do (sleep 1000 & exit 0); n=$((n+1)); "
-                             "[ $n -lt 40 ] || { (exec sh -c 'while :; do sleep 0; done') & n=0; sleep 1; }; done";
-  start(path_, {"/bin/sh", "-c", script});
+  // Orphans that sleep, and shells that do nothing but fork; a bounded number, should the test
+  // itself break.
+  start(path_,
+        "n=0; while [ $n -lt 500 ]; do n=$((n+1)); (sleep 1000 & exit 0); done; "
+        "while :; do sleep 0; done");
+  pollfd none{-1, 0, 0};
+  while (cgroup_pids(path_).size() < 20)
+    poll_until({&none, 1}, {after(std::chrono::milliseconds(1)), {}});
   EXPECT_TRUE(kill_cgroup(path_, patient()));
   EXPECT_TRUE(has_ended(0));
 }
@@ -140,8 +154,8 @@ TEST_F(CgroupTest, ADeadlineThatHasPassedStillTriesOnce) {
 }
 
 TEST(CgroupPathTest, OnlyOursAreKilled) {
-  for (std::string path : {"", "/", "ctrd-x", "/docker/x", "/ctrd", "/ctrd-a/../..", "/ctrd-a/./b", "/..",
-                           "//ctrd-a"})
+  for (std::string path :
+       {"", "/", "ctrd-x", "/docker/x", "/ctrd", "/ctrd-a/../..", "/ctrd-a/./b", "/..", "//ctrd-a"})
     EXPECT_EQ(code_of([&] { kill_cgroup(path, {}); }), Code::kInvalidArgument) << path;
   for (std::string path : {"", "/", "//", "/a/../b", ".."}) {
     EXPECT_EQ(code_of([&] { cgroup_pids(path); }), Code::kInvalidArgument) << path;

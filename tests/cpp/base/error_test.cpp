@@ -115,12 +115,13 @@ TEST(EscapedTest, Table) {
       {"plain /path", "plain /path"},
       {"", ""},
       {"\x7f\x1b[0m", "\\x7f\\x1b[0m"},
-      {"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x90\xb3", "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x90\xb3"},
+      {"gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x90\xb3",
+       "gr\xc3\xbc\xc3\x9f \xe2\x82\xac \xf0\x9f\x90\xb3"},
       {"\xff\xfe", "\\xff\\xfe"},
-      {"\xc3", "\\xc3"},                            // cut short
+      {"\xc3", "\\xc3"},                             // cut short
       {"\xc0\xaf", "\\xc0\\xaf"},                    // overlong
-      {"\xed\xa0\x80", "\\xed\\xa0\\x80"},            // a surrogate
-      {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},    // beyond Unicode
+      {"\xed\xa0\x80", "\\xed\\xa0\\x80"},           // a surrogate
+      {"\xf4\x90\x80\x80", "\\xf4\\x90\\x80\\x80"},  // beyond Unicode
       {"\xc2\x85", "\\xc2\\x85"},                    // C1
       {"back\\slash", "back\\slash"},                // so that escaping twice changes nothing
   };
@@ -130,7 +131,10 @@ TEST(EscapedTest, Table) {
 TEST(EscapedTest, CutsBetweenCharacters) {
   EXPECT_EQ(escaped("abcdef", 6), "abcdef");
   EXPECT_EQ(escaped("abcdefg", 6), "abc...");
-  EXPECT_EQ(escaped("ab\xe2\x82\xac" "cdef", 7), "ab...");
+  EXPECT_EQ(escaped("ab\xe2\x82\xac"
+                    "cdef",
+                    7),
+            "ab...");
   EXPECT_EQ(escaped("\n\n\n", 8), "\\x0a...");
   EXPECT_EQ(escaped("abc", 2), "");
   EXPECT_EQ(escaped("abc", 0), "");

@@ -44,7 +44,8 @@ class EscapeTest : public testing::Test {
 TEST_F(EscapeTest, NoWayLeadsOutside) {
   for (std::string name : {"up/secret", "absolute/secret", "file", "../outside/secret", "rooted",
                            "up/../outside/secret", "loop", "./../outside/secret"}) {
-    EXPECT_EQ(code_of([&] { open_at(root_.get(), name, O_RDONLY); }), Code::kInvalidArgument) << name;
+    EXPECT_EQ(code_of([&] { open_at(root_.get(), name, O_RDONLY); }), Code::kInvalidArgument)
+        << name;
     EXPECT_EQ(code_of([&] { read_file_at(root_.get(), name); }), Code::kInvalidArgument) << name;
     EXPECT_EQ(code_of([&] { find_file_at(root_.get(), name); }), Code::kInvalidArgument) << name;
   }
@@ -56,7 +57,8 @@ TEST_F(EscapeTest, NothingIsWrittenOutside) {
   int root = root_.get();
   for (std::string name : {"up/new", "absolute/new", "../outside/new"}) {
     EXPECT_EQ(code_of([&] { create_file_at(root, name, "", 0600); }), Code::kInvalidArgument);
-    EXPECT_EQ(code_of([&] { replace_file_at(root, name, "", 0600, false); }), Code::kInvalidArgument);
+    EXPECT_EQ(code_of([&] { replace_file_at(root, name, "", 0600, false); }),
+              Code::kInvalidArgument);
     EXPECT_EQ(code_of([&] { make_dir_at(root, name, 0700); }), Code::kInvalidArgument);
     EXPECT_EQ(code_of([&] { make_dirs_at(root, name + "/a", 0700); }), Code::kInvalidArgument);
     EXPECT_EQ(code_of([&] { rename_at(root, "inside", root, name); }), Code::kInvalidArgument);

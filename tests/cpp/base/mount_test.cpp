@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Each test runs in a process of its own with a private mount namespace: unshare(1) starts this program again.
+// Each test runs in a process of its own with a private mount namespace: unshare(1) starts this
+// program again.
 #include "base/mount.h"
 
 #include <fcntl.h>
@@ -37,9 +38,9 @@ void run_inside(const std::string& test, void (*body)()) {
   EXPECT_NE(output.out.find("[  PASSED  ] 1 test"), std::string::npos) << output.out;
 }
 
-#define MOUNT_TEST(name)                                     \
-  void name();                                               \
-  TEST(MountTest, name) { run_inside(#name, &name); }        \
+#define MOUNT_TEST(name)                              \
+  void name();                                        \
+  TEST(MountTest, name) { run_inside(#name, &name); } \
   void name()
 
 unsigned long flags_of(const std::string& path) {
@@ -53,7 +54,8 @@ bool can_write(const std::string& dir) {
   return static_cast<bool>(fd);
 }
 
-// A directory with at/ (to mount at) and a tmpfs with a source/ in it, for what a disk may not carry.
+// A directory with at/ (to mount at) and a tmpfs with a source/ in it, for what a disk may not
+// carry.
 class Place {
  public:
   Place() {
@@ -81,8 +83,9 @@ class Place {
 
 MOUNT_TEST(BindIsReadOnlyAfterARemount) {
   Place place;
-  mount_all({{.type = "bind", .source = place.path("work/source"), .options = {"rbind", "ro", "nosuid"}}},
-            place.at());
+  mount_all(
+      {{.type = "bind", .source = place.path("work/source"), .options = {"rbind", "ro", "nosuid"}}},
+      place.at());
   EXPECT_EQ(place.read("file"), "source");
   EXPECT_TRUE(flags_of(place.at()) & ST_RDONLY);
   EXPECT_TRUE(flags_of(place.at()) & ST_NOSUID);
@@ -94,7 +97,8 @@ MOUNT_TEST(BindKeepsItsSourcesFlags) {
   Place place;
   mount_all({{.type = "tmpfs", .source = "t", .options = {"nodev", "noexec"}}}, place.at());
   make_dirs_at(place.work().get(), "second", 0755);
-  mount_all({{.type = "bind", .source = place.at(), .options = {"ro", "exec"}}}, place.path("work/second"));
+  mount_all({{.type = "bind", .source = place.at(), .options = {"ro", "exec"}}},
+            place.path("work/second"));
   EXPECT_TRUE(flags_of(place.path("work/second")) & ST_NODEV);
   EXPECT_TRUE(flags_of(place.path("work/second")) & ST_RDONLY);
   EXPECT_FALSE(flags_of(place.path("work/second")) & ST_NOEXEC);
@@ -120,12 +124,13 @@ MOUNT_TEST(OverlayThenAMountInsideIt) {
   Place place;
   std::string work = place.path("work");
   make_dirs_at(place.work().get(), "low1/data", 0755);
-  mount_all({{.type = "overlay",
-              .source = "overlay",
-              .options = {"lowerdir=" + work + "/low1:" + work + "/low2", "upperdir=" + work + "/upper",
-                          "workdir=" + work + "/workdir"}},
-             {.type = "bind", .source = work + "/source", .target = "data", .options = {"bind", "ro"}}},
-            place.at());
+  mount_all(
+      {{.type = "overlay",
+        .source = "overlay",
+        .options = {"lowerdir=" + work + "/low1:" + work + "/low2", "upperdir=" + work + "/upper",
+                    "workdir=" + work + "/workdir"}},
+       {.type = "bind", .source = work + "/source", .target = "data", .options = {"bind", "ro"}}},
+      place.at());
   EXPECT_EQ(place.read("one"), "1");
   EXPECT_EQ(place.read("two"), "2");
   EXPECT_EQ(read_file_at(open_dir(place.at() + "/data").get(), "file"), "source");
@@ -188,9 +193,11 @@ MOUNT_TEST(BadMountsAreErrors) {
   Place place;
   auto code = [&](Mount mount) { return code_of([&] { mount_all({mount}, place.at()); }); };
   EXPECT_EQ(code({.type = "tmpfs", .source = "t", .options = {"loop"}}), Code::kUnimplemented);
-  EXPECT_EQ(code({.type = "tmpfs", .source = "t", .options = {"uidmap=0:1:2"}}), Code::kUnimplemented);
+  EXPECT_EQ(code({.type = "tmpfs", .source = "t", .options = {"uidmap=0:1:2"}}),
+            Code::kUnimplemented);
   EXPECT_EQ(code({.type = "fuse3.x", .source = "t"}), Code::kUnimplemented);
-  EXPECT_EQ(code({.type = "tmpfs", .source = "t", .options = {"no-such-word"}}), Code::kInvalidArgument);
+  EXPECT_EQ(code({.type = "tmpfs", .source = "t", .options = {"no-such-word"}}),
+            Code::kInvalidArgument);
   EXPECT_EQ(code({.type = "no-such-type", .source = "t"}), Code::kInternal);
   EXPECT_EQ(code({.type = "tmpfs", .source = std::string("a\0b", 3)}), Code::kInvalidArgument);
   EXPECT_EQ(code({.type = "tmpfs", .source = "t", .options = {std::string("a\0b", 3)}}),
@@ -250,10 +257,12 @@ MOUNT_TEST(RemovalStopsAtAMount) {
   Place place;
   UniqueFd work = place.work();
   make_dirs_at(work.get(), "tree/sub/mnt", 0755);
-  mount_all({{.type = "bind", .source = place.path("work/source")}}, place.path("work/tree/sub/mnt"));
+  mount_all({{.type = "bind", .source = place.path("work/source")}},
+            place.path("work/tree/sub/mnt"));
   // A bind of the same filesystem: its device number is the same on both sides.
   EXPECT_EQ(code_of([&] { remove_tree_at(work.get(), "tree"); }), Code::kFailedPrecondition);
-  EXPECT_EQ(code_of([&] { remove_tree_at(work.get(), "tree/sub/mnt"); }), Code::kFailedPrecondition);
+  EXPECT_EQ(code_of([&] { remove_tree_at(work.get(), "tree/sub/mnt"); }),
+            Code::kFailedPrecondition);
   EXPECT_TRUE(exists_at(work.get(), "source/file"));
   unmount_all(place.path("work/tree"));
   EXPECT_TRUE(remove_tree_at(work.get(), "tree"));

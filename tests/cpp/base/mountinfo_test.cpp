@@ -23,8 +23,9 @@ TEST(MountinfoTest, ReadsLines) {
 }
 
 TEST(MountinfoTest, LeavesOutWhatIsNoLine) {
-  for (std::string text : {"", "\n", "garbage", "1 2 3 4 5 6 7 8 9 10 11", "36 35 98:0 / /a rw - ext3",
-                           "36 35 98:0 / /a rw - ext3 x", " - - - - - - - "})
+  for (std::string text :
+       {"", "\n", "garbage", "1 2 3 4 5 6 7 8 9 10 11", "36 35 98:0 / /a rw - ext3",
+        "36 35 98:0 / /a rw - ext3 x", " - - - - - - - "})
     EXPECT_TRUE(parse_mountinfo(text).empty()) << text;
   EXPECT_EQ(parse_mountinfo("1 2 0:1 / /x\\04 rw - t s o").front().target, "/x\\04");
   EXPECT_EQ(parse_mountinfo("1 2 0:1 / \\ rw - t s o").front().target, "\\");

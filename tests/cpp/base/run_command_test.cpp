@@ -38,9 +38,8 @@ TEST(RunCommandTest, FeedsInput) {
 }
 
 TEST(RunCommandTest, BoundsWhatItKeeps) {
-  Output output =
-      run_command(shell("head -c 10485760 /dev/zero; head -c 10485760 /dev/zero >&2; echo end"), "",
-                  {}, 1000);
+  Output output = run_command(
+      shell("head -c 10485760 /dev/zero; head -c 10485760 /dev/zero >&2; echo end"), "", {}, 1000);
   EXPECT_EQ(output.out.size(), 1000u);
   EXPECT_EQ(output.err.size(), 1000u);
   EXPECT_EQ(output.exit.status, 0);
@@ -54,7 +53,8 @@ TEST(RunCommandTest, KeepsAllThatTheChildWrote) {
 }
 
 TEST(RunCommandTest, KillsAtTheDeadline) {
-  Output output = run_command(shell("echo begun; exec sleep 1000"), "", {after(milliseconds(300)), {}});
+  Output output =
+      run_command(shell("echo begun; exec sleep 1000"), "", {after(milliseconds(300)), {}});
   EXPECT_TRUE(output.timed_out);
   EXPECT_EQ(output.exit.status, 128 + SIGKILL);
   EXPECT_EQ(output.exit.signal, SIGKILL);

@@ -36,7 +36,8 @@ std::string shell(const std::string& script, SpawnSpec spec = {}) {
   return output_of(std::move(spec));
 }
 
-// cat, which has echoed a line: so the program itself runs, and its loader has closed what it had open.
+// cat, which has echoed a line: so the program itself runs, and its loader has closed what it had
+// open.
 class Cat {
  public:
   explicit Cat(SpawnSpec spec = {}) {
@@ -187,7 +188,8 @@ TEST(SpawnTest, SignalsAreAsInAFreshProcess) {
   std::string status = output_of({.argv = {"cat", "/proc/self/status"}});
   ::pthread_sigmask(SIG_SETMASK, &old, nullptr);
   ::sigaction(SIGUSR1, &before, nullptr);
-  // 32 and 33 are glibc's own: it neither resets nor shows them, and whoever started us may ignore them.
+  // 32 and 33 are glibc's own: it neither resets nor shows them, and whoever started us may ignore
+  // them.
   constexpr uint64_t kInternal = uint64_t{3} << 31;
   EXPECT_EQ(signal_bits(status, "SigIgn") & ~kInternal, 0u);
   EXPECT_EQ(signal_bits(status, "SigBlk") & ~kInternal, 0u);
@@ -222,7 +224,9 @@ TEST(SpawnTest, RefusesBadWords) {
   EXPECT_EQ(code_of([&] { spawn({.argv = {""}}); }), Code::kInvalidArgument);
   EXPECT_EQ(error_of([&] { spawn({.argv = {"true", nul}}); }).find("field"), "argv");
   EXPECT_EQ(error_of([&] { spawn({.argv = {"true"}, .env = {nul}}); }).find("field"), "env");
-  EXPECT_EQ(code_of([&] { spawn({.argv = {"true", std::string(4 << 20, 'x')}}); }),
+  EXPECT_EQ(code_of([&] {
+              spawn({.argv = {"true", std::string(4 << 20, 'x')}});
+            }),
             Code::kResourceExhausted);
 }
 

@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// A directory of a test's own (in memory where there is a place: a disk that discards at each removal takes
-// milliseconds a file), and what base's tests say about errors.
+// A directory of a test's own (in memory where there is a place: a disk that discards at each
+// removal takes milliseconds a file), and what base's tests say about errors.
 #pragma once
 
 #include <gtest/gtest.h>
