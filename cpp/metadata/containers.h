@@ -52,10 +52,10 @@ class Containers {
   // nullopt removes a label. Also annotations with the spec rewritten by `respec` (spec in, spec
   // out) when not empty.
   struct Change {
-    std::map<std::string, std::optional<std::string>> labels;
-    std::map<std::string, std::optional<std::string>> annotations;
-    std::function<std::string(std::string)> respec;
-    std::optional<Lifetime> lifetime;  // kDetached clears the owner
+    std::map<std::string, std::optional<std::string>> labels = {};
+    std::map<std::string, std::optional<std::string>> annotations = {};
+    std::function<std::string(std::string)> respec = {};
+    std::optional<Lifetime> lifetime = {};  // kDetached clears the owner
   };
   Container update(std::string_view ns, std::string_view id, const Change& change,
                    const Wait& wait);
