@@ -28,12 +28,19 @@ void check_request(const api::CreateRequest& request, const std::string& id,
     throw Error(Code::kUnimplemented, "create: restoring a checkpoint is not supported yet");
 }
 
+// Everything in that cgroup may be killed: it must be the task's own, never "/" or somebody else's.
+void check_cgroups_path(const std::string& path) {
+  bool ours = path.starts_with("/ctrd-") && path.find('/', 1) == std::string::npos;
+  if (!ours) throw invalid("cgroupsPath", path, "expected one level that begins with /ctrd-");
+}
+
 api::Options decode_options(const api::Any& any) {
   if (any.type_url != api::kOptionsType)
     throw invalid("options", any.type_url, "expected " + std::string(api::kOptionsType));
   auto options = api::decode<api::Options>(any.value);
   if (!options.binary_name.starts_with('/'))
     throw invalid("binary_name", options.binary_name, "not the absolute path of a runtime");
+  if (!options.cgroups_path.empty()) check_cgroups_path(options.cgroups_path);
   if (options.drain_ns < 0)
     throw invalid("drain_ns", std::to_string(options.drain_ns), "is negative");
   return options;
@@ -111,7 +118,9 @@ std::exception_ptr Task::read_config() {
     ConfigFacts facts = bundle_.config_facts();
     config_.private_pids = facts.private_pids;
     if (config_.cgroups_path.empty()) config_.cgroups_path = std::move(facts.cgroups_path);
+    check_cgroups_path(config_.cgroups_path);
   } catch (...) {
+    config_.cgroups_path.clear();
     return std::current_exception();
   }
   ::malloc_trim(0);  // a parsed config is the most memory that a shim ever uses

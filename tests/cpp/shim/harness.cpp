@@ -208,12 +208,16 @@ std::string Harness::shim_log() const {
 }
 
 void Harness::expect_no_trace() const {
-  EXPECT_TRUE(cgroup_pids(cgroup).empty());
-  EXPECT_TRUE(cgroup_dirs(cgroup).empty()) << cgroup;
+  expect_no_cgroup();
   EXPECT_TRUE(mounts_below(dir).empty());
   siginfo_t info{};
   EXPECT_NE(::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT), 0)
       << "a child is left: " << info.si_pid;
+}
+
+void Harness::expect_no_cgroup() const {
+  EXPECT_TRUE(cgroup_pids(cgroup).empty());
+  EXPECT_TRUE(cgroup_dirs(cgroup).empty()) << cgroup;
 }
 
 std::string Runtimes::runtime() const { return find_program(GetParam()).value(); }

@@ -10,6 +10,7 @@
 
 #include "api/bundle.h"
 #include "api/task.h"
+#include "base/error.h"
 #include "base/spawn.h"
 #include "base/time.h"
 #include "base/unique_fd.h"
@@ -24,6 +25,16 @@ UniqueFd pidfd_of(pid_t pid);
 Wait soon();
 // All until its end (every writer closed).
 std::string read_to_end(int fd);
+// What f throws; kOk if nothing.
+template <typename F>
+Error error_of(F&& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    return error;
+  }
+  return Error(Code::kOk, "there was no error");
+}
 // A directory with busybox in it, for all tests of this process.
 const std::string& busybox_root();
 
@@ -70,6 +81,7 @@ class Harness {
   std::string shim_log() const;
   // Processes of the shim's cgroup path and children are gone, no mount, no cgroup.
   void expect_no_trace() const;
+  void expect_no_cgroup() const;
 
   const std::string id = "c1";
   std::string dir, bundle, cgroup, runtime;

@@ -17,16 +17,6 @@ CTRD_EACH_RUNTIME(Life);
 
 using Args = std::vector<std::string>;
 
-template <typename F>
-Error error_of(F&& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error;
-  }
-  return Error(Code::kOk, "there was no error");
-}
-
 TEST_P(Life, CreateStartWaitDelete) {
   Harness h(runtime());
   h.configure({"/bin/sh", "-c", "exit 7"});
