@@ -18,15 +18,16 @@ ctrd_header_library(ctrd_json nlohmann/json.hpp)
 ctrd_header_library(ctrd_fmt fmt/format.h)
 target_compile_definitions(ctrd_fmt INTERFACE FMT_HEADER_ONLY)
 
-# Debian's archives of LevelDB and snappy are position independent and so fit into a Python module.
+# Debian's archive of LevelDB is position independent and so fits into a Python module; those of snappy and zstd are
+# not, so the shared ones are used (auditwheel bundles them).
 ctrd_header_library(ctrd_leveldb leveldb/db.h)
 find_library(CTRD_LEVELDB_A NAMES libleveldb.a REQUIRED)
-find_library(CTRD_SNAPPY_A NAMES libsnappy.a REQUIRED)
-target_link_libraries(ctrd_leveldb INTERFACE ${CTRD_LEVELDB_A} ${CTRD_SNAPPY_A} Threads::Threads)
+find_library(CTRD_SNAPPY NAMES snappy REQUIRED)
+target_link_libraries(ctrd_leveldb INTERFACE ${CTRD_LEVELDB_A} ${CTRD_SNAPPY} Threads::Threads)
 
 ctrd_header_library(ctrd_zstd zstd.h)
-find_library(CTRD_ZSTD_A NAMES libzstd.a REQUIRED)
-target_link_libraries(ctrd_zstd INTERFACE ${CTRD_ZSTD_A})
+find_library(CTRD_ZSTD NAMES zstd REQUIRED)
+target_link_libraries(ctrd_zstd INTERFACE ${CTRD_ZSTD})
 
 if(CTRD_TESTS)
   find_package(GTest REQUIRED)
