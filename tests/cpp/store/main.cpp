@@ -4,7 +4,7 @@
 
 #include <string_view>
 
-#include "store/scratch.h"
+#include "store/support.h"
 
 int main(int argc, char** argv) {
   if (argc > 2 && std::string_view(argv[1]) == "--helper")

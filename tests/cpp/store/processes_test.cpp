@@ -6,12 +6,10 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "store/scratch.h"
+#include "store/support.h"
 
 namespace ctrd::store {
 namespace {
-
-using Milliseconds = std::chrono::duration<double, std::milli>;
 
 // count <path> <n>: adds n to the counter, one by one; prints each operation's milliseconds.
 int count(const std::vector<std::string>& args) {
@@ -22,7 +20,7 @@ int count(const std::vector<std::string>& args) {
       int value = std::stoi(view.find("counter").value_or("0"));
       batch.put("counter", std::to_string(value + 1));
     });
-    std::printf("%.3f\n", Milliseconds(Clock::now() - begin).count());
+    std::printf("%.3f\n", elapsed_ms(begin));
   }
   return 0;
 }
@@ -35,17 +33,17 @@ void print_waits(std::vector<double> times) {
 }
 
 TEST(Processes, EveryIncrementCounts) {
-  Scratch scratch;
+  TempDir temp;
   std::vector<std::unique_ptr<Helper>> helpers;
   for (int i = 0; i < 8; ++i)
     helpers.push_back(
-        std::make_unique<Helper>(std::vector<std::string>{"count", scratch.path(), "200"}));
+        std::make_unique<Helper>(std::vector<std::string>{"count", temp.path(), "200"}));
   std::vector<double> times;
   for (auto& helper : helpers) {
     for (std::string text; !(text = helper->line()).empty();) times.push_back(std::stod(text));
     EXPECT_EQ(helper->wait(), 0);
   }
-  EXPECT_EQ(get(*open_store(scratch.path()), "counter"), "1600");
+  EXPECT_EQ(get(*open_store(temp.path()), "counter"), "1600");
   print_waits(times);
 }
 

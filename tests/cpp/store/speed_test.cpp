@@ -5,19 +5,17 @@
 #include <algorithm>
 #include <cstdio>
 
-#include "store/scratch.h"
+#include "store/support.h"
 
 namespace ctrd::store {
 namespace {
-
-using Milliseconds = std::chrono::duration<double, std::milli>;
 
 void timed(const char* name, int rounds, const std::function<void(int)>& f) {
   std::vector<double> times;
   for (int i = 0; i < rounds; ++i) {
     TimePoint begin = Clock::now();
     f(i);
-    times.push_back(Milliseconds(Clock::now() - begin).count());
+    times.push_back(elapsed_ms(begin));
   }
   std::sort(times.begin(), times.end());
   std::printf("%-24s p50 %7.3f ms, max %7.3f ms\n", name, times[times.size() / 2], times.back());
@@ -34,8 +32,8 @@ void fill(Store& store, int count) {
 }
 
 TEST(Speed, OfOperations) {
-  Scratch scratch;
-  auto store = open_store(scratch.path());
+  TempDir temp;
+  auto store = open_store(temp.path());
   timed("put, few records", 300,
         [&](int i) { put(*store, "k" + std::to_string(i % 50), std::string(800, 'x')); });
   timed("get, few records", 300, [&](int i) { get(*store, "k" + std::to_string(i % 50)); });

@@ -3,38 +3,25 @@
 // again with "--helper <name>".
 #pragma once
 
-#include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
-#include "base/files.h"
 #include "base/spawn.h"
+#include "base/temp_dir.h"
 #include "store/store.h"
 
 namespace ctrd::store {
-
-class Scratch {
- public:
-  Scratch();
-  ~Scratch();
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
-  const std::string& path() const { return path_; }
-
- private:
-  std::string path_;
-};
 
 std::shared_ptr<Store> open_store(const std::string& path, const StoreConfig& config = {});
 void put(Store& store, const std::string& key, const std::string& value);
 std::optional<std::string> get(Store& store, const std::string& key);
 std::map<std::string, std::string> contents(Store& store);
 
-// The error that f throws; fails the test if it throws none.
-Error error_of(const std::function<void()>& f);
+// Milliseconds since.
+double elapsed_ms(TimePoint begin);
 
 // A helper process; killed and reaped at the end if it still runs.
 class Helper {

@@ -1,9 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-#include "store/scratch.h"
+#include "store/support.h"
 
-#include <gtest/gtest.h>
 #include <signal.h>
-#include <stdlib.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -30,14 +28,6 @@ std::pair<UniqueFd, UniqueFd> make_pipe() {
 
 }  // namespace
 
-Scratch::Scratch() {
-  char name[] = "/tmp/ctrd-store-XXXXXX";
-  if (!::mkdtemp(name)) throw sys_error("make a scratch directory");
-  path_ = name;
-}
-
-Scratch::~Scratch() { remove_tree_at(open_dir("/tmp").get(), path_.substr(5)); }
-
 std::shared_ptr<Store> open_store(const std::string& path, const StoreConfig& config) {
   return Store::at(open_dir(path), config);
 }
@@ -63,14 +53,8 @@ std::map<std::string, std::string> contents(Store& store) {
   return all;
 }
 
-Error error_of(const std::function<void()>& f) {
-  try {
-    f();
-  } catch (const Error& error) {
-    return error;
-  }
-  ADD_FAILURE() << "nothing was thrown";
-  return Error(Code::kOk, "");
+double elapsed_ms(TimePoint begin) {
+  return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
 
 Helper::Helper(std::vector<std::string> args) {

@@ -1,0 +1,104 @@
+// SPDX-License-Identifier: Apache-2.0
+// Waiting for a store that somebody else has.
+#include <gmock/gmock.h>
+#include <unistd.h>
+
+#include <cstdio>
+#include <future>
+#include <stdexcept>
+
+#include "base/error.h"
+#include "store/support.h"
+
+namespace ctrd::store {
+namespace {
+
+using std::chrono::milliseconds;
+using testing::HasSubstr;
+
+// hold <path>: has it until its stdin ends.
+int hold(const std::vector<std::string>& args) {
+  open_store(args.at(0))->read({}, [](const View&) {
+    std::puts("held");
+    std::fflush(stdout);
+    char c;
+    while (::read(0, &c, 1) > 0) continue;
+  });
+  return 0;
+}
+const HelperName kHold("hold", hold);
+
+struct BusyTest : testing::Test {
+  void SetUp() override { ASSERT_EQ(holder.line(), "held"); }
+  void expect_busy(const Error& error) {
+    EXPECT_EQ(error.code(), Code::kUnavailable);
+    EXPECT_EQ(error.kind(), Kind::kRoot);
+    EXPECT_EQ(error.find("holder_pid"), std::to_string(holder.child().pid));
+    EXPECT_THAT(std::string(error.find("holder_cmd")), HasSubstr("--helper hold"));
+    EXPECT_THAT(std::string(error.find("since")), testing::MatchesRegex("20..-..-..T..:..:..Z"));
+    EXPECT_THAT(error.message(), HasSubstr(temp.path()));
+  }
+
+  TempDir temp;
+  Helper holder{{"hold", temp.path()}};
+};
+
+TEST_F(BusyTest, IsSaidAfterTheTimeout) {
+  auto store = open_store(temp.path(), {milliseconds(60)});
+  expect_busy(error_of([&] { get(*store, "a"); }));
+  expect_busy(error_of([&] { put(*store, "a", "1"); }));
+  EXPECT_EQ(holder.wait(), 0);
+  EXPECT_FALSE(get(*store, "a"));
+}
+
+TEST_F(BusyTest, IsSaidAtTheDeadline) {
+  auto store = open_store(temp.path());
+  Wait wait;
+  wait.deadline = after(milliseconds(60));
+  expect_busy(error_of([&] { store->read(wait, [](const View&) {}); }));
+}
+
+TEST_F(BusyTest, EndsWhenTheHolderEnds) {
+  auto store = open_store(temp.path());
+  auto value = std::async(std::launch::async, [&] { return get(*store, "a"); });
+  EXPECT_EQ(holder.wait(), 0);
+  EXPECT_FALSE(value.get());
+}
+
+TEST_F(BusyTest, EndsWhenTheHolderIsKilled) {
+  auto store = open_store(temp.path());
+  auto value = std::async(std::launch::async, [&] { return get(*store, "a"); });
+  holder.kill();
+  EXPECT_FALSE(value.get());
+}
+
+TEST_F(BusyTest, IsInterrupted) {
+  auto store = open_store(temp.path());
+  int asked = 0;
+  Wait wait;
+  wait.interrupted = [&] {
+    if (++asked == 3) throw std::runtime_error("interrupted");
+  };
+  EXPECT_THROW(store->read(wait, [](const View&) {}), std::runtime_error);
+  EXPECT_EQ(asked, 3);
+}
+
+// A signal handler may use the store again: nothing may be held while it runs.
+TEST_F(BusyTest, AnInterruptionMayUseTheStore) {
+  auto store = open_store(temp.path());
+  auto quick = open_store(temp.path(), {milliseconds(5)});
+  bool asked = false;
+  Wait wait;
+  wait.interrupted = [&] {
+    if (std::exchange(asked, true)) return;
+    expect_busy(error_of([&] { get(*quick, "a"); }));
+    holder.wait();
+    put(*store, "a", "from the handler");
+  };
+  std::optional<std::string> value;
+  store->read(wait, [&](const View& view) { value = view.find("a"); });
+  EXPECT_EQ(value, "from the handler");
+}
+
+}  // namespace
+}  // namespace ctrd::store

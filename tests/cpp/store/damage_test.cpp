@@ -1,0 +1,107 @@
+// SPDX-License-Identifier: Apache-2.0
+// A damaged database is said to be one, by path and with what to do; an error of the disk keeps its
+// errno.
+#include <gmock/gmock.h>
+#include <string.h>
+
+#include "store/database.h"
+#include "store/support.h"
+
+namespace ctrd::store {
+namespace {
+
+using testing::HasSubstr;
+using testing::Not;
+
+void expect_data_loss(const Error& error, const std::string& path) {
+  EXPECT_EQ(error.code(), Code::kDataLoss) << error.what();
+  EXPECT_EQ(error.kind(), Kind::kRoot);
+  EXPECT_EQ(error.find("path"), path);
+  EXPECT_THAT(std::string(error.find("hint")), HasSubstr("restore"));
+  EXPECT_THAT(error.message(), HasSubstr(path));
+  EXPECT_THAT(error.message(), Not(HasSubstr("/proc/self/fd")));
+}
+
+struct DamageTest : testing::Test {
+  DamageTest() {
+    for (int i = 0; i < 600; ++i) put(*store, "k" + std::to_string(i), std::string(1000, 'x'));
+  }
+  std::vector<std::string> files(const std::string& part) {
+    std::vector<std::string> names;
+    for (const auto& name : list_dir(temp.fd()))
+      if (name.find(part) != name.npos) names.push_back(name);
+    return names;
+  }
+  Error failure() {
+    return error_of([&] { contents(*store); });
+  }
+
+  TempDir temp;
+  std::shared_ptr<Store> store = open_store(temp.path());
+};
+
+TEST_F(DamageTest, OfCurrent) {
+  std::string good = read_file_at(temp.fd(), "CURRENT");
+  for (const char* bad : {"", "x", "MANIFEST-999999\n", "MANIFEST-000001"}) {
+    replace_file_at(temp.fd(), "CURRENT", bad, 0600, false);
+    expect_data_loss(failure(), temp.path());
+    expect_data_loss(error_of([&] { put(*store, "a", "1"); }), temp.path());
+  }
+  replace_file_at(temp.fd(), "CURRENT", good, 0600, false);
+  EXPECT_EQ(contents(*store).size(), 600u);
+}
+
+TEST_F(DamageTest, OfTheManifest) {
+  std::string name = files("MANIFEST").at(0);
+  std::string bytes = read_file_at(temp.fd(), name);
+  for (char& c : bytes) c = static_cast<char>(c ^ 0x55);
+  replace_file_at(temp.fd(), name, bytes, 0600, false);
+  expect_data_loss(failure(), temp.path());
+}
+
+TEST_F(DamageTest, OfATable) {
+  std::string name = files(".ldb").at(0);
+  std::string bytes = read_file_at(temp.fd(), name);
+  bytes[100] = static_cast<char>(bytes[100] ^ 1);
+  replace_file_at(temp.fd(), name, bytes, 0600, false);
+  expect_data_loss(failure(), temp.path());
+}
+
+TEST_F(DamageTest, OfAMissingTable) {
+  unlink_at(temp.fd(), files(".ldb").at(0));
+  expect_data_loss(failure(), temp.path());
+}
+
+TEST(Status, BecomesAnError) {
+  struct {
+    leveldb::Status status;
+    Code code;
+    int sys_errno;
+  } rows[] = {
+      {leveldb::Status::IOError("f", ::strerror(ENOSPC)), Code::kResourceExhausted, ENOSPC},
+      {leveldb::Status::IOError("f", ::strerror(EDQUOT)), Code::kResourceExhausted, EDQUOT},
+      {leveldb::Status::IOError("f", ::strerror(EFBIG)), Code::kResourceExhausted, EFBIG},
+      {leveldb::Status::IOError("f", ::strerror(EMFILE)), Code::kResourceExhausted, EMFILE},
+      {leveldb::Status::IOError("f", ::strerror(EROFS)), Code::kPermissionDenied, EROFS},
+      {leveldb::Status::IOError("f", ::strerror(EIO)), Code::kInternal, EIO},
+      {leveldb::Status::IOError("f", "something else"), Code::kInternal, EIO},
+      {leveldb::Status::NotFound("f", ::strerror(ENOENT)), Code::kDataLoss, 0},
+      {leveldb::Status::Corruption("bad block"), Code::kDataLoss, 0},
+      {leveldb::Status::InvalidArgument("f", "comparator"), Code::kDataLoss, 0},
+  };
+  for (const auto& row : rows) {
+    Error error = status_error(row.status, "open", "/root");
+    EXPECT_EQ(error.code(), row.code) << error.what();
+    EXPECT_EQ(error.sys_errno(), row.sys_errno);
+    EXPECT_THAT(error.message(), testing::StartsWith("open the metadata in /root: "));
+  }
+}
+
+TEST(Status, HidesTheDescriptor) {
+  auto status = leveldb::Status::Corruption("missing files; e.g.", "/proc/self/fd/17/000005.ldb");
+  EXPECT_THAT(status_error(status, "open", "/root").message(),
+              HasSubstr("missing files; e.g.: 000005.ldb"));
+}
+
+}  // namespace
+}  // namespace ctrd::store

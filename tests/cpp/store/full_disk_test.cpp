@@ -1,0 +1,102 @@
+// SPDX-License-Identifier: Apache-2.0
+// A write that fails half-way leaves torn bytes in an open log; LevelDB goes on behind them and
+// loses what follows. On a small tmpfs, in a mount namespace of a thread's own.
+#include <gmock/gmock.h>
+#include <sched.h>
+#include <sys/mount.h>
+
+#include <thread>
+
+#include "store/holder.h"
+#include "store/support.h"
+
+namespace ctrd::store {
+namespace {
+
+using testing::AnyOf;
+using testing::HasSubstr;
+
+struct FullDiskTest : testing::Test {
+  // Runs f with a tmpfs of 1 MiB at temp.path().
+  void on_small_disk(const std::function<void()>& f) {
+    std::thread([&] {
+      ASSERT_EQ(::unshare(CLONE_NEWNS | CLONE_FS), 0);
+      ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
+      ASSERT_EQ(::mount("tmpfs", temp.path().c_str(), "tmpfs", 0, "size=1m"), 0);
+      dir = open_dir(temp.path());
+      f();
+      dir.reset();
+    }).join();
+  }
+  // Leaves no more than `left` bytes.
+  void fill(std::size_t left) {
+    UniqueFd file = open_at(dir.get(), "filler", O_WRONLY | O_CREAT | O_APPEND);
+    std::string page(4096, 'f');
+    while (::write(file.get(), page.data(), page.size()) > 0) continue;
+    struct stat facts {};
+    ASSERT_EQ(::fstat(file.get(), &facts), 0);
+    ASSERT_EQ(::ftruncate(file.get(), facts.st_size - static_cast<off_t>(left)), 0);
+  }
+  void make_room() { unlink_at(dir.get(), "filler"); }
+
+  TempDir temp;
+  UniqueFd dir;
+};
+
+void expect_full(const Error& error) {
+  EXPECT_EQ(error.code(), Code::kResourceExhausted);
+  EXPECT_EQ(error.sys_errno(), ENOSPC);
+  EXPECT_THAT(error.message(), HasSubstr("No space left on device"));
+}
+
+TEST_F(FullDiskTest, LaterWritesAreKept) {
+  on_small_disk([&] {
+    auto store = open_store(temp.path());
+    for (int i = 0; i < 3; ++i) put(*store, "old" + std::to_string(i), "x");
+    fill(8192);
+    expect_full(error_of([&] { put(*store, "failed", std::string(60'000, 'x')); }));
+    EXPECT_EQ(decode_holder(read_file_at(dir.get(), "db")).marker, kDirty);
+    make_room();
+    for (int i = 0; i < 5; ++i) put(*store, "new" + std::to_string(i), std::string(500, 'n'));
+    auto all = contents(*store);
+    EXPECT_EQ(all.size(), 8u);
+    EXPECT_EQ(all.count("failed"), 0u);
+  });
+}
+
+TEST_F(FullDiskTest, FailsInATypedWayAndLosesNothing) {
+  on_small_disk([&] {
+    auto store = open_store(temp.path());
+    int acknowledged = 0;
+    fill(20'000);
+    for (int failures = 0; failures < 5;) {
+      try {
+        put(*store, std::to_string(acknowledged), std::string(1000, 'x'));
+        ++acknowledged;
+      } catch (const Error& error) {
+        expect_full(error);
+        ++failures;
+      }
+    }
+    make_room();
+    EXPECT_EQ(contents(*store).size(), static_cast<std::size_t>(acknowledged));
+  });
+}
+
+TEST_F(FullDiskTest, AFailedRelaxedBatchIsNoFailure) {
+  on_small_disk([&] {
+    auto store = open_store(temp.path());
+    put(*store, "a", "1");
+    put(*store, "a", "1");
+    fill(0);
+    store->write({}, [](const View&, Batch& batch) {
+      batch.put("big", std::string(60'000, 'x'));
+      batch.relax();
+    });
+    make_room();
+    EXPECT_EQ(contents(*store), (std::map<std::string, std::string>{{"a", "1"}}));
+  });
+}
+
+}  // namespace
+}  // namespace ctrd::store

@@ -1,0 +1,132 @@
+// SPDX-License-Identifier: Apache-2.0
+// A process that is killed leaves a torn record at the end of the log. LevelDB, when it reuses such
+// a log, writes behind the torn bytes and loses that at the next opening (leveldb#1287). The marker
+// byte is there to prevent it.
+#include <gtest/gtest.h>
+
+#include <algorithm>
+#include <cstdio>
+
+#include "base/process.h"
+#include "store/holder.h"
+#include "store/support.h"
+
+namespace ctrd::store {
+namespace {
+
+using Files = std::map<std::string, std::string>;
+
+Files files_of(int dir) {
+  Files files;
+  for (const auto& name : list_dir(dir)) files[name] = read_file_at(dir, name);
+  return files;
+}
+
+std::string log_of(const Files& files) {
+  std::string name;
+  for (const auto& [file, content] : files)
+    if (file.ends_with(".log")) name = file;
+  return name;
+}
+
+// What a killed holder leaves (kDirty), or what it would leave without a marker (kClean, forged).
+void set_marker(Files& files, char marker) {
+  Holder holder = decode_holder(files.at("db"));
+  holder.marker = marker;
+  files["db"] = encode(holder);
+}
+
+// A store of these files; six writes into it, one an opening. How many of them are lost. What was
+// there before the torn record must be there.
+int lost_of(const Files& files, std::size_t record_size) {
+  TempDir temp;
+  for (const auto& [name, content] : files) create_file_at(temp.fd(), name, content, 0600);
+  auto store = open_store(temp.path());
+  for (int i = 0; i < 6; ++i) put(*store, "new" + std::to_string(i), std::string(record_size, 'n'));
+  auto all = contents(*store);
+  EXPECT_EQ(all.count("old0") + all.count("old1"), 2u);
+  int lost = 6;
+  for (const auto& [key, value] : all)
+    if (key.starts_with("new") && value == std::string(record_size, 'n')) --lost;
+  return lost;
+}
+
+struct Torn {
+  Files files;
+  std::string log;
+  std::size_t begin = 0;  // of the last record
+};
+
+Torn with_records(std::size_t record_size) {
+  TempDir temp;
+  auto store = open_store(temp.path());
+  put(*store, "first", "");  // from the second opening on, the log is reused
+  put(*store, "old0", std::string(record_size, 'o'));
+  put(*store, "old1", std::string(record_size, 'o'));
+  Torn torn;
+  Files before = files_of(temp.fd());
+  torn.log = log_of(before);
+  torn.begin = before.at(torn.log).size();
+  put(*store, "last", std::string(record_size, 'l'));
+  torn.files = files_of(temp.fd());
+  EXPECT_EQ(log_of(torn.files), torn.log);
+  return torn;
+}
+
+// Cuts the log inside its last record at every `step`th byte, and puts `tail` there. The losses,
+// summed up.
+int losses(std::size_t record_size, std::size_t step, char marker, const std::string& tail = {}) {
+  Torn torn = with_records(record_size);
+  set_marker(torn.files, marker);
+  std::string whole = torn.files.at(torn.log);
+  int lost = 0;
+  for (std::size_t size = torn.begin + 1; size < whole.size(); size += step) {
+    torn.files[torn.log] = whole.substr(0, size) + tail;
+    lost += lost_of(torn.files, record_size);
+  }
+  return lost;
+}
+
+TEST(TornLog, LosesNothingAtAnyByte) { EXPECT_EQ(losses(100, 1, kDirty), 0); }
+
+TEST(TornLog, LosesNothingOfLargeRecords) {
+  EXPECT_EQ(losses(9'000, 251, kDirty), 0);
+  EXPECT_EQ(losses(40'000, 2'503, kDirty), 0);
+}
+
+TEST(TornLog, LosesNothingBehindGarbage) {
+  EXPECT_EQ(losses(100, 7, kDirty, std::string(4096, '\0')), 0);
+  EXPECT_EQ(losses(9'000, 503, kDirty, std::string(513, '\x5a')), 0);
+}
+
+// The test of the tests: were the log reused, they would fail.
+TEST(TornLog, WouldLoseWithoutTheMarker) {
+  EXPECT_GT(losses(100, 20, kClean), 0);
+  EXPECT_GT(losses(9'000, 2'000, kClean), 0);
+}
+
+TEST(TornLog, AnotherBootIsAsGoodAsACrash) {
+  Torn torn = with_records(100);
+  Holder holder = decode_holder(torn.files.at("db"));
+  holder.boot = "another";
+  holder.marker = kClean;
+  torn.files["db"] = encode(holder);
+  torn.files[torn.log].pop_back();
+  EXPECT_EQ(lost_of(torn.files, 100), 0);
+}
+
+TEST(TornLog, TheMarkerFollowsTheOperation) {
+  TempDir temp;
+  auto store = open_store(temp.path());
+  store->read({}, [&](const View&) {
+    Holder holder = decode_holder(read_file_at(temp.fd(), "db"));
+    EXPECT_EQ(holder.marker, kDirty);
+    EXPECT_EQ(holder.pid, ::getpid());
+  });
+  Holder holder = decode_holder(read_file_at(temp.fd(), "db"));
+  EXPECT_EQ(holder.marker, kClean);
+  EXPECT_EQ(holder.boot, boot_id());
+}
+
+}  // namespace
+}  // namespace ctrd::store
