@@ -14,10 +14,10 @@ namespace ctrd::oci {
 
 struct MountOption {
   std::string type;                               // "bind" or "tmpfs"
-  std::string source;                             // bind: an absolute path on the host that exists
-  std::string destination;                        // absolute, in the container
+  std::string source = {};                        // bind: an absolute path on the host that exists
+  std::string destination = {};                      // absolute, in the container
   bool read_only = false;
-  std::optional<int64_t> size_bytes;              // tmpfs
+  std::optional<int64_t> size_bytes = {};            // tmpfs
 };
 
 struct ResourceOptions {

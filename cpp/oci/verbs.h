@@ -42,8 +42,8 @@ Command version_command(const std::string& binary);
 struct Outcome {
   int status = 0;                                 // exit code, or 128 + signal
   bool timed_out = false;                         // killed at its deadline
-  std::string log;                                // content of --log (at most the last 64 KiB)
-  std::string err;                                // stderr, where it was captured
+  std::string log = {};                           // content of --log (at most the last 64 KiB)
+  std::string err = {};                            // stderr, where it was captured
   int launch_errno = 0;                           // the runtime itself could not be started
 };
 // Returns on success; throws what runtime_errors makes of it. delete of what is already gone is success.
