@@ -79,6 +79,7 @@ constexpr Row kRows[] = {
     {Verb::kCreate, "chdir to cwd", "not a directory", Code::kInvalidArgument, Kind::kNone, kBadCwd, "cwd"},
     // the spec
     {Verb::kCreate, "seccomp action", "", Code::kInvalidArgument, Kind::kNone, "", "seccomp"},
+    {Verb::kCreate, "errno value specified for action", "", Code::kInvalidArgument, Kind::kNone, "", "seccomp"},
     {Verb::kCreate, "valid action for seccomp", "", Code::kInvalidArgument, Kind::kNone, "", "seccomp"},
     {Verb::kCreate, "the sysctl `", "is not namespaced", Code::kInvalidArgument, Kind::kNone, "", "sysctls"},
     {Verb::kCreate, "sysctl \"", "separate kernel namespace", Code::kInvalidArgument, Kind::kNone, "", "sysctls"},
