@@ -97,6 +97,7 @@ int fork_inside(const std::vector<std::string>& args) {
   open_store(args.at(0))->read({}, [](const View&) {
     pid_t child = ::fork();
     if (child == 0) {
+      ::alarm(60);  // should nobody kill it
       for (;;) ::pause();
     }
     std::printf("%d\n", child);

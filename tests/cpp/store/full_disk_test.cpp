@@ -7,6 +7,7 @@
 
 #include <thread>
 
+#include "store/env.h"
 #include "store/holder.h"
 #include "store/support.h"
 
@@ -96,6 +97,42 @@ TEST_F(FullDiskTest, AFailedRelaxedBatchIsNoFailure) {
     make_room();
     EXPECT_EQ(contents(*store), (std::map<std::string, std::string>{{"a", "1"}}));
   });
+}
+
+// A record whose sync failed may be in the log as a whole, and would come back at the next opening.
+TEST(Env, CutsTheLogBack) {
+  TempDir temp;
+  Env env;
+  std::unique_ptr<leveldb::WritableFile> first, second;
+  auto open_log = [&](const char* name) {
+    leveldb::WritableFile* file = nullptr;
+    EXPECT_TRUE(env.NewWritableFile(temp.path(name), &file).ok());
+    return std::unique_ptr<leveldb::WritableFile>(file);
+  };
+  auto add = [](leveldb::WritableFile& file) {
+    EXPECT_TRUE(file.Append("12345").ok());
+    EXPECT_TRUE(file.Flush().ok());
+  };
+  env.cut_log(env.log_end());
+  first = open_log("1.log");
+  add(*first);
+  Env::LogEnd before = env.log_end();
+  add(*first);
+  env.cut_log(before);
+  EXPECT_EQ(read_file_at(temp.fd(), "1.log"), "12345");
+  second = open_log("2.log");
+  add(*second);
+  env.cut_log(before);
+  EXPECT_EQ(read_file_at(temp.fd(), "1.log"), "12345");
+  EXPECT_EQ(read_file_at(temp.fd(), "2.log"), "");
+  EXPECT_FALSE(env.failed());
+}
+
+TEST(Env, RemembersFailures) {
+  Env env;
+  leveldb::WritableFile* file = nullptr;
+  EXPECT_FALSE(env.NewWritableFile("/nowhere/1.log", &file).ok());
+  EXPECT_TRUE(env.failed());
 }
 
 }  // namespace
