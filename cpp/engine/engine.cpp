@@ -67,6 +67,9 @@ class Entered final : public Engine {
   TaskInfo task_info(const TaskRef& task, const Wait& wait) override {
     return engine::task_info(enter(wait), task, wait);
   }
+  void close_stdin(const TaskRef& task, const Wait& wait) override {
+    engine::close_stdin(enter(wait), task, wait);
+  }
   std::vector<ProcessFacts> task_processes(const TaskRef& task, const Wait& wait) override {
     return engine::task_processes(enter(wait), task, wait);
   }

@@ -81,6 +81,9 @@ class Engine {
   virtual std::optional<ExitStatus> poll_task(const TaskRef& task, const Wait& wait) = 0;
   virtual TaskState task_state(const TaskRef& task, const Wait& wait) = 0;
   virtual TaskInfo task_info(const TaskRef& task, const Wait& wait) = 0;
+  // The program reads the end of its input once everything written to the FIFO has been read and
+  // its writers are gone. Without a PIPE, and after the end: does nothing.
+  virtual void close_stdin(const TaskRef& task, const Wait& wait) = 0;
   virtual std::vector<ProcessFacts> task_processes(const TaskRef& task, const Wait& wait) = 0;
   // pid: another process of this container (host pid), checked to be in its cgroup. Ended: does
   // nothing.

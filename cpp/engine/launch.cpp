@@ -3,7 +3,6 @@
 
 #include <fcntl.h>
 #include <signal.h>
-#include <sys/pidfd.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -11,6 +10,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/pidfd.h"
 #include "engine/children.h"
 #include "engine/host.h"
 #include "engine/rpc.h"
@@ -34,7 +34,7 @@ UniqueFd open_null() {
 }
 
 UniqueFd self_pidfd() {
-  UniqueFd self(::pidfd_open(::getpid(), 0));
+  UniqueFd self(raw_pidfd_open(::getpid()));
   if (!self) throw sys_error("open a pidfd of this process");
   return self;
 }

@@ -44,6 +44,7 @@ class Run {
   std::string call(std::string_view method, std::string payload);
   void pump(ttrpc::Call& call);
   void drain();
+  void end_input();
   void poll(std::vector<pollfd>& fds, const Wait& wait);
   void launch(const Draft& draft);
   TaskRef ref() const { return {ns_, record_.id, instance_}; }
@@ -91,7 +92,16 @@ void Run::launch(const Draft& draft) {
   launch.commit();
 }
 
+// The shim holds the FIFO open for whoever attaches, so it must be told.
+void Run::end_input() {
+  if (!streams_.take_end_of_input()) return;
+  std::string request = api::encode(api::CloseIORequest{record_.id, "", true});
+  Wait limit = wait_.within(core_.config.rpc_timeout);
+  begin_call(dir_.get(), api::kTaskV2, "CloseIO", std::move(request), limit).finish(limit);
+}
+
 void Run::poll(std::vector<pollfd>& fds, const Wait& wait) {
+  end_input();
   streams_.add(&fds);
   if (poll_until(fds, wait) == 0) throw_timeout("run in container \"" + record_.id + "\"", wait_);
   streams_.step(fds);

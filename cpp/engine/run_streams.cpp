@@ -42,8 +42,13 @@ NoSigpipe::~NoSigpipe() {
   ::pthread_sigmask(SIG_UNBLOCK, &set, nullptr);
 }
 
+bool RunStreams::take_end_of_input() {
+  if (input_ended_ || !feeding_ || !fds_.in || fed_ < options_.input.size()) return false;
+  fds_.in.reset();
+  return input_ended_ = true;
+}
+
 void RunStreams::add(std::vector<pollfd>* fds) {
-  if (feeding_ && fed_ >= options_.input.size()) fds_.in.reset();
   if (feeding_ && fds_.in) fds->push_back({fds_.in.get(), POLLOUT, 0});
   for (int stream : {1, 2}) {
     if (!output(stream).pending.empty())

@@ -34,6 +34,8 @@ class RunStreams {
   // What is to be polled now, appended to fds. Input only from start_input() on.
   void add(std::vector<pollfd>* fds);
   void start_input() { feeding_ = true; }
+  // True once: all input is written, and the task's stdin may be closed.
+  bool take_end_of_input();
   // Moves what the last poll said is ready. Throws what options.write throws.
   void step(const std::vector<pollfd>& fds);
   // Both output streams have come to their end, and all of it is where it goes.
@@ -60,7 +62,7 @@ class RunStreams {
   Streams& fds_;
   Output out_, err_;
   std::size_t fed_ = 0;
-  bool feeding_ = false, truncated_ = false;
+  bool feeding_ = false, input_ended_ = false, truncated_ = false;
 };
 
 }  // namespace ctrd::engine

@@ -43,6 +43,13 @@ std::vector<ProcessFacts> task_processes(Core& core, const TaskRef& ref, const W
   return processes;
 }
 
+void close_stdin(Core& core, const TaskRef& ref, const Wait& wait) {
+  Task task = get_task(core, ref, wait);
+  if (task.exit) return;
+  api::CloseIORequest request{ref.id, "", true};
+  ask<api::Empty>(core, task, "CloseIO", request, wait.within(core.config.rpc_timeout));
+}
+
 std::optional<ExitStatus> poll_task(Core& core, const TaskRef& ref, const Wait& wait) {
   Task task = get_task(core, ref, wait);
   return task.exit ? std::optional(exit_status(*task.exit)) : std::nullopt;

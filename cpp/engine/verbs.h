@@ -85,6 +85,7 @@ NewTask create_task(Core& core, const std::string& ns, const std::string& id, co
 void start_task(Core& core, const TaskRef& ref, const Wait& wait);
 TaskState task_state(Core& core, const TaskRef& ref, const Wait& wait);
 TaskInfo task_info(Core& core, const TaskRef& ref, const Wait& wait);
+void close_stdin(Core& core, const TaskRef& ref, const Wait& wait);
 std::vector<ProcessFacts> task_processes(Core& core, const TaskRef& ref, const Wait& wait);
 std::optional<ExitStatus> poll_task(Core& core, const TaskRef& ref, const Wait& wait);
 
