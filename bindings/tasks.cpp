@@ -98,6 +98,10 @@ void bind_look(PyEngine& cls) {
   def_task(cls, "task_info", "info", [](Engine& self, const TaskRef& task, const char* verb) {
     return to_row(call(verb, {}, [&](const Wait& wait) { return self.task_info(task, wait); }));
   });
+  def_task(cls, "close_stdin", "close_stdin",
+           [](Engine& self, const TaskRef& task, const char* verb) {
+             call(verb, {}, [&](const Wait& wait) { self.close_stdin(task, wait); });
+           });
   def_task(cls, "task_processes", "processes",
            [](Engine& self, const TaskRef& task, const char* verb) {
              return to_rows(

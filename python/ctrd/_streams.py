@@ -7,7 +7,7 @@ import codecs
 import os
 import select
 import time
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, cast
 
 from . import _checks as checks
@@ -138,6 +138,20 @@ class Reader(_End, Generic[_S]):
 
 class Writer(_End, Generic[_S]):
     """A process's standard input."""
+
+    def __init__(self, fd: int, text: bool, what: str, closed: Callable[[], None]) -> None:
+        """Take over a descriptor that does not block; `closed` lets the process read the end."""
+        super().__init__(fd, text, what)
+        self._closed = closed
+
+    def close(self) -> None:
+        """Close it, and let the process read the end of its input; once more is fine."""
+        if self._fd >= 0:
+            super().close()
+            self._closed()
+
+    def __del__(self) -> None:
+        super().close()
 
     def write(self, data: _S) -> int:
         """Write all of it, and return its length.

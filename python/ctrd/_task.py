@@ -3,13 +3,14 @@
 
 from __future__ import annotations
 
+from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, NoReturn, Self
 
 from . import _rows
 from ._streams import Reader, Writer
 from ._values import ExitStatus, ProcessState, TaskInfo
 from ._verbs import _TaskVerbs
-from .errors import NotFound
+from .errors import FailedPrecondition, NotFound
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
@@ -65,7 +66,7 @@ class Task(_TaskVerbs, Generic[_S]):
         self._pid = pid
         self._exit: ExitStatus | None = None
         what = f"container {container_id!r}"
-        self.stdin: Writer[_S] | None = Writer(fds[0], text, f"stdin of {what}") if fds[0] >= 0 else None
+        self.stdin: Writer[_S] | None = Writer(fds[0], text, f"stdin of {what}", self._end_input) if fds[0] >= 0 else None
         self.stdout: Reader[_S] | None = Reader(fds[1], text, f"stdout of {what}") if fds[1] >= 0 else None
         self.stderr: Reader[_S] | None = Reader(fds[2], text, f"stderr of {what}") if fds[2] >= 0 else None
 
@@ -146,6 +147,22 @@ class Task(_TaskVerbs, Generic[_S]):
     def __reduce__(self) -> NoReturn:
         """Refuse."""
         raise TypeError("cannot pickle a Task: it has pipes of this process; pickle the Container")
+
+    def close_stdin(self) -> None:
+        """Let the process read the end of its input, once all that was written to it is read.
+
+        Raises:
+            TaskNotFound: The task was deleted.
+        """
+        if self.stdin is not None and not self.stdin.closed:
+            self.stdin.close()
+        else:
+            self._task_core().close_stdin(*self._task_ref())
+
+    def _end_input(self) -> None:
+        # Not there any more: it reads nothing more either.
+        with suppress(NotFound, FailedPrecondition):
+            self._task_core().close_stdin(*self._task_ref())
 
     def _close_streams(self) -> None:
         for stream in (self.stdin, self.stdout, self.stderr):
