@@ -66,7 +66,9 @@ class Task(_TaskVerbs, Generic[_S]):
         self._pid = pid
         self._exit: ExitStatus | None = None
         what = f"container {container_id!r}"
-        self.stdin: Writer[_S] | None = Writer(fds[0], text, f"stdin of {what}", self._end_input) if fds[0] >= 0 else None
+        self.stdin: Writer[_S] | None = None
+        if fds[0] >= 0:
+            self.stdin = Writer(fds[0], text, f"stdin of {what}", self._end_input)
         self.stdout: Reader[_S] | None = Reader(fds[1], text, f"stdout of {what}") if fds[1] >= 0 else None
         self.stderr: Reader[_S] | None = Reader(fds[2], text, f"stderr of {what}") if fds[2] >= 0 else None
 
