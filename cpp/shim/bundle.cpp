@@ -24,6 +24,15 @@ Error no_pid(std::string why) {
   return Error(Code::kInternal, "the runtime's create exited 0 " + std::move(why), Kind::kRuntime);
 }
 
+// What is too long or no file at all is as good as garbage.
+std::optional<std::string> find_short_file(int dir, const char* name) {
+  try {
+    return find_file_at(dir, name, 64);
+  } catch (const Error& error) {
+    return error.message();
+  }
+}
+
 }  // namespace
 
 ConfigFacts Bundle::config_facts() const {
@@ -39,7 +48,7 @@ ConfigFacts Bundle::config_facts() const {
 }
 
 pid_t Bundle::init_pid() const {
-  auto text = find_file_at(dir_.get(), api::kInitPidFile, 64);
+  std::optional<std::string> text = find_short_file(dir_.get(), api::kInitPidFile);
   if (!text) throw no_pid("without a pid file");
   if (text->ends_with('\n')) text->pop_back();
   pid_t pid = 0;
