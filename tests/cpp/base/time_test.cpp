@@ -128,12 +128,5 @@ TEST(TimeTest, SaysWhatTookTooLong) {
   EXPECT_EQ(error_of([] { throw_timeout("wait"); }).message(), "wait: deadline exceeded");
 }
 
-TEST(TimeTest, AFaultIsAnError) {
-  pollfd one{0, 0, 0};
-  // More descriptors than the process may have.
-  std::span<pollfd> many(&one, std::size_t{1} << 30);
-  EXPECT_EQ(code_of([&] { poll_until(many, {}); }), Code::kInvalidArgument);
-}
-
 }  // namespace
 }  // namespace ctrd
