@@ -86,6 +86,7 @@ asio::awaitable<bool> kill_leftovers(const std::string& cgroups_path, Nanos boun
 void remove_cgroup(const std::string& cgroups_path) {
   if (cgroups_path.empty()) return;
   try {
+    if (cgroup_dirs(cgroups_path).empty()) return;  // as the runtime leaves it
     kill_cgroup(cgroups_path, Wait{.deadline = after(kRemoveLimit), .interrupted = {}});
   } catch (const Error& error) {
     log(Level::kWarning, error.message());
