@@ -8,9 +8,9 @@ import logging
 import os
 import threading
 import weakref
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import Any, Literal, NoReturn, Self, Unpack, overload
+from typing import Any, Literal, NoReturn, Self, Unpack, cast, overload
 
 from . import _checks as checks
 from . import _core, _rows
@@ -23,6 +23,7 @@ from ._run import RUN_KEYS, run
 from ._signature import check_known, takes
 from ._types import DEVNULL, LOG, PIPE, PathLike, RunOptions, StartOptions
 from ._values import DoctorReport, RunResult
+from .errors import FailedPrecondition
 
 START_KEYS = frozenset(StartOptions.__annotations__)
 
@@ -190,16 +191,23 @@ class Engine:
             for view in self._views:
                 view.close()
         finally:
-            try:
-                self._core.close()
-            finally:
-                if self._core.closed:
-                    _open.pop(id(self._core), None)
+            self._close_core()
+
+    def _close_core(self) -> None:
+        core = self._core
+        if isinstance(core, _Closed):
+            return
+        try:
+            core.close()
+        finally:
+            if core.closed:
+                _open.pop(id(core), None)
+                self._core = cast("_core.Engine", _Closed(core.root))  # its descriptors go with the last verb under way
 
     @property
     def closed(self) -> bool:
         """Whether it was closed."""
-        return self._core.closed
+        return isinstance(self._core, _Closed)
 
     def __enter__(self) -> Self:
         """Return itself."""
@@ -223,6 +231,19 @@ class Engine:
         if isinstance(limits, Mapping):  # a limit there is no second word on the default
             defaults = {key: value for key, value in defaults.items() if key not in limits}
         return {**defaults, **options}
+
+
+class _Closed:
+    """What stands for the core of a closed engine: every verb of it refuses."""
+
+    def __init__(self, root: str) -> None:
+        self.root = root
+
+    def __getattr__(self, verb: str) -> Callable[..., NoReturn]:
+        def refuse(*args: object) -> NoReturn:
+            raise FailedPrecondition(f"{verb}: the engine on {self.root!r} is closed", op=verb)
+
+        return refuse
 
 
 def engine_at(root: str, state: str, namespace: str) -> Engine:

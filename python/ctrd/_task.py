@@ -7,7 +7,7 @@ from contextlib import suppress
 from typing import TYPE_CHECKING, Generic, NoReturn, Self
 
 from . import _rows
-from ._streams import Reader, Writer
+from ._streams import Reader, Writer, _End
 from ._values import ExitStatus, ProcessState, TaskInfo
 from ._verbs import _TaskVerbs
 from .errors import FailedPrecondition, NotFound
@@ -167,9 +167,10 @@ class Task(_TaskVerbs, Generic[_S]):
             self._task_core().close_stdin(*self._task_ref())
 
     def _close_streams(self) -> None:
+        """Close them without a word to the shim: the task is gone."""
         for stream in (self.stdin, self.stdout, self.stderr):
             if stream is not None:
-                stream.close()
+                _End.close(stream)
 
     def _task_core(self) -> _core.Engine:
         return self._engine._core

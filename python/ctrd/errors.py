@@ -30,7 +30,7 @@ from __future__ import annotations
 
 import subprocess
 from collections.abc import Mapping
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any, Self
 
 __all__ = [
@@ -241,8 +241,10 @@ class RootBusy(Unavailable):
     @property
     def since(self) -> datetime | None:
         """Since when it has the lock."""
-        ns = self._number("since")
-        return None if ns is None else datetime.fromtimestamp(ns / 1e9, UTC)
+        try:
+            return datetime.fromisoformat(self.context["since"])
+        except (KeyError, ValueError):
+            return None
 
 
 class Timeout(Error, subprocess.TimeoutExpired, TimeoutError):

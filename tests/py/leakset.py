@@ -63,8 +63,9 @@ def _mounts() -> Counter[str]:
 
 
 def _cgroups() -> Counter[str]:
+    """An engine's are named ctrd-<6 hex of its root>-<namespace>-<id>."""
     root = Path("/sys/fs/cgroup")
-    return Counter(str(path) for pattern in ("ctrd-*", "*/ctrd-*") for path in root.glob(pattern))
+    return Counter(str(path) for pattern in ("ctrd-??????-*", "*/ctrd-??????-*") for path in root.glob(pattern))
 
 
 def _children() -> Counter[str]:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import pickle
 import re
 import subprocess
+from datetime import UTC, datetime
 from pathlib import Path
 
 import ctrd
@@ -102,9 +103,10 @@ def test_errors_can_be_pickled(cls: type[ctrd.Error]) -> None:
 
 def test_facts_come_from_the_context() -> None:
     assert thrown(3, 0, {"field": "id", "value": "a/b"}).field == "id"  # type: ignore[attr-defined]
-    busy = thrown(14, 7, {"holder_pid": "12", "holder_cmd": "python x.py"})
+    busy = thrown(14, 7, {"holder_pid": "12", "holder_cmd": "python x.py", "since": "2026-01-02T03:04:05Z"})
     assert isinstance(busy, ctrd.RootBusy)
-    assert (busy.holder_pid, busy.holder_cmd, busy.since) == (12, "python x.py", None)
+    assert (busy.holder_pid, busy.holder_cmd) == (12, "python x.py")
+    assert busy.since == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
     failed = thrown(13, 9, {"runtime": "/usr/bin/crun", "exit_code": "1", "log_tail": "no"})
     assert isinstance(failed, ctrd.RuntimeFailed)
     assert (failed.runtime, failed.exit_code, failed.log_tail, failed.log_path) == ("/usr/bin/crun", 1, "no", None)
