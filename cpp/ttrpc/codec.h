@@ -41,7 +41,7 @@ concept Message = std::is_class_v<T> && requires(FieldReader& v, T& m) {
 // Writes what differs from the default.
 class FieldWriter {
  public:
-  explicit FieldWriter(std::string& out) : out_(out), writer_(out) {}
+  explicit FieldWriter(std::string& out) : writer_(out) {}
 
   void operator()(uint32_t number, const std::string& value) { bytes(number, value); }
   void operator()(uint32_t number, uint32_t value) { varint(number, value); }
@@ -84,7 +84,6 @@ class FieldWriter {
   void varint(uint32_t number, uint64_t value);
   void pair(uint32_t number, const std::string& key, const std::string& value);
 
-  std::string& out_;
   protozero::pbf_writer writer_;
 };
 

@@ -57,7 +57,9 @@ TEST(Codec, UnknownFieldsAreSkipped) {
       24);
   for (const Codec& codec : codecs()) {
     std::string bytes = serialized(*filled(codec));
-    EXPECT_EQ(through_us(codec, unknown + bytes + unknown), bytes) << codec.name;
+    std::string between = unknown;
+    between.append(bytes).append(unknown);
+    EXPECT_EQ(through_us(codec, between), bytes) << codec.name;
   }
 }
 
@@ -96,7 +98,7 @@ TEST(Codec, DeepGroupsAndNestedGarbageEnd) {
     through_us(codec, std::string(100'000, '\x0b'));
     std::string nested;
     for (int i = 0; i < 100; ++i)
-      nested = std::string("\x52") + static_cast<char>(nested.size() & 0x7f) + nested;
+      nested.insert(0, {'\x52', static_cast<char>(nested.size() & 0x7f)});
     through_us(codec, nested);
     for (int field = 1; field <= 12; ++field)
       through_us(codec, std::string{static_cast<char>(field << 3 | 2), 3} + "\xff\xff\xff");

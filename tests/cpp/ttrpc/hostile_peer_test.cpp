@@ -130,6 +130,7 @@ TEST(HostilePeer, ConnectionsBeyondTheLimitAreClosedAtOnce) {
   {
     Served served;
     std::vector<Peer> peers;
+    peers.reserve(1024);
     for (int i = 0; i < 1024; ++i) peers.emplace_back(served);
     peers.back().send_request(1, request("Echo", "last"));
     EXPECT_EQ(peers.back().read().response.payload, "last");
