@@ -78,6 +78,12 @@ oci::Probe probed_overlay(Core& core, const Wait& wait) {
                          [&] { return try_overlay(core, wait); });
 }
 
+void need_shim(const Core& core) {
+  if (find_program(core.config.shim)) return;
+  throw not_found(Kind::kPath, "the shim " + core.config.shim + " is not there, or not executable")
+      .with("path", core.config.shim);
+}
+
 void need_overlay(Core& core, const Wait& wait) {
   oci::Probe probe = probed_overlay(core, wait);
   if (probe.ok) return;

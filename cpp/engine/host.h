@@ -15,6 +15,8 @@ bool is_cgroup_v2();  // only v2: no v1 controller is mounted
 
 oci::Probe probed_runtime(Core& core, const std::string& name, const Wait& wait);
 oci::Probe probed_overlay(Core& core, const Wait& wait);
+// Throws kNotFound (kPath) naming the shim's program if it is not there.
+void need_shim(const Core& core);
 // Throws kUnimplemented with the reason.
 void need_overlay(Core& core, const Wait& wait);
 // "auto": the first of crun, runc that works here; a name or a path: its absolute path, which must

@@ -4,6 +4,8 @@
 #include <sys/inotify.h>
 #include <unistd.h>
 
+#include <utility>
+
 #include "api/frame_log.h"
 #include "base/error.h"
 #include "base/files.h"
@@ -51,7 +53,7 @@ class TaskLogs final : public Logs {
   LogLines lines_;
   std::deque<LogLine> ready_;
   UniqueFd inotify_, shim_;  // the shim's pidfd; closed once it has gone
-  bool begun_ = false, done_ = false;
+  bool begun_ = false, checked_ = false, done_ = false;
 };
 
 bool TaskLogs::is_wanted(const LogLine& line) const {
@@ -66,8 +68,7 @@ void TaskLogs::add(std::deque<LogLine> lines) {
 }
 
 void TaskLogs::check_kept(const api::LogRecord& record) {
-  if (begun_) return;
-  begun_ = true;
+  if (std::exchange(checked_, true)) return;
   if (options_.since_seq && record.seq > (*options_.since_seq >> kOffsetBits) + 1)
     throw not_found(Kind::kNone, "log: what followed line " + std::to_string(*options_.since_seq) +
                                      " is no longer kept")

@@ -188,8 +188,8 @@ TEST_F(ContainersTest, DeleteTwiceIsNotFoundUnlessAllowed) {
 }
 
 TEST_F(ContainersTest, TwoEnginesOnOneRootSeeTheSame) {
-  auto other = open();
   std::string id = create({"/bin/sleep", "1000"});
+  auto other = open();
   EXPECT_EQ(other->get(kNs, id, soon()).id, id);
   other->create_task(kNs, id, {}, false, soon());
   engine().start_task(task(id), soon());
@@ -200,6 +200,7 @@ TEST_F(ContainersTest, TwoEnginesOnOneRootSeeTheSame) {
 }
 
 TEST_F(ContainersTest, AClosedEngineRefusesAndHasTakenItsOwn) {
+  engine();
   auto other = open();
   CreateOptions detached = named("stays");
   detached.detached = true;
