@@ -213,8 +213,8 @@ class Container(_TaskVerbs):
             stderr: Likewise.
             follow: Go on with what comes, until the task has ended.
             tail: Only the last n lines.
-            since: What comes after this LogLine.seq (an int) or time (an aware datetime). None: from now when following
-                without tail, else from the oldest that is kept.
+            since: What comes after this LogLine.seq (an int) or time (an aware datetime). None: from the oldest that
+                is kept.
 
         Raises:
             TaskNotFound: It has not had a task with a log.

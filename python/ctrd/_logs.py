@@ -54,8 +54,9 @@ class Logs:
         """Return the next line."""
         with self._lock:
             row = None if self._core is None else self._core.next(None)
-        if row is None:
-            raise StopIteration
+            if row is None:
+                self._core = None
+                raise StopIteration
         return _rows.log_line(row, self._decode(row))
 
     def read(self) -> str:

@@ -29,8 +29,8 @@ _STREAMS: dict[int, Literal["stdout", "stderr"]] = {1: "stdout", 2: "stderr"}
 
 
 def instant(ns: int) -> datetime:
-    """Nanoseconds since 1970 as an aware datetime (which has microseconds)."""
-    return datetime.fromtimestamp(ns / 1e9, UTC)
+    """Nanoseconds since 1970 as an aware datetime, which has microseconds: never later than it was."""
+    return datetime.fromtimestamp(ns // 1000 / 1e6, UTC)
 
 
 def exit_status(row: _core._ExitRow) -> ExitStatus:

@@ -97,7 +97,7 @@ def test_replace(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
 
 def test_the_root_is_never_written_to(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
     before = sorted(map(str, rootfs.path.rglob("*")))
-    c = engine.containers.create(rootfs, shell="echo x >> /new; cat /new; rm /bin/ls")
+    c = engine.containers.create(rootfs, shell="echo x >> /new; cat /new; rm -f /bin/ls")
     with c:
         c.start().wait()
         c.start().wait()  # on the same layer
