@@ -28,7 +28,7 @@ if(CTRD_SANITIZE)
   list(JOIN CTRD_SANITIZE "," CTRD_SANITIZE_FLAG)
   # For all targets; -Werror stays off, for instrumented code draws false maybe-uninitialized alarms.
   add_compile_options(-fsanitize=${CTRD_SANITIZE_FLAG} -fno-sanitize-recover=all
-                      -fno-omit-frame-pointer)
+                      -fno-omit-frame-pointer -O1 -g1)
   add_link_options(-fsanitize=${CTRD_SANITIZE_FLAG})
 else()
   target_compile_options(ctrd_flags INTERFACE -Werror)
