@@ -5,8 +5,7 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 
 import ctrd
 import pytest
@@ -15,9 +14,8 @@ pytestmark = pytest.mark.root
 AT_MOST = 1.0  # seconds; 0.2 is the aim, which is printed: the machine may be busy
 
 
-@contextmanager
-def interrupted(after: float) -> Iterator[None]:
-    """Expect that a SIGINT sent to this process in a moment ends the block with KeyboardInterrupt, soon."""
+def interrupt(after: float, call: Callable[[], object]) -> None:
+    """Expect that a SIGINT sent to this process in a moment ends the call with KeyboardInterrupt, soon."""
     sent: list[float] = []
 
     def send() -> None:
@@ -25,13 +23,12 @@ def interrupted(after: float) -> Iterator[None]:
         signal.pthread_kill(threading.main_thread().ident or 0, signal.SIGINT)
 
     timer = threading.Timer(after, send)
-    timer.start()
-    try:
-        with pytest.raises(KeyboardInterrupt):
-            yield
-    finally:
-        timer.join()
+    with pytest.raises(KeyboardInterrupt):
+        timer.start()
+        call()
+        timer.join()  # it was too fast: then here
     took = time.monotonic() - sent[0]
+    timer.join()
     print(f"interrupted after {took * 1000:.0f} ms")
     assert took < AT_MOST
 
@@ -56,8 +53,7 @@ def test_calls_that_wait(engine: ctrd.Engine, rootfs: ctrd.Rootfs, name: str) ->
             c.start(stdin=ctrd.PIPE, stdout=ctrd.PIPE)
         else:
             c.start()
-        with interrupted(0.3):
-            BLOCKING[name](c)
+        interrupt(0.3, lambda: BLOCKING[name](c))
         assert c.status() == "running"
         c.kill()
         assert c.wait(timeout=30).signal == 9
@@ -65,24 +61,24 @@ def test_calls_that_wait(engine: ctrd.Engine, rootfs: ctrd.Rootfs, name: str) ->
 
 @pytest.mark.parametrize("after", [0.0, 0.005, 0.02, 0.04, 0.5])
 def test_run(engine: ctrd.Engine, rootfs: ctrd.Rootfs, after: float) -> None:
-    with interrupted(after):
-        engine.run(rootfs, "sleep", "1000")
-        pytest.fail("it was not interrupted")
+    interrupt(after, lambda: engine.run(rootfs, "sleep", "1000"))
     assert len(engine.containers) == 0
 
 
 def test_run_with_output_and_input(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
-    with interrupted(0.3):
-        engine.run(rootfs, shell="yes", input="x" * 10_000_000, max_output=10)
+    interrupt(0.3, lambda: engine.run(rootfs, shell="yes", input="x" * 10_000_000, max_output=10))
     assert len(engine.containers) == 0
 
 
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.03])
 def test_start(engine: ctrd.Engine, rootfs: ctrd.Rootfs, after: float) -> None:
     kept: list[ctrd.Container] = []
-    with interrupted(after):
+
+    def start_many() -> None:
         while True:
             kept.append(engine.start(rootfs, "sleep", "1000"))
+
+    interrupt(after, start_many)
     assert len(engine.containers) <= len(kept) + 1  # the last may have been made without a chance to be returned
     for id in engine.containers:
         engine.containers.delete(id, force=True)
