@@ -154,6 +154,7 @@ std::string_view tail(std::string_view text) {
 std::string words_of(const Outcome& outcome) {
   std::string words = last_log_message(outcome.log);
   if (words.empty()) words = tail(trimmed(outcome.err));
+  if (words.empty()) words = tail(trimmed(outcome.log));  // not JSON: better than nothing
   return std::string(trimmed(words));
 }
 
