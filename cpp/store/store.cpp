@@ -4,6 +4,7 @@
 #include <sys/stat.h>
 
 #include <map>
+#include <new>
 #include <string>
 
 #include "base/error.h"
@@ -98,7 +99,8 @@ class SharedStore : public Store {
 
 // In a child what is shared may be locked for ever, and destroying it would wait.
 SharedStore::~SharedStore() {
-  if (generation_ != process_generation()) new std::shared_ptr<Shared>(std::move(shared_));
+  if (generation_ != process_generation())
+    new (std::nothrow) std::shared_ptr<Shared>(std::move(shared_));
 }
 
 void SharedStore::check_process() const {
