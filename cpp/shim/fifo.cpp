@@ -52,7 +52,7 @@ asio::awaitable<UniqueFd> open_for_writing(std::string field, std::string path, 
     if (patience.given_up && patience.given_up())
       throw Error(Code::kAborted, "opening " + path + ": the shim is ending");
     if (Clock::now() >= patience.deadline)
-      throw_timeout(field + ": waiting for a reader of " + path);
+      throw_timeout(field.append(": waiting for a reader of ").append(path));
     co_await pause_for(kTryEvery);
     fd = open_fifo(path, O_WRONLY);
   }

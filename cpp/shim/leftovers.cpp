@@ -45,8 +45,25 @@ std::vector<pid_t> children() {
   return numbers(find_text("/proc/self/task/" + self, "children").value_or(""));
 }
 
+// Never throws: a task must come to its end whatever the host's cgroups are like.
 std::vector<pid_t> of_cgroup(const std::string& cgroups_path) {
-  return cgroups_path.empty() ? std::vector<pid_t>{} : cgroup_pids(cgroups_path);
+  if (cgroups_path.empty()) return {};
+  try {
+    return cgroup_pids(cgroups_path);
+  } catch (const Error& error) {
+    log(Level::kWarning, error.message());
+    return {};
+  }
+}
+
+std::vector<std::string> dirs_of(const std::string& cgroups_path) {
+  if (cgroups_path.empty()) return {};
+  try {
+    return cgroup_dirs(cgroups_path);
+  } catch (const Error& error) {
+    log(Level::kWarning, error.message());
+    return {};
+  }
 }
 
 // True if there was anything to kill.
@@ -84,9 +101,8 @@ asio::awaitable<bool> kill_leftovers(const std::string& cgroups_path, Nanos boun
 }
 
 void remove_cgroup(const std::string& cgroups_path) {
-  if (cgroups_path.empty()) return;
+  if (dirs_of(cgroups_path).empty()) return;  // as the runtime leaves it
   try {
-    if (cgroup_dirs(cgroups_path).empty()) return;  // as the runtime leaves it
     kill_cgroup(cgroups_path, Wait{.deadline = after(kRemoveLimit), .interrupted = {}});
   } catch (const Error& error) {
     log(Level::kWarning, error.message());
@@ -95,8 +111,7 @@ void remove_cgroup(const std::string& cgroups_path) {
 
 uint64_t oom_kills(const std::string& cgroups_path) {
   uint64_t most = 0;
-  if (cgroups_path.empty()) return most;
-  for (const std::string& dir : cgroup_dirs(cgroups_path)) {
+  for (const std::string& dir : dirs_of(cgroups_path)) {
     for (const char* name : {"memory.events", "memory.oom_control"})
       if (auto text = find_text(dir, name)) most = std::max(most, counter(*text, "oom_kill "));
   }

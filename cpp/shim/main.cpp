@@ -2,9 +2,11 @@
 // containerd-shim-ctrd-v2: the actions serve and probe-overlay, and -v.
 #include <unistd.h>
 
-#include <cstdio>
+#include <cstdlib>
 #include <exception>
 #include <string>
+#include <string_view>
+#include <utility>
 #include <vector>
 
 #include "base/log.h"
@@ -23,6 +25,14 @@ void say(int fd, std::string line) {
 
 void log_to_stderr(ctrd::Level /*level*/, std::string_view message) {
   say(STDERR_FILENO, std::string(message));
+}
+
+// CTRD_LOG is what the shim says in shim.log: debug, info, warning (as without it) or error.
+void set_level(std::string_view name) {
+  using ctrd::Level;
+  for (auto [word, level] :
+       {std::pair{"debug", Level::kDebug}, {"info", Level::kInfo}, {"error", Level::kError}})
+    if (name == word) ctrd::set_log_level(level);
 }
 
 int probe(const Arguments& arguments) {
@@ -47,6 +57,7 @@ int run(const Arguments& arguments) {
 
 int main(int argc, char** argv) {
   ctrd::set_log_sink(log_to_stderr);
+  if (const char* level = std::getenv("CTRD_LOG")) set_level(level);
   try {
     return run(ctrd::shim::parse_arguments(std::vector<std::string>(argv + 1, argv + argc)));
   } catch (const std::exception& error) {

@@ -19,6 +19,7 @@ int open_signals() {
   for (int signal : {SIGCHLD, SIGTERM, SIGINT}) sigaddset(&set, signal);
   std::signal(SIGCHLD, SIG_DFL);  // an ignored one would reap for us
   std::signal(SIGPIPE, SIG_IGN);
+  std::signal(SIGXFSZ, SIG_IGN);  // a full log is an error of write, not our end
   if (::sigprocmask(SIG_BLOCK, &set, nullptr) < 0) throw sys_error("blocking signals");
   int fd = ::signalfd(-1, &set, SFD_CLOEXEC | SFD_NONBLOCK);
   if (fd < 0) throw sys_error("making a signalfd");

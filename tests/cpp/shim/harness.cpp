@@ -104,7 +104,7 @@ const std::string& busybox_root() {
         fs::create_directory(path + "/" + name);
       fs::copy_file("/bin/busybox", path + "/bin/busybox");
       for (const char* name :
-           {"sh", "true", "sleep", "cat", "echo", "dd", "grep", "kill", "yes", "head"})
+           {"sh", "true", "sleep", "cat", "echo", "dd", "grep", "kill", "yes", "head", "ls"})
         fs::create_symlink("busybox", path + "/bin/" + name);
     }
     ~Root() { fs::remove_all(path); }
