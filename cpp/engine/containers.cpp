@@ -29,6 +29,19 @@ ContainerInfo with_status(Core& core, const std::string& ns, const metadata::Con
   return info;
 }
 
+// A task that cannot be settled now (somebody else is at it) does not spoil the list.
+ContainerInfo with_any_status(Core& core, const std::string& ns, const metadata::Container& record,
+                              const Wait& wait) {
+  try {
+    return with_status(core, ns, record, wait);
+  } catch (const Error& error) {
+    if (error.code() != Code::kUnavailable) throw;
+    ContainerInfo info = describe(record);
+    info.status = TaskStatus::kUnknown;
+    return info;
+  }
+}
+
 // The record, unless its owner is dead: then it is removed, now or by whoever comes when its shim
 // is gone.
 std::optional<metadata::Container> find_record(Core& core, const std::string& ns,
@@ -118,7 +131,7 @@ std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOpt
     }
     if (!has_labels(record, options)) continue;
     ContainerInfo info =
-        bundles.contains(record.id) ? with_status(core, ns, record, wait) : describe(record);
+        bundles.contains(record.id) ? with_any_status(core, ns, record, wait) : describe(record);
     if (options.status.empty() || options.status.contains(info.status))
       result.push_back(std::move(info));
   }

@@ -44,13 +44,21 @@ std::string find_runtime(const std::string& name) {
       .with("runtime", name);
 }
 
+std::optional<std::string> find_working(Core& core, bool fresh, std::string* reasons,
+                                        const Wait& wait) {
+  reasons->clear();
+  for (const char* name : {"crun", "runc"}) {
+    oci::Probe probe = probed_runtime(core, name, wait, fresh);
+    if (probe.ok) return probe.binary;
+    *reasons += std::string(reasons->empty() ? "" : "; ") + name + ": " + probe.reason;
+  }
+  return std::nullopt;
+}
+
 std::string pick_runtime(Core& core, const Wait& wait) {
   std::string reasons;
-  for (const char* name : {"crun", "runc"}) {
-    oci::Probe probe = probed_runtime(core, name, wait);
-    if (probe.ok) return probe.binary;
-    reasons += std::string(reasons.empty() ? "" : "; ") + name + ": " + probe.reason;
-  }
+  for (bool fresh : {false, true})
+    if (auto binary = find_working(core, fresh, &reasons, wait)) return *binary;
   throw Error(Code::kUnimplemented, "no OCI runtime works on this machine: " + reasons)
       .with("hint", "install crun or runc; ctrd.doctor() tells what each of them says");
 }
@@ -62,20 +70,23 @@ bool is_cgroup_v2() {
   return ::statfs("/sys/fs/cgroup", &facts) == 0 && facts.f_type == CGROUP2_SUPER_MAGIC;
 }
 
-oci::Probe probed_runtime(Core& core, const std::string& name, const Wait& wait) {
+oci::Probe probed_runtime(Core& core, const std::string& name, const Wait& wait, bool fresh) {
   auto binary = find_program(name);
   if (!binary) return {false, "", "", "not found on PATH"};
   std::string print = fingerprint({*binary, core.config.shim});
-  return core.probes.get(core.root.state.get(), "runtime " + *binary, print, [&] {
-    return oci::probe_runtime(*binary, core.config.shim, core.root.state.get(),
-                              wait.within(kProbeLimit));
-  });
+  return core.probes.get(
+      core.root.state.get(), "runtime " + *binary, print,
+      [&] {
+        return oci::probe_runtime(*binary, core.config.shim, core.root.state.get(),
+                                  wait.within(kProbeLimit));
+      },
+      fresh);
 }
 
-oci::Probe probed_overlay(Core& core, const Wait& wait) {
+oci::Probe probed_overlay(Core& core, const Wait& wait, bool fresh) {
   std::string print = fingerprint({core.config.shim, core.root.path + "/snapshots"});
-  return core.probes.get(core.root.state.get(), "overlay", print,
-                         [&] { return try_overlay(core, wait); });
+  return core.probes.get(
+      core.root.state.get(), "overlay", print, [&] { return try_overlay(core, wait); }, fresh);
 }
 
 void need_shim(const Core& core) {
@@ -86,6 +97,7 @@ void need_shim(const Core& core) {
 
 void need_overlay(Core& core, const Wait& wait) {
   oci::Probe probe = probed_overlay(core, wait);
+  if (!probe.ok) probe = probed_overlay(core, wait, true);
   if (probe.ok) return;
   throw Error(Code::kUnimplemented,
               "overlay does not work below " + core.root.path + ": " + probe.reason)

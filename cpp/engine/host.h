@@ -13,8 +13,10 @@ namespace ctrd::engine {
 
 bool is_cgroup_v2();  // only v2: no v1 controller is mounted
 
-oci::Probe probed_runtime(Core& core, const std::string& name, const Wait& wait);
-oci::Probe probed_overlay(Core& core, const Wait& wait);
+// fresh: a remembered "no" is not believed.
+oci::Probe probed_runtime(Core& core, const std::string& name, const Wait& wait,
+                          bool fresh = false);
+oci::Probe probed_overlay(Core& core, const Wait& wait, bool fresh = false);
 // Throws kNotFound (kPath) naming the shim's program if it is not there.
 void need_shim(const Core& core);
 // Throws kUnimplemented with the reason.

@@ -4,6 +4,7 @@
 #include <signal.h>
 
 #include <algorithm>
+#include <cerrno>
 
 #include "base/cgroup.h"
 #include "base/error.h"
@@ -43,12 +44,16 @@ void kill_in_shim(Core& core, const Task& task, int signal, bool all, const Wait
   }
 }
 
-// The exit says that the signal was not enough.
+// The exit says that the signal was not enough. Not if the task is being deleted beside us.
 void mark_escalated(const Task& task) {
   auto exit = api::find_exit_file(task.dir.get());
   if (!exit || exit->escalated) return;
   exit->escalated = true;
-  replace_file_at(task.dir.get(), api::kExitFile, api::encode_file(*exit), 0600, false);
+  try {
+    replace_file_at(task.dir.get(), api::kExitFile, api::encode_file(*exit), 0600, false);
+  } catch (const Error& error) {
+    if (error.sys_errno() != ENOENT) throw;
+  }
 }
 
 bool ended_within(Core& core, const TaskRef& ref, Nanos grace, const Wait& wait, ExitStatus* exit) {

@@ -139,7 +139,7 @@ int Launch::created(ttrpc::Call& call, Streams* streams) {
 }
 
 void Launch::rethrow(const Error& error) {
-  if (error.code() != Code::kUnavailable) throw error;
+  if (error.code() != Code::kUnavailable || error.kind() != Kind::kNone) throw error;
   std::string words = find_file_at(dir(), api::kShimLogFile, 1u << 20).value_or("");
   if (words.size() > 512) words.erase(0, words.size() - 512);
   throw Error(Code::kUnavailable, "the shim of container \"" + claim_->id +

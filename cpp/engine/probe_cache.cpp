@@ -8,6 +8,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "base/time.h"
 #include "ttrpc/codec.h"
 
 namespace ctrd::engine {
@@ -15,18 +16,21 @@ namespace {
 
 constexpr const char* kFile = ".probe";
 constexpr std::size_t kMaxEntries = 32;
+constexpr int64_t kBelieveNo = 600'000'000'000;
 
 struct Entry {
   std::string key;
   bool ok = false;
   std::string binary, version, reason;
+  int64_t until_ns = 0;
 };
 struct File {
   std::vector<Entry> entries;
 };
 
 void fields(auto& v, ttrpc::Is<Entry> auto& m) {
-  v.bytes(1, m.key), v(2, m.ok), v.bytes(3, m.binary), v.bytes(4, m.version), v.bytes(5, m.reason);
+  v.bytes(1, m.key), v(2, m.ok), v.bytes(3, m.binary), v.bytes(4, m.version), v.bytes(5, m.reason),
+      v(6, m.until_ns);
 }
 void fields(auto& v, ttrpc::Is<File> auto& m) { v(1, m.entries); }
 
@@ -41,11 +45,11 @@ File read_cache(int state_dir) {
   return {};
 }
 
-void write_cache(int state_dir, const std::string& key, const oci::Probe& probe) {
+void write_cache(int state_dir, const std::string& key, const oci::Probe& probe, int64_t until_ns) {
   File file = read_cache(state_dir);
   std::erase_if(file.entries, [&](const Entry& entry) { return entry.key == key; });
   if (file.entries.size() >= kMaxEntries) file.entries.erase(file.entries.begin());
-  file.entries.push_back({key, probe.ok, probe.binary, probe.version, probe.reason});
+  file.entries.push_back({key, probe.ok, probe.binary, probe.version, probe.reason, until_ns});
   try {
     replace_file_at(state_dir, kFile, ttrpc::encode_message(file), 0600, false);
   } catch (const Error& error) {
@@ -71,17 +75,24 @@ std::string fingerprint(const std::vector<std::string>& files) {
   return text;
 }
 
+bool ProbeCache::holds(const Known& known, bool fresh) {
+  return known.probe.ok || (!fresh && wall_ns() < known.until_ns);
+}
+
 oci::Probe ProbeCache::get(int state_dir, const std::string& name, const std::string& print,
-                           const std::function<oci::Probe()>& probe) {
+                           const std::function<oci::Probe()>& probe, bool fresh) {
   std::string key = name + "|" + print;
   std::lock_guard lock(mutex_);
-  if (auto found = known_.find(key); found != known_.end()) return found->second;
+  Known& known = known_[key];
+  if (holds(known, fresh)) return known.probe;
   for (auto& entry : read_cache(state_dir).entries)
     if (entry.key == key)
-      return known_[key] = {entry.ok, entry.binary, entry.version, entry.reason};
-  oci::Probe result = probe();
-  write_cache(state_dir, key, result);
-  return known_[key] = result;
+      known = {{entry.ok, entry.binary, entry.version, entry.reason}, entry.until_ns};
+  if (holds(known, fresh)) return known.probe;
+  oci::Probe answer = probe();
+  known = {answer, answer.ok ? 0 : wall_ns() + kBelieveNo};
+  write_cache(state_dir, key, answer, known.until_ns);
+  return answer;
 }
 
 }  // namespace ctrd::engine

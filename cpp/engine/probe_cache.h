@@ -18,14 +18,20 @@ std::string fingerprint(const std::vector<std::string>& files);
 
 class ProbeCache {
  public:
-  // The answer for this name and fingerprint; asked for once in a process, and by one thread at a
-  // time.
+  // The answer for this name and fingerprint; probed by one thread at a time. A "no" may come from
+  // an overloaded machine: it is believed for ten minutes, and not at all if `fresh`.
   oci::Probe get(int state_dir, const std::string& name, const std::string& print,
-                 const std::function<oci::Probe()>& probe);
+                 const std::function<oci::Probe()>& probe, bool fresh = false);
 
  private:
+  struct Known {
+    oci::Probe probe;
+    int64_t until_ns = 0;  // 0: for ever
+  };
+  static bool holds(const Known& known, bool fresh);
+
   std::mutex mutex_;
-  std::map<std::string, oci::Probe> known_;  // by name and fingerprint
+  std::map<std::string, Known> known_;  // by name and fingerprint
 };
 
 }  // namespace ctrd::engine

@@ -65,6 +65,11 @@ TEST_F(DoctorTest, ProbesAreAskedOncePerFingerprint) {
   EXPECT_EQ(asked, 1);
   two.get(dir.get(), "x", "b", probe);
   EXPECT_EQ(asked, 2);
+  auto no = [&] { return ++asked, oci::Probe{false, "/bin/x", "", "not today"}; };
+  EXPECT_FALSE(two.get(dir.get(), "x", "c", no).ok);
+  EXPECT_EQ(two.get(dir.get(), "x", "c", probe).reason, "not today");  // believed, for a while
+  EXPECT_TRUE(two.get(dir.get(), "x", "c", probe, true).ok);
+  EXPECT_EQ(asked, 4);
   std::string before = fingerprint({shim_binary()});
   EXPECT_EQ(before, fingerprint({shim_binary()}));
   EXPECT_NE(before, fingerprint({"/bin/sh"}));
