@@ -14,11 +14,18 @@ pytestmark = pytest.mark.root
 PROLOGUE = """#!/bin/sh
 real={real}
 verb=
-for word in "$@"; do case $word in create|start|kill|delete|state|features) verb=$word; break;; esac; done
+log=/dev/null
+last=
+for word in "$@"; do
+  [ "$last" = --log ] && log=$word
+  case $word in create|start|kill|delete|state|features) verb=$word; break;; esac
+  last=$word
+done
 """
-FAILS = 'if [ "$verb" = create ]; then echo "no such luck" >&2; exit 1; fi\nexec "$real" "$@"\n'
+FAILS = 'if [ "$verb" = create ]; then echo "no such luck" >"$log"; exit 1; fi\nexec "$real" "$@"\n'
 NO_PID_FILE = 'if [ "$verb" = create ]; then exit 0; fi\nexec "$real" "$@"\n'
 CHATTY = """if [ "$verb" = create ]; then
+  head -c 10485760 /dev/zero | tr '\\0' l >"$log"
   head -c 10485760 /dev/zero | tr '\\0' o
   head -c 10485760 /dev/zero | tr '\\0' e >&2
   exit 1
@@ -32,8 +39,8 @@ fi
 exec "$real" "$@"
 """
 KILLED = 'if [ "$verb" = create ]; then kill -KILL $$; fi\nexec "$real" "$@"\n'
-START_FAILS = 'if [ "$verb" = start ]; then echo "cannot start" >&2; exit 1; fi\nexec "$real" "$@"\n'
-GARBAGE = 'if [ "$verb" = create ]; then printf "\\033[31m\\377\\000 bad" >&2; exit 3; fi\nexec "$real" "$@"\n'
+START_FAILS = 'if [ "$verb" = start ]; then echo "cannot start" >"$log"; exit 1; fi\nexec "$real" "$@"\n'
+GARBAGE = 'if [ "$verb" = create ]; then printf "\\033[31m\\377\\000 bad" >"$log"; exit 3; fi\nexec "$real" "$@"\n'
 HANGS = 'if [ "$verb" = create ]; then exec sleep 1000; fi\nexec "$real" "$@"\n'
 
 
