@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// The spec that options alone give, before a caller's patch or function. Source: design.md 8; reliability.md C7; api.md, Defaults.
+// The spec that options alone give, before a caller's patch or function. Source: design.md 8;
+// reliability.md C7; api.md, Defaults.
 #pragma once
 
 #include <string_view>
@@ -11,8 +12,8 @@ namespace ctrd::oci {
 
 // Annotations of ours. Callers' must not begin with kReserved.
 inline constexpr std::string_view kReserved = "ctrd.";
-inline constexpr const char* kSeccompKey = "ctrd.seccomp";   // "default", "unconfined" or "custom"
-inline constexpr const char* kDevKey = "ctrd.dev";           // "rootfs": no mount on /dev is wanted
+inline constexpr const char* kSeccompKey = "ctrd.seccomp";  // "default", "unconfined" or "custom"
+inline constexpr const char* kDevKey = "ctrd.dev";          // "rootfs": no mount on /dev is wanted
 
 Json default_spec(const SpecOptions& options, std::string_view id, std::string_view cgroups_path,
                   int rootfs_dir);

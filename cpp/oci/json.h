@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Foreign JSON, read safely: size, depth (64), duplicate keys, trailing data and invalid UTF-8 are refused with the field's name.
+// Foreign JSON, read safely: size, depth (64), duplicate keys, trailing data and invalid UTF-8 are
+// refused with the field's name.
 #pragma once
 
 #include <nlohmann/json.hpp>

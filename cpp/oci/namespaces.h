@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// linux.namespaces. The cgroup namespace is not in the stored spec: it belongs to cgroup v2 only, so config.json gets it.
+// linux.namespaces. The cgroup namespace is not in the stored spec: it belongs to cgroup v2 only,
+// so config.json gets it.
 #pragma once
 
 #include <string_view>
@@ -11,6 +12,6 @@ namespace ctrd::oci {
 bool is_namespace(std::string_view type);
 // network: "none" (its own, loopback only) or "host"; else invalid("network", ...).
 Json namespaces_json(std::string_view network);
-void add_cgroup_namespace(Json& linux_part);   // unless it has one
+void add_cgroup_namespace(Json& linux_part);  // unless it has one
 
 }  // namespace ctrd::oci

@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// What a caller says about a container's spec, as plain values (no JSON type, so that bindings and engine can include it).
+// What a caller says about a container's spec, as plain values (no JSON type, so that bindings and
+// engine can include it).
 #pragma once
 
 #include <cstdint>
@@ -13,15 +14,16 @@
 namespace ctrd::oci {
 
 struct MountOption {
-  std::string type;                               // "bind" or "tmpfs"
-  std::string source = {};                        // bind: an absolute path on the host that exists
-  std::string destination = {};                      // absolute, in the container
+  std::string type;              // "bind" or "tmpfs"
+  std::string source = {};       // bind: an absolute path on the host that exists
+  std::string destination = {};  // absolute, in the container
   bool read_only = false;
-  std::optional<int64_t> size_bytes = {};            // tmpfs
+  std::optional<int64_t> size_bytes = {};  // tmpfs
 };
 
 struct ResourceOptions {
-  std::optional<int64_t> memory_bytes, swap_bytes, pids;   // pids -1: no limit
+  // swap: memory and swap together, as the OCI spec has it. -1: no limit.
+  std::optional<int64_t> memory_bytes, swap_bytes, pids;
   std::optional<double> cpus;
   std::optional<int64_t> cpu_weight;
   std::optional<std::string> cpuset_cpus, cpuset_mems;
@@ -29,22 +31,24 @@ struct ResourceOptions {
 
 struct SpecOptions {
   std::vector<std::string> args;
-  std::vector<std::pair<std::string, std::optional<std::string>>> env;   // nullopt removes
+  std::vector<std::pair<std::string, std::optional<std::string>>> env;  // nullopt removes
   std::string cwd = "/";
-  std::string user;                               // "", "uid", "uid:gid", "name", "name:group"
-  std::string hostname;                           // "": the id
+  std::string user;      // "", "uid", "uid:gid", "name", "name:group"
+  std::string hostname;  // "": the id
   std::map<std::string, std::string> annotations;
   std::vector<MountOption> mounts;
-  std::string network = "none";                   // or "host"
+  std::string network = "none";  // or "host"
   bool read_only = false, tty = false, no_new_privileges = true;
-  std::optional<std::pair<uint16_t, uint16_t>> console_size;             // cols, rows
-  std::vector<std::string> cap_add, cap_drop;     // "NET_ADMIN", "CAP_NET_ADMIN", "ALL"
-  std::string seccomp = "default";                // "default", "unconfined"
-  std::string seccomp_json;                       // a whole profile instead; "" if none
-  std::map<std::string, std::pair<uint64_t, uint64_t>> rlimits;          // "NOFILE" or "RLIMIT_NOFILE" -> soft, hard; clamped to our hard limit
+  std::optional<std::pair<uint16_t, uint16_t>> console_size;  // cols, rows
+  std::vector<std::string> cap_add, cap_drop;                 // "NET_ADMIN", "CAP_NET_ADMIN", "ALL"
+  std::string seccomp = "default";                            // "default", "unconfined"
+  std::string seccomp_json;                                   // a whole profile instead; "" if none
+  // "NOFILE" or "RLIMIT_NOFILE" -> soft, hard; clamped to our hard limit
+  std::map<std::string, std::pair<uint64_t, uint64_t>> rlimits;
   ResourceOptions resources;
-  std::string spec_patch;                         // RFC 7396 merge patch, JSON text; "" if none
-  std::function<std::string(std::string)> edit_spec;   // the whole spec in, the whole spec out (JSON text); may be empty
+  std::string spec_patch;  // RFC 7396 merge patch, JSON text; "" if none
+  // The whole spec in, the whole spec out (JSON text); may be empty.
+  std::function<std::string(std::string)> edit_spec;
 };
 
 }  // namespace ctrd::oci

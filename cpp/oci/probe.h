@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Does this runtime work on this machine? Only trying tells (crun refuses hybrid cgroups): a real create, start, delete of a container whose payload
-// is a static binary of ours, in a private directory that is removed again. And: does overlay work here?
+// Does this runtime work on this machine? Only trying tells (crun refuses hybrid cgroups): a real
+// create, start, delete of a container whose payload is a static binary of ours, in a private
+// directory that is removed again. And: does overlay work here?
 #pragma once
 
 #include <string>
@@ -11,11 +12,13 @@ namespace ctrd::oci {
 
 struct Probe {
   bool ok = false;
-  std::string binary;                             // absolute path, "" if not found
-  std::string version;                            // first line of --version
-  std::string reason;                             // why not, in the runtime's words; "" if ok
+  std::string binary;   // absolute path, "" if not found
+  std::string version;  // first line of --version
+  std::string reason;   // why not, in the runtime's words; "" if ok
 };
-// payload: the static shim binary, run as `payload -v` inside. state_dir: directory descriptor in which `.probe-<hex>` is made and removed.
-Probe probe_runtime(const std::string& name_or_path, const std::string& payload, int state_dir, const Wait& wait);
+// payload: the static shim binary, run as `payload -v` inside. state_dir: directory descriptor in
+// which `.probe-<hex>` is made and removed.
+Probe probe_runtime(const std::string& name_or_path, const std::string& payload, int state_dir,
+                    const Wait& wait);
 
 }  // namespace ctrd::oci

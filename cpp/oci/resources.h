@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// linux.resources: which device nodes work, and the limits on memory, CPU and processes. Source: runtime-spec config-linux.md;
-// reliability.md C7.
+// linux.resources: which device nodes work, and the limits on memory, CPU and processes. Source:
+// runtime-spec config-linux.md; reliability.md C7.
 #pragma once
 
 #include "oci/json.h"
@@ -8,7 +8,8 @@
 
 namespace ctrd::oci {
 
-// The default device rules, pids 2048 unless said otherwise, and the limits given. Throws invalid naming the option.
+// The default device rules, pids 2048 unless said otherwise, and the limits given. Throws invalid
+// naming the option.
 Json resources_json(const ResourceOptions& options);
 
 }  // namespace ctrd::oci

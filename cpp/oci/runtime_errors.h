@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The only file that reads a runtime's words. A table from texts of crun and runc to codes, tested against the real ones; what it does not know is
-// kInternal with Kind::kRuntime (RuntimeFailed) and the runtime's words.
+// The only file that reads a runtime's words. A table from texts of crun and runc to codes, tested
+// against the real ones; what it does not know is kInternal with Kind::kRuntime (RuntimeFailed) and
+// the runtime's words.
 #pragma once
 
 #include <string>
@@ -11,7 +12,8 @@
 
 namespace ctrd::oci {
 
-// The last error record of a --log file: a stream of JSON objects (one a line, or pretty-printed); "" if there is none.
+// The last error record of a --log file: a stream of JSON objects (one a line, or pretty-printed);
+// "" if there is none.
 std::string last_log_message(std::string_view log);
 // Context: runtime, verb, exit_code, log_tail.
 Error runtime_error(const Command& command, const Outcome& outcome);

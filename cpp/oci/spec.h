@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// From options to an OCI runtime spec. The spec that is stored names its seccomp profile; the config.json that a runtime reads has it
-// written out. Source: runtime-spec 1.1; design.md 8; reliability.md C7.
+// From options to an OCI runtime spec. The spec that is stored names its seccomp profile; the
+// config.json that a runtime reads has it written out. Source: runtime-spec 1.1; design.md 8;
+// reliability.md C7.
 #pragma once
 
 #include <map>
@@ -16,13 +17,16 @@ namespace ctrd::oci {
 // cgroupsPath "/ctrd-<6 hex of hash of root>-<ns>-<id>".
 std::string cgroups_path(std::string_view root_hash6, std::string_view ns, std::string_view id);
 
-// The spec as stored (compact JSON text). rootfs_dir: descriptor of the directory that will be the root's bottom, where user
-// names are looked up (etc/passwd, etc/group; -1: only numeric ids). Default profile seccomp is stored as its name in the annotation
-// "ctrd.seccomp" = "default" and no linux.seccomp. Throws invalid(...) naming the option, kNotFound for an unknown user or group, kResourceExhausted for what is too big.
-std::string make_spec(const SpecOptions& options, std::string_view id, std::string_view cgroups_path, int rootfs_dir);
+// The spec as stored (compact JSON text). rootfs_dir: descriptor of the directory that will be the
+// root's bottom, where user names are looked up (etc/passwd, etc/group; -1: only numeric ids).
+// Default profile seccomp is stored as its name in the annotation "ctrd.seccomp" = "default" and no
+// linux.seccomp. Throws invalid(...) naming the option, kNotFound for an unknown user or group,
+// kResourceExhausted for what is too big.
+std::string make_spec(const SpecOptions& options, std::string_view id,
+                      std::string_view cgroups_path, int rootfs_dir);
 
-// Checks a whole spec for what D8 rows 23 to 65 name (args, cwd, root.path, namespaces, user, rlimits, mounts, env, hostname, cgroupsPath ...).
-// make_spec calls it after patch and edit.
+// Checks a whole spec for what D8 rows 23 to 65 name (args, cwd, root.path, namespaces, user,
+// rlimits, mounts, env, hostname, cgroupsPath ...). make_spec calls it after patch and edit.
 void check_spec(std::string_view spec_json);
 
 // config.json for a runtime: root.path "rootfs", seccomp written out for the native architecture.
@@ -35,9 +39,10 @@ struct SpecFacts {
   bool terminal = false;
 };
 SpecFacts spec_facts(std::string_view stored_spec);
-// The spec as users see it (Container.spec()): pretty or compact JSON text with the profile's name kept.
-// Annotations updated in place: nullopt removes.
-std::string annotate(std::string_view stored_spec, const std::map<std::string, std::optional<std::string>>& annotations);
+// The spec as users see it (Container.spec()): pretty or compact JSON text with the profile's name
+// kept. Annotations updated in place: nullopt removes.
+std::string annotate(std::string_view stored_spec,
+                     const std::map<std::string, std::optional<std::string>>& annotations);
 std::map<std::string, std::string> annotations_of(std::string_view stored_spec);
 
 }  // namespace ctrd::oci

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// A runtime verb is a pure pair: command(...) says what to execute, check(...) turns what came back into success or an Error. Two runners
-// execute it: the shim's coroutine and base's run_command. So a native runtime can stand beside crun and runc later.
-// Not for running anything. Source: shim-protocol.md 7.
+// A runtime verb is a pure pair: command(...) says what to execute, check(...) turns what came back
+// into success or an Error. Two runners execute it: the shim's coroutine and base's run_command. So
+// a native runtime can stand beside crun and runc later. Not for running anything. Source:
+// shim-protocol.md 7.
 #pragma once
 
 #include <string>
@@ -12,27 +13,42 @@
 
 namespace ctrd::oci {
 
-enum class Verb { kCreate, kStart, kState, kKill, kDelete, kPause, kResume, kExec, kUpdate, kCheckpoint, kRestore, kVersion };
-std::string_view verb_name(Verb verb);            // "create" ...
-Nanos verb_deadline(Verb verb);                   // design.md 8: create, start, exec 30 s; checkpoint, restore 600 s; else 10 s
+enum class Verb {
+  kCreate,
+  kStart,
+  kState,
+  kKill,
+  kDelete,
+  kPause,
+  kResume,
+  kExec,
+  kUpdate,
+  kCheckpoint,
+  kRestore,
+  kVersion
+};
+std::string_view verb_name(Verb verb);  // "create" ...
+Nanos verb_deadline(
+    Verb verb);  // design.md 8: create, start, exec 30 s; checkpoint, restore 600 s; else 10 s
 
 // The other limits of design.md 8; a test checks them from the inside out.
 inline constexpr Nanos kDrainLimit = std::chrono::seconds(2);
 inline constexpr Nanos kRpcLimit = std::chrono::seconds(60);
 
 struct Runtime {
-  std::string binary;                             // absolute path
-  std::string root;                               // --root: <bundle>/rt
-  std::string log;                                // --log: <bundle>/log.json
+  std::string binary;  // absolute path
+  std::string root;    // --root: <bundle>/rt
+  std::string log;     // --log: <bundle>/log.json
 };
 struct Command {
   Verb verb;
   std::vector<std::string> argv;
-  std::string input;                              // for its stdin; "" is /dev/null
+  std::string input;  // for its stdin; "" is /dev/null
   Nanos deadline;
 };
 // `--` or the runtime's way to end options always stands before an id.
-Command create_command(const Runtime& runtime, const std::string& id, const std::string& bundle, const std::string& pid_file);
+Command create_command(const Runtime& runtime, const std::string& id, const std::string& bundle,
+                       const std::string& pid_file);
 Command start_command(const Runtime& runtime, const std::string& id);
 Command state_command(const Runtime& runtime, const std::string& id);
 Command kill_command(const Runtime& runtime, const std::string& id, int signal, bool all);
@@ -40,14 +56,15 @@ Command delete_command(const Runtime& runtime, const std::string& id, bool force
 Command version_command(const std::string& binary);
 
 struct Outcome {
-  int status = 0;                                 // exit code, or 128 + signal
-  bool timed_out = false;                         // killed at its deadline
-  std::string log = {};                           // content of --log (at most the last 64 KiB)
-  std::string err = {};                            // stderr, where it was captured
-  int launch_errno = 0;                           // the runtime itself could not be started
+  int status = 0;          // exit code, or 128 + signal
+  bool timed_out = false;  // killed at its deadline
+  std::string log = {};    // content of --log (at most the last 64 KiB)
+  std::string err = {};    // stderr, where it was captured
+  int launch_errno = 0;    // the runtime itself could not be started
 };
-// Returns on success; throws what runtime_errors makes of it. delete of what is already gone is success.
-// Timed out: kDeadlineExceeded with context runtime, verb. launch_errno: kNotFound/kPermissionDenied (Kind::kRuntime) with the quoted binary.
+// Returns on success; throws what runtime_errors makes of it. delete of what is already gone is
+// success. Timed out: kDeadlineExceeded with context runtime, verb. launch_errno:
+// kNotFound/kPermissionDenied (Kind::kRuntime) with the quoted binary.
 void check(const Command& command, const Outcome& outcome);
 
 }  // namespace ctrd::oci

@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
 
+#include "base/mount.h"
 #include "oci/scratch.h"
 
 namespace ctrd::oci {
@@ -109,13 +110,15 @@ TEST_P(EffectiveDefaults, options_reach_the_container) {
   options.rlimits["NOFILE"] = {100, 200};
   options.env = {{"A", "b c"}, {"PATH", "/bin"}};
   scratch_.write("shared/file", "from the host\n");
-  options.mounts = {
-      {.type = "bind",
-       .source = scratch_.path() + "/shared",
-       .destination = "/shared",
-       .read_only = true},
-      {.type = "bind", .source = scratch_.path() + "/shared/file", .destination = "/one"},
-      {.type = "tmpfs", .destination = "/scratch", .size_bytes = 1 << 20}};
+  options.mounts = {{.type = "bind",
+                     .source = scratch_.path() + "/shared",
+                     .destination = "/shared",
+                     .read_only = true},
+                    {.type = "bind",
+                     .source = scratch_.path() + "/shared/file",
+                     .destination = "/one",
+                     .read_only = true},
+                    {.type = "tmpfs", .destination = "/scratch", .size_bytes = 1 << 20}};
   std::string said = say(
       "id; pwd; hostname; ls /sys/class/net; grep Cap /proc/self/status; ulimit -n; ulimit -Hn;"
       "echo $A; cat /shared/file /one; echo x > /shared/file; echo x > /file; echo y > /scratch/f;"
@@ -130,6 +133,16 @@ TEST_P(EffectiveDefaults, options_reach_the_container) {
   EXPECT_THAT(said, HasSubstr("/shared/file: Read-only file system"));
   EXPECT_THAT(said, HasSubstr("/file: Read-only file system"));
   EXPECT_THAT(said, HasSubstr(" /scratch tmpfs rw,nosuid,nodev,relatime,size=1024k"));
+}
+
+TEST_P(EffectiveDefaults, read_only_bind_holds_for_what_is_mounted_below) {
+  scratch_.write("shared/sub/file", "x");
+  std::string source = scratch_.path() + "/shared";
+  mount_all({{.type = "tmpfs", .source = "tmpfs", .target = "", .options = {}}}, source + "/sub");
+  SpecOptions options;
+  options.mounts = {{.type = "bind", .source = source, .destination = "/m", .read_only = true}};
+  EXPECT_THAT(say("echo x > /m/sub/new", options), HasSubstr("/m/sub/new: Read-only file system"));
+  unmount_all(source + "/sub");
 }
 
 TEST_P(EffectiveDefaults, unconfined_has_no_filter) {

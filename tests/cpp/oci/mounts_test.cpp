@@ -18,12 +18,14 @@ Error refused(MountOption mount) {
 }
 
 TEST(Mounts, callers) {
+  MountOption bind{.type = "bind", .source = "/tmp", .destination = "/x"};
   EXPECT_EQ(
-      last_mount({.type = "bind", .source = "/tmp", .destination = "/x", .read_only = true}).dump(),
-      R"({"destination":"/x","options":["rbind","rprivate","ro"],"source":"/tmp","type":"bind"})");
-  EXPECT_EQ(
-      last_mount({.type = "tmpfs", .destination = "/x", .size_bytes = 4096}).dump(),
-      R"({"destination":"/x","options":["nosuid","nodev","mode=1777","size=4096"],"source":"tmpfs","type":"tmpfs"})");
+      last_mount(bind).dump(),
+      R"({"destination":"/x","options":["rbind","rprivate","rw"],"source":"/tmp","type":"bind"})");
+  bind.read_only = true;
+  EXPECT_EQ(last_mount(bind)["options"][2], "ro");
+  Json tmpfs = last_mount({.type = "tmpfs", .destination = "/x", .size_bytes = 4096});
+  EXPECT_EQ(tmpfs["options"].dump(), R"(["nosuid","nodev","mode=1777","size=4096"])");
 }
 
 TEST(Mounts, bad_ones) {
