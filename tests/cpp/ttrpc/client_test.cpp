@@ -14,7 +14,7 @@
 namespace ctrd::ttrpc {
 namespace {
 
-Wait patient() { return {.deadline = after(std::chrono::seconds(60)), .interrupted = {}}; }
+Wait patient() { return {.deadline = after(std::chrono::seconds(100)), .interrupted = {}}; }
 Wait hasty() { return {.deadline = after(std::chrono::milliseconds(100)), .interrupted = {}}; }
 
 template <typename F>

@@ -68,7 +68,7 @@ Served::~Served() {
 
 UniqueFd Served::connect() const {
   return connect_at(dir_.get(), "sock",
-                    {.deadline = after(std::chrono::seconds(30)), .interrupted = {}});
+                    {.deadline = after(std::chrono::seconds(100)), .interrupted = {}});
 }
 
 void Served::close_server(std::function<void()> idle) {
@@ -127,7 +127,7 @@ void Peer::send(std::string_view bytes) {
   while (!bytes.empty()) {
     ssize_t n = ::send(fd(), bytes.data(), bytes.size(), MSG_NOSIGNAL);
     if (n < 0 && errno == EAGAIN) {
-      wait_ready(fd(), POLLOUT, {.deadline = after(std::chrono::seconds(30)), .interrupted = {}},
+      wait_ready(fd(), POLLOUT, {.deadline = after(std::chrono::seconds(100)), .interrupted = {}},
                  "sending");
       continue;
     }
@@ -147,7 +147,7 @@ void Peer::send_request(uint32_t stream, const Request& request) {
 
 bool Peer::read_exactly(char* to, std::size_t size) {
   while (size > 0) {
-    wait_ready(fd(), POLLIN, {.deadline = after(std::chrono::seconds(60)), .interrupted = {}},
+    wait_ready(fd(), POLLIN, {.deadline = after(std::chrono::seconds(100)), .interrupted = {}},
                "reading");
     ssize_t n = ::recv(fd(), to, size, 0);
     if (n < 0 && errno == EAGAIN) continue;
@@ -183,7 +183,7 @@ Request request(std::string method, std::string payload, int64_t timeout_ns) {
 }
 
 bool becomes_true(const std::function<bool()>& condition) {
-  TimePoint end = after(std::chrono::seconds(30));
+  TimePoint end = after(std::chrono::seconds(100));
   while (!condition()) {
     if (Clock::now() > end) return false;
     std::this_thread::sleep_for(std::chrono::milliseconds(1));
