@@ -39,13 +39,13 @@ def pytest_runtest_makereport(item: pytest.Item) -> Generator[None, pytest.TestR
 
 
 @pytest.fixture(autouse=True)
-def no_leaks(request: pytest.FixtureRequest) -> Iterator[None]:
+def no_leaks(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory) -> Iterator[None]:
     """Fail a test that leaves something behind."""
     before = leakset.LeakSet.take()
     yield
     if request.node.stash.get(FAILED, False):
         return
-    leaked = leakset.leaked_since(before)
+    leaked = leakset.leaked_since(before, tmp_path_factory.getbasetemp())
     assert not leaked, f"left behind: {leaked}"
 
 
