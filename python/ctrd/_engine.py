@@ -26,6 +26,7 @@ from ._values import DoctorReport, RunResult
 from .errors import FailedPrecondition
 
 START_KEYS = frozenset(StartOptions.__annotations__)
+_STREAMS = ("stdin", "stdout", "stderr")
 
 _engines: weakref.WeakSet[Engine] = weakref.WeakSet()  # for handles that are unpickled
 _open: dict[int, _core.Engine] = {}  # not closed yet, whether or not somebody still holds the Engine
@@ -165,7 +166,7 @@ class Engine:
             (<ExitStatus 0>, 'hello\n')
         """
         check_known(options, START_KEYS, "start")
-        streams: dict[str, Any] = {key: options[key] for key in ("stdin", "stdout", "stderr") if key in options}
+        streams: dict[str, Any] = {key: value for key, value in options.items() if key in _STREAMS}
         container = self.containers._create(image, args, {k: v for k, v in options.items() if k not in streams})
         try:
             return container.start(text=text, **streams)

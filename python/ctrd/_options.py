@@ -195,7 +195,7 @@ def _set_spec(target: _core.SpecOptions, value: object) -> None:
         checks.wrong_type("spec", value, "a mapping or a function")
 
 
-def _editor(edit: Callable[[dict[str, Any]], dict[str, Any] | None]) -> Callable[[str], str]:
+def _editor(edit: Callable[..., Any]) -> Callable[[str], str]:
     def edit_text(text: str) -> str:
         spec = json.loads(text)
         made = edit(spec)

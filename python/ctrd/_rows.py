@@ -124,12 +124,14 @@ def run_result(row: _core._RunRow, text: bool) -> RunResult[Any]:
     args, end, out, err, truncated, container_id, image = row
     status, signal, started_ns, exited_ns, oom, *_ = end
     started, exited = instant(started_ns), instant(exited_ns)
+    stdout: Any = _decoded(out, truncated) if text else out
+    stderr: Any = _decoded(err, truncated) if text else err
     return RunResult(
         args,
         status,
         signal,
-        _decoded(out, truncated) if text else out,
-        _decoded(err, truncated) if text else err,
+        stdout,
+        stderr,
         truncated,
         oom,
         started,

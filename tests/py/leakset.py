@@ -14,6 +14,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 PATIENCE = 8.0
+GLIBCS = 1 << 31 | 1 << 32  # signals 32 and 33, which glibc catches from the first thread on
 
 
 @dataclass(frozen=True)
@@ -138,5 +139,9 @@ def _threads() -> Counter[str]:
 def _dispositions() -> dict[str, int]:
     """Signal mask and dispositions, umask, cwd."""
     lines = Path("/proc/self/status").read_text().splitlines()
-    kept = [line for line in lines if line.startswith(("SigBlk:", "SigIgn:", "SigCgt:", "Umask:"))]
+    kept = [line for line in lines if line.startswith("Umask:")]
+    for line in lines:
+        if line.startswith(("SigBlk:", "SigIgn:", "SigCgt:")):
+            name, mask = line.split()
+            kept.append(f"{name} {int(mask, 16) & ~GLIBCS:x}")
     return dict.fromkeys([*kept, f"cwd {Path.cwd()}"], 1)
