@@ -6,6 +6,7 @@
 #include "base/identifier.h"
 #include "engine/children.h"
 #include "engine/fork.h"
+#include "engine/patient_lock.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
@@ -32,7 +33,7 @@ void Core::enter(const Wait& wait) {
   if (closed) throw failed_precondition("engine is closed");
   reap_ending(Wait{TimePoint::min(), {}});
   if (ready_) return;
-  std::lock_guard lock(first_);
+  auto lock = lock_patiently(first_, wait, "wait for the first verb");
   if (ready_) return;
   containers.check_state(root.token, wait);
   recover(*this, wait);

@@ -52,7 +52,7 @@ struct Core {
  private:
   mutable std::mutex mutex_;
   std::map<std::pair<std::string, std::string>, int64_t> made_;
-  std::mutex first_;
+  std::timed_mutex first_;
   std::atomic<bool> ready_{false};
   bool left_ = false;
 };

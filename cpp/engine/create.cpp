@@ -72,7 +72,7 @@ Error conflict(const metadata::Container& there) {
 void clear_record(Core& core, const std::string& ns, const metadata::Container& there, bool replace,
                   const Wait& wait) {
   if (core.is_abandoned(there)) {
-    sweep(core, ns, there, wait.within(std::chrono::seconds(10)));
+    sweep_by_force(core, ns, there, wait.within(std::chrono::seconds(10)));
   } else if (replace) {
     bool foreign =
         there.lifetime == metadata::Lifetime::kOwner && !core.owner->is_ours(there.owner);

@@ -58,7 +58,8 @@ NewTask create_task(Core& core, const std::string& ns, const std::string& id, co
     while (!call.advance()) wait_ready(call.fd(), POLLIN, limit, "create the task");
     task.pid = launch.created(call, &streams);
   } catch (const Error& error) {
-    launch.rethrow(error);
+    launch.explain(error);
+    throw;
   }
   task.instance = launch.instance();
   task.in = std::move(streams.in);

@@ -3,7 +3,8 @@
 #include <sys/utsname.h>
 #include <unistd.h>
 
-#include <cstdio>
+#include <charconv>
+#include <string_view>
 
 #include "base/cgroup.h"
 #include "base/error.h"
@@ -17,8 +18,10 @@ namespace {
 Check kernel() {
   utsname name{};
   ::uname(&name);
+  std::string_view release = name.release;
   int major = 0, minor = 0;
-  std::sscanf(name.release, "%d.%d", &major, &minor);
+  auto [dot, ignored] = std::from_chars(release.begin(), release.end(), major);
+  if (dot != release.end()) std::from_chars(dot + 1, release.end(), minor);
   bool ok = major > 5 || (major == 5 && minor >= 10);
   return {"kernel", ok, true, name.release, ok ? "" : "Linux 5.10 or newer is needed"};
 }

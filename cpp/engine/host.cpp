@@ -80,13 +80,14 @@ oci::Probe probed_runtime(Core& core, const std::string& name, const Wait& wait,
         return oci::probe_runtime(*binary, core.config.shim, core.root.state.get(),
                                   wait.within(kProbeLimit));
       },
-      fresh);
+      wait, fresh);
 }
 
 oci::Probe probed_overlay(Core& core, const Wait& wait, bool fresh) {
   std::string print = fingerprint({core.config.shim, core.root.path + "/snapshots"});
   return core.probes.get(
-      core.root.state.get(), "overlay", print, [&] { return try_overlay(core, wait); }, fresh);
+      core.root.state.get(), "overlay", print, [&] { return try_overlay(core, wait); }, wait,
+      fresh);
 }
 
 void need_shim(const Core& core) {

@@ -138,8 +138,8 @@ int Launch::created(ttrpc::Call& call, Streams* streams) {
   return pid;
 }
 
-void Launch::rethrow(const Error& error) {
-  if (error.code() != Code::kUnavailable || error.kind() != Kind::kNone) throw error;
+void Launch::explain(const Error& error) const {
+  if (error.code() != Code::kUnavailable || error.kind() != Kind::kNone) return;
   std::string words = find_file_at(dir(), api::kShimLogFile, 1u << 20).value_or("");
   if (words.size() > 512) words.erase(0, words.size() - 512);
   throw Error(Code::kUnavailable, "the shim of container \"" + claim_->id +

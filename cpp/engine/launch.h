@@ -30,8 +30,9 @@ class Launch {
   // Sends Create, for the caller to poll beside the streams; then created() with its answer.
   ttrpc::Call create(const metadata::Container& record, int64_t timeout_ns, const Wait& wait);
   int created(ttrpc::Call& call, Streams* streams);
-  // An error of spawn or Create, made clearer by what the shim has left in its log.
-  [[noreturn]] void rethrow(const Error& error);
+  // For an error of spawn or Create that says only that the shim has gone: throws one with the
+  // words that it has left in its log. Any other one is the caller's to throw on.
+  void explain(const Error& error) const;
   // It stands: nothing is rolled back any more.
   void commit();
 

@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "engine/patient_lock.h"
 
 namespace ctrd::engine {
 namespace {
@@ -55,7 +56,7 @@ std::shared_ptr<Owner> Owner::join(const Root& root) {
 }
 
 uint64_t Owner::number(const Root& root, metadata::Containers& containers, const Wait& wait) {
-  std::lock_guard lock(mutex_);
+  auto lock = lock_patiently(mutex_, wait, "wait for the owner's number");
   if (number_ != 0) return number_;
   int dir = root.owners.get();
   std::string temporary = ".tmp-" + random_hex(8);

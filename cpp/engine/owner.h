@@ -26,7 +26,7 @@ class Owner {
   void leave(const Root& root, metadata::Containers& containers, const Wait& wait);
 
  private:
-  mutable std::mutex mutex_;
+  mutable std::timed_mutex mutex_;
   int engines_ = 0;
   uint64_t number_ = 0;
   LockFd lock_;

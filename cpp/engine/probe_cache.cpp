@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/time.h"
+#include "engine/patient_lock.h"
 #include "ttrpc/codec.h"
 
 namespace ctrd::engine {
@@ -80,9 +81,9 @@ bool ProbeCache::holds(const Known& known, bool fresh) {
 }
 
 oci::Probe ProbeCache::get(int state_dir, const std::string& name, const std::string& print,
-                           const std::function<oci::Probe()>& probe, bool fresh) {
+                           const std::function<oci::Probe()>& probe, const Wait& wait, bool fresh) {
   std::string key = name + "|" + print;
-  std::lock_guard lock(mutex_);
+  auto lock = lock_patiently(mutex_, wait, "wait for a probe");
   Known& known = known_[key];
   if (holds(known, fresh)) return known.probe;
   for (auto& entry : read_cache(state_dir).entries)

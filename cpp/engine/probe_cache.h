@@ -21,7 +21,7 @@ class ProbeCache {
   // The answer for this name and fingerprint; probed by one thread at a time. A "no" may come from
   // an overloaded machine: it is believed for ten minutes, and not at all if `fresh`.
   oci::Probe get(int state_dir, const std::string& name, const std::string& print,
-                 const std::function<oci::Probe()>& probe, bool fresh = false);
+                 const std::function<oci::Probe()>& probe, const Wait& wait, bool fresh = false);
 
  private:
   struct Known {
@@ -30,7 +30,7 @@ class ProbeCache {
   };
   static bool holds(const Known& known, bool fresh);
 
-  std::mutex mutex_;
+  std::timed_mutex mutex_;
   std::map<std::string, Known> known_;  // by name and fingerprint
 };
 

@@ -28,7 +28,7 @@ bool sweep_owned(Core& core, uint64_t owner, const Wait& wait) {
   for (const auto& [ns, id] : core.containers.owned(owner, wait)) {
     wait.check();
     auto record = core.containers.find(ns, id, wait);
-    if (record && record->owner == owner) all &= sweep(core, ns, *record, limit);
+    if (record && record->owner == owner) all &= sweep_by_force(core, ns, *record, limit);
   }
   return all;
 }

@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/children.h"
 #include "engine/settle.h"
+#include "engine/task.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
@@ -98,6 +99,17 @@ bool sweep(Core& core, const std::string& ns, const metadata::Container& record,
       });
   if (removed) empty_trash(core, *removed);
   return true;
+}
+
+bool sweep_by_force(Core& core, const std::string& ns, const metadata::Container& record,
+                    const Wait& wait) {
+  if (sweep(core, ns, record, wait)) return true;
+  wait.check();
+  auto parent = find_dir_at(core.root.state.get(), ns);
+  auto dir = parent ? find_dir_at(parent->get(), record.id) : std::nullopt;
+  auto status = dir ? api::find_status_file(dir->get()) : std::nullopt;
+  if (status) end_shim(core, ns, record.id, shim_of(*status));
+  return sweep(core, ns, record, cleanup_wait(std::chrono::seconds(1)));
 }
 
 }  // namespace ctrd::engine

@@ -85,7 +85,8 @@ void Run::launch(const Draft& draft) {
     pump(call);
     launch.created(call, &fds_);
   } catch (const Error& error) {
-    launch.rethrow(error);
+    launch.explain(error);
+    throw;
   }
   instance_ = launch.instance();
   dir_ = open_dir_at(launch.dir(), ".");

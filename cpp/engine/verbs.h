@@ -52,6 +52,9 @@ bool remove(Core& core, const std::string& ns, const std::string& id, bool force
 // An abandoned record, its task and its layer. False: its shim still has the claim at wait's
 // deadline.
 bool sweep(Core& core, const std::string& ns, const metadata::Container& record, const Wait& wait);
+// The same; a shim that has not ended at wait's deadline, though its owner has, is killed.
+bool sweep_by_force(Core& core, const std::string& ns, const metadata::Container& record,
+                    const Wait& wait);
 // Directories of what was removed; their trash keys go with the next batch.
 void empty_trash(Core& core, const metadata::Removed& removed);
 

@@ -57,18 +57,19 @@ TEST_F(DoctorTest, ProbesAreAskedOncePerFingerprint) {
   int asked = 0;
   auto probe = [&] { return ++asked, oci::Probe{true, "/bin/x", "x 1", ""}; };
   ProbeCache one;
-  EXPECT_EQ(one.get(dir.get(), "x", "a", probe).version, "x 1");
-  EXPECT_EQ(one.get(dir.get(), "x", "a", probe).version, "x 1");
+  EXPECT_EQ(one.get(dir.get(), "x", "a", probe, soon()).version, "x 1");
+  EXPECT_EQ(one.get(dir.get(), "x", "a", probe, soon()).version, "x 1");
   EXPECT_EQ(asked, 1);
   ProbeCache two;  // another process: from the file
-  EXPECT_EQ(two.get(dir.get(), "x", "a", probe).binary, "/bin/x");
+  EXPECT_EQ(two.get(dir.get(), "x", "a", probe, soon()).binary, "/bin/x");
   EXPECT_EQ(asked, 1);
-  two.get(dir.get(), "x", "b", probe);
+  two.get(dir.get(), "x", "b", probe, soon());
   EXPECT_EQ(asked, 2);
   auto no = [&] { return ++asked, oci::Probe{false, "/bin/x", "", "not today"}; };
-  EXPECT_FALSE(two.get(dir.get(), "x", "c", no).ok);
-  EXPECT_EQ(two.get(dir.get(), "x", "c", probe).reason, "not today");  // believed, for a while
-  EXPECT_TRUE(two.get(dir.get(), "x", "c", probe, true).ok);
+  EXPECT_FALSE(two.get(dir.get(), "x", "c", no, soon()).ok);
+  EXPECT_EQ(two.get(dir.get(), "x", "c", probe, soon()).reason,
+            "not today");  // believed, for a while
+  EXPECT_TRUE(two.get(dir.get(), "x", "c", probe, soon(), true).ok);
   EXPECT_EQ(asked, 4);
   std::string before = fingerprint({shim_binary()});
   EXPECT_EQ(before, fingerprint({shim_binary()}));

@@ -73,6 +73,17 @@ TEST_F(OwnerTest, ItsIdCanBeUsedAgainAtOnce) {
   EXPECT_EQ(engine().status(kNs, "c", soon()), TaskStatus::kNone);
 }
 
+TEST_F(OwnerTest, AShimThatHangsGoesWithItsOwnerToo) {
+  Second owner("own", helper_args());
+  ASSERT_EQ(owner.line(), "started");
+  ASSERT_EQ(engine().status(kNs, "c", soon()), TaskStatus::kRunning);
+  ASSERT_EQ(::kill(shim_pid("c"), SIGSTOP), 0);
+  owner.kill();
+  EXPECT_TRUE(engine().list(kNs, {}, soon()).empty());
+  engine().recover(soon());
+  EXPECT_FALSE(std::filesystem::exists(bundle("c")));
+}
+
 TEST_F(OwnerTest, ARecordWithoutATaskGoesToo) {
   Second owner("own_record", helper_args());
   ASSERT_EQ(owner.line(), "created");
