@@ -61,9 +61,13 @@ def number(field: str, value: object) -> float:
     """A finite float or int."""
     if isinstance(value, bool) or not isinstance(value, int | float):
         wrong_type(field, value, "a number")
-    if not math.isfinite(value):
+    try:
+        found = float(value)
+    except OverflowError:
+        found = math.inf
+    if not math.isfinite(found):
         raise invalid(field, value, "not a finite number")
-    return float(value)
+    return found
 
 
 def seconds(field: str, value: object) -> float | None:
@@ -160,10 +164,10 @@ def path(field: str, value: object) -> str:
 
 
 def instant_ns(field: str, value: datetime) -> int:
-    """Nanoseconds since 1970 of an aware datetime."""
+    """Nanoseconds since 1970 of an aware datetime, as far as 64 bits reach."""
     if value.tzinfo is None:
         raise invalid(field, value, "has no time zone", hint="datetime.now(timezone.utc) has one")
-    return round(value.timestamp() * 1_000_000) * 1000
+    return min(max(round(value.timestamp() * 1_000_000) * 1000, -(2**63)), 2**63 - 1)
 
 
 def stream(field: str, value: object, allowed: Mapping[int, Literal["PIPE", "STDOUT", "DEVNULL", "LOG"]]) -> int:

@@ -115,8 +115,8 @@ def _open(name: str, path: str) -> io.FileIO:
         raise PathNotFound(f"{name}: cannot open {path!r}: {error.strerror}", context={"path": path}) from None
     except PermissionError as error:
         raise PermissionDenied(f"{name}: cannot open {path!r}: {error.strerror}", context={"path": path}) from None
-    except OSError as error:
-        raise checks.invalid(name, path, f"cannot be opened for writing ({error.strerror})") from None
+    except (OSError, ValueError) as error:
+        raise checks.invalid(name, path, f"cannot be opened for writing ({error})") from None
 
 
 def _writer(file: Any, text: bool) -> Callable[[bytes, bool], None]:

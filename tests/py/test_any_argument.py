@@ -1,0 +1,102 @@
+"""Whatever is passed, the answer is a ctrd.Error, a TypeError or a ValueError; never something else, never a crash."""
+
+from __future__ import annotations
+
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import ctrd
+import pytest
+from ctrd._options import CREATE_KEYS, create_options
+from ctrd._run import Sinks
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
+
+SCALARS = st.one_of(
+    st.none(),
+    st.booleans(),
+    st.integers(),
+    st.integers(min_value=2**62, max_value=2**80),
+    st.floats(),
+    st.text(max_size=20),
+    st.text(alphabet=st.characters(), max_size=5),
+    st.binary(max_size=10),
+    st.just(datetime(1, 1, 1, tzinfo=UTC)),
+    st.just(datetime(9999, 1, 1, tzinfo=UTC)),
+    st.just(Path("/nosuch\0x")),
+    st.just(10**400),
+    st.sampled_from(["512M", "512MB", "/a:/b", "owner", "\udc80", "a\0b", "/", ""]),
+)
+ANYTHING = st.recursive(
+    SCALARS,
+    lambda inner: st.one_of(
+        st.lists(inner, max_size=3),
+        st.tuples(inner, inner),
+        st.dictionaries(st.text(max_size=5), inner, max_size=3),
+        st.dictionaries(SCALARS.filter(lambda key: key == key), inner, max_size=2),
+    ),
+    max_leaves=6,
+)
+EXPECTED = (ctrd.Error, TypeError, ValueError)
+MANY = settings(
+    max_examples=400,
+    deadline=None,
+    derandomize=True,
+    database=None,
+    suppress_health_check=[HealthCheck.function_scoped_fixture],
+)
+
+
+@pytest.mark.unit
+@MANY
+@given(key=st.sampled_from(sorted(CREATE_KEYS)), value=ANYTHING, args=st.lists(ANYTHING, max_size=2))
+def test_options(key: str, value: Any, args: list[Any]) -> None:
+    try:
+        create_options(ctrd.Rootfs("/"), tuple(args), {key: value})
+    except EXPECTED:
+        pass
+
+
+@pytest.mark.unit
+@MANY
+@given(value=ANYTHING, stream=st.sampled_from([1, 2]))
+def test_sinks(tmp_path: Path, value: Any, stream: int) -> None:
+    from ctrd import _core
+
+    if isinstance(value, str):
+        value = str(tmp_path / "out") + value[:3].replace("/", "x")
+    try:
+        with Sinks(_core.RunOptions(), True) as sinks:
+            sinks.set(stream, value)
+    except EXPECTED:
+        pass
+
+
+@pytest.mark.root
+@settings(MANY, max_examples=150)
+@given(value=ANYTHING, other=ANYTHING)
+def test_verbs(engine: ctrd.Engine, rootfs: ctrd.Rootfs, value: Any, other: Any) -> None:
+    if "db" not in engine.containers:
+        engine.containers.create(rootfs, "true", id="db").start()
+    c = engine.containers["db"]
+    verbs: list[Any] = [
+        lambda: engine.containers[value],
+        lambda: value in engine.containers,
+        lambda: engine.containers.delete(value if value != "db" else "x", missing_ok=other),
+        lambda: engine.containers.list(status=value, labels=other),
+        lambda: engine.containers.list(limit=value),
+        lambda: c.update(labels=value, annotations=other),
+        lambda: c.logs(since=value, tail=other),
+        lambda: c.kill(value, pid=other),
+        lambda: c.wait(value if isinstance(value, str) else 0.01),
+        lambda: c.stop(signal=value, grace=0.01),
+        lambda: engine.with_namespace(value).containers.get("x") if isinstance(value, str) else None,
+        lambda: ctrd.Mount.bind(value, other),
+        lambda: c.create_task(stdin=value, stdout=other),
+    ]
+    for verb in verbs:
+        try:
+            verb()
+        except EXPECTED:
+            pass
