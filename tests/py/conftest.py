@@ -5,10 +5,12 @@ from __future__ import annotations
 import os
 import shutil
 import sys
+import tempfile
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
 import pytest
+from hypothesis.configuration import set_hypothesis_home_dir
 
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent / "scripts")]
@@ -17,6 +19,7 @@ import ctrd  # noqa: E402
 import leakset  # noqa: E402
 import roots  # noqa: E402
 
+set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "ctrd-hypothesis")
 RUNTIMES = ("crun", "runc")
 NEEDED = {"root", "overlay", "shim", "runc"}  # what this machine is known to have: a test may not skip for want of it
 
