@@ -150,6 +150,7 @@ std::vector<UniqueFd> open_members(const std::string& path) {
 void wait_for_end(std::vector<UniqueFd> members, const Wait& wait) {
   while (!members.empty()) {
     std::vector<pollfd> fds;
+    fds.reserve(members.size());
     for (const auto& member : members) fds.push_back({member.get(), POLLIN, 0});
     if (poll_until(fds, wait) == 0) return;
     std::vector<UniqueFd> rest;

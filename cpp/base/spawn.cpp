@@ -138,7 +138,8 @@ std::pair<std::string, int> look_up(const std::string& name) {
     std::size_t end = std::min(path.find(':'), path.size());
     std::string dir(path.substr(0, end));
     path.remove_prefix(std::min(end + 1, path.size()));
-    std::string candidate = dir.empty() ? "./" + name : dir + "/" + name;
+    std::string candidate = dir.empty() ? "." : dir;
+    candidate.append("/").append(name);
     int why = fault_of(candidate);
     if (why == 0) return {absolute(candidate), 0};
     if (why == EACCES) fault = EACCES;

@@ -52,7 +52,8 @@ Json rlimits_json(const SpecOptions& options) {
   for (const auto& [given, limit] : options.rlimits) {
     if (limit.first > limit.second) {
       std::string both = std::to_string(limit.first) + ", " + std::to_string(limit.second);
-      throw invalid("rlimits", given + ": " + both, "the soft limit is above the hard one");
+      throw invalid("rlimits", std::string(given).append(": ").append(both),
+                    "the soft limit is above the hard one");
     }
     limits[normal_name(given)] = limit;
   }
