@@ -11,7 +11,7 @@ import ctrd
 import pytest
 
 pytestmark = pytest.mark.root
-AT_MOST = 1.0  # seconds; 0.2 is the aim, which is printed: the machine may be busy
+AT_MOST = 3.0  # seconds; the aim is 0.2, and what it took is printed: the machine may be busy
 
 
 def interrupt(after: float, call: Callable[[], object]) -> None:
