@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one door through which a ctrd::Error becomes a Python exception. The table (code, kind) ->
-// class is Python's: ctrd/errors.py.
+// class is Python's: ctrd/_error_table.py.
 #include "base/error.h"
 #include "bindings/pybind.h"
 #include "bindings/rows.h"
@@ -12,9 +12,9 @@ void raise(const Error& error) {
   py::dict context;
   for (const auto& [key, value] : error.context()) context[text(key)] = text(value);
   const py::object made =
-      py::module_::import("ctrd.errors")
-          .attr("_from_core")(static_cast<int>(error.code()), static_cast<int>(error.kind()),
-                              text(error.message()), error.sys_errno(), context);
+      py::module_::import("ctrd._error_table")
+          .attr("from_core")(static_cast<int>(error.code()), static_cast<int>(error.kind()),
+                             text(error.message()), error.sys_errno(), context);
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(made.ptr())), made.ptr());
 }
 
