@@ -5,13 +5,21 @@ from __future__ import annotations
 import signal
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 import ctrd
 import pytest
 
 pytestmark = pytest.mark.root
 AT_MOST = 3.0  # seconds; the aim is 0.2, and what it took is printed: the machine may be busy
+
+
+@pytest.fixture(autouse=True, scope="module")
+def ctrl_c() -> Iterator[None]:
+    """A shell starts its background jobs with SIGINT ignored; Python then leaves it so."""
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+    yield
+    signal.signal(signal.SIGINT, before)
 
 
 def interrupt(after: float, call: Callable[[], object]) -> None:

@@ -3,6 +3,7 @@
 // short.
 #include <sys/prctl.h>
 #include <sys/stat.h>
+#include <sys/wait.h>
 
 #include <boost/asio/co_spawn.hpp>
 #include <csignal>
@@ -107,6 +108,7 @@ class InProcess {
     shim::start(loop_, signals_.run([this] { reaper_.reap(); }, [] {}), "signals");
   }
   ~InProcess() {
+    reap_the_killed();
     ::prctl(PR_SET_CHILD_SUBREAPER, 0);
     ::sigprocmask(SIG_SETMASK, &before_.mask, nullptr);
     std::signal(SIGPIPE, SIG_DFL);
@@ -136,6 +138,16 @@ class InProcess {
       ::prctl(PR_SET_CHILD_SUBREAPER, 1);
     }
   };
+  // A killed runtime's own children become ours, and end some time after it; a shim's loop goes on
+  // reaping.
+  void reap_the_killed() {
+    siginfo_t info{};
+    Wait wait{after(std::chrono::seconds(10)), {}};
+    while (!wait.expired() && ::waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) == 0) {
+      reaper_.reap();
+      poll_until({}, wait.within(std::chrono::milliseconds(1)));
+    }
+  }
   Harness& h_;
   Mask before_;
   asio::io_context loop_{1};
