@@ -57,7 +57,7 @@ std::optional<bool> give_name(int parent, const std::string& hidden, const std::
 // Short at first: a shim lets go of its claim some 0.1 ms after its last answer.
 void pause(Nanos* step, const Wait& wait) {
   poll_until({}, wait.within(*step));
-  *step = std::min<Nanos>(*step * 2, std::chrono::milliseconds(5));
+  *step = std::min<Nanos>(*step * 5 / 4, std::chrono::milliseconds(5));
 }
 
 void remove_logs(const Core& core, int bundle) {
