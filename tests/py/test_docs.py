@@ -14,7 +14,7 @@ from typing import Any
 
 import ctrd
 import pytest
-from support import environment
+from support import environment, eventually
 
 pytestmark = pytest.mark.root
 HOUSE = Path(__file__).resolve().parent.parent.parent
@@ -71,6 +71,9 @@ def names(engine: ctrd.Engine, rootfs: ctrd.Rootfs, request: pytest.FixtureReque
         c.wait()
     else:
         c = engine.start(rootfs, "sleep", "60")
+        eventually(
+            lambda: c.processes()[0].args == ("sleep", "60"), "the command is executed: start does not wait for it"
+        )
     yield {"ctrd": ctrd, "engine": engine, "rootfs": rootfs, "c": c}
     ctrd.set_default_engine(None)
     shutil.rmtree("/tmp/ctrd-docs", ignore_errors=True)
