@@ -161,10 +161,13 @@ def main() -> None:
     benches = {"run": bench_run, "shim": bench_shim, "store": bench_store, "growth": bench_growth}
     image = ctrd.Rootfs(roots.busybox())
     for name in sys.argv[1:] or benches:
-        with tempfile.TemporaryDirectory(prefix="ctrd-bench-") as temporary:
-            work = Path(temporary)
-            with ctrd.Engine(work / "root", state=work / "state") as engine:
-                benches[name](engine, image, work)
+        with (
+            tempfile.TemporaryDirectory(prefix="ctrd-bench-") as disk,
+            # What runs is on a tmpfs, as /run is elsewhere; the bare bundle too.
+            tempfile.TemporaryDirectory(prefix="ctrd-bench-", dir="/dev/shm") as memory,
+        ):
+            with ctrd.Engine(Path(disk, "root"), state=Path(memory, "state")) as engine:
+                benches[name](engine, image, Path(memory))
 
 
 if __name__ == "__main__":
