@@ -48,7 +48,10 @@ void watch_forks() {
 
 uint64_t process_generation() { return forks().generation.load(std::memory_order_acquire); }
 
-void on_fork_in_child(void (*forget)()) { forks().forget = forget; }
+void on_fork_in_child(void (*forget)()) {
+  ForkLock lock;
+  forks().forget = forget;
+}
 
 // Takes no lock: the child has one thread, and its copy of the mutex is held by child_handler()
 // until it is done.
