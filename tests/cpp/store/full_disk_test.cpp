@@ -14,7 +14,6 @@
 namespace ctrd::store {
 namespace {
 
-using testing::AnyOf;
 using testing::HasSubstr;
 
 struct FullDiskTest : testing::Test {
