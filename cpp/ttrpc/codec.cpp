@@ -28,9 +28,9 @@ void fields(auto& v, Is<Entry> auto& m) { v(1, m.key), v(2, m.value); }
 
 Timestamp to_timestamp(int64_t ns) {
   if (ns == 0) return {.seconds = kYearOne};
-  int64_t nanos = ns % kSecond;
-  if (nanos < 0) nanos += kSecond;
-  return {.seconds = (ns - nanos) / kSecond, .nanos = static_cast<int32_t>(nanos)};
+  int64_t seconds = ns / kSecond, nanos = ns % kSecond;
+  if (nanos < 0) --seconds, nanos += kSecond;  // nanos counts forward, before 1970 too
+  return {.seconds = seconds, .nanos = static_cast<int32_t>(nanos)};
 }
 
 // Beyond the years that fit in 64 bits of ns (1677 to 2262) it saturates.

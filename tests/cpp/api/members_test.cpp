@@ -225,7 +225,8 @@ TEST(Members, TimesGoBothWays) {
     int64_t ns;
   };
   for (Row row : {Row{kYearOne, 0, kNotYet}, Row{1, 5, 1'000'000'005}, Row{-1, 999'999'999, -1},
-                  Row{-2, 0, -2'000'000'000}, Row{9223372036, 854775807, INT64_MAX}}) {
+                  Row{-2, 0, -2'000'000'000}, Row{9223372036, 854775807, INT64_MAX},
+                  Row{-9223372037, 145224192, INT64_MIN}}) {
     v2::WaitResponse theirs;
     theirs.mutable_exited_at()->set_seconds(row.seconds);
     theirs.mutable_exited_at()->set_nanos(row.nanos);
