@@ -48,11 +48,11 @@ NewTask create_task(Core& core, const std::string& ns, const std::string& id, co
   clear_ended(core, ns, id, replace_stopped, wait);
   Launch launch(core, ns, id, stdio);
   metadata::Full full = read_record(core, ns, id, wait);
-  launch.configure(full.spec);
   Streams streams = launch.take_streams();
   NewTask task;
   try {
     launch.spawn(owner_of(full.record));
+    launch.configure(full.spec);
     Wait limit = wait.within(core.config.rpc_timeout);
     ttrpc::Call call = launch.create(full.record, 0, limit);
     while (!call.advance()) wait_ready(call.fd(), POLLIN, limit, "create the task");

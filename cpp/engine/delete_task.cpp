@@ -70,8 +70,9 @@ ExitStatus exit_of(const Task& task, const std::optional<api::DeleteResponse>& a
   return exit;
 }
 
-// Of this instance only.
-std::optional<Claim> claim_ended(Core& core, const Task& task, bool force, const Wait& wait) {
+// Of this instance only. is_clean: the shim has said that nothing of the task is left.
+std::optional<Claim> claim_ended(Core& core, const Task& task, bool force, bool is_clean,
+                                 const Wait& wait) {
   std::optional<Claim> claim;
   Claimed claimed = claim_bundle(core, task.ns, task.id, wait.within(kEndLimit), &claim);
   if (claimed == Claimed::kHeld && force) {
@@ -84,7 +85,7 @@ std::optional<Claim> claim_ended(Core& core, const Task& task, bool force, const
   if (!claim) return std::nullopt;
   auto status = api::find_status_file(claim->dir.get());
   if (!status || status->instance != task.status.instance) return std::nullopt;
-  settle_claimed(*claim);
+  if (!is_clean) settle_claimed(*claim);
   return claim;
 }
 
@@ -120,7 +121,7 @@ std::optional<Ended> end_task(Core& core, const TaskRef& ref, bool force, const 
   auto answer = delete_task_of(core, *task, force, wait, meanwhile);
   ExitStatus exit = exit_of(*task, answer);
   expect_end(static_cast<pid_t>(task->status.shim_pid));
-  return Ended{exit, claim_ended(core, *task, force, wait)};
+  return Ended{exit, claim_ended(core, *task, force, answer.has_value(), wait)};
 }
 
 ExitStatus delete_task(Core& core, const TaskRef& ref, bool force, const Wait& wait) {

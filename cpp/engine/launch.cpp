@@ -124,6 +124,7 @@ ttrpc::Call Launch::create(const metadata::Container& record, int64_t timeout_ns
   request.id = claim_->id;
   request.bundle = path();
   request.rootfs = core_.overlay.active(record.snapshot_number, {record.rootfs});
+  if (volatile_) request.rootfs.front().options.push_back("volatile");
   request.terminal = facts_.terminal;
   request.stdin_path = stdin_path(path(), stdio_.in);
   request.stdout_path = output_path(path(), "stdout", stdio_.out);

@@ -23,10 +23,14 @@ class Launch {
   Launch(const Launch&) = delete;
   ~Launch();
 
-  // Writes config.json and what whoever finds this bundle dead must know.
-  void configure(const std::string& spec);
   // Starts the shim. owner: whose death ends the task; nullopt for a detached one.
   void spawn(const std::optional<ProcessKey>& owner);
+  // Writes config.json and what whoever finds this bundle dead must know; after spawn, for the shim
+  // takes as long to come up.
+  void configure(const std::string& spec);
+  // What is mounted is thrown away after the task: its filesystem need not be synced at the
+  // unmount.
+  void make_volatile() { volatile_ = true; }
   // Sends Create, for the caller to poll beside the streams; then created() with its answer.
   ttrpc::Call create(const metadata::Container& record, int64_t timeout_ns, const Wait& wait);
   int created(ttrpc::Call& call, Streams* streams);
@@ -53,6 +57,7 @@ class Launch {
   Streams streams_;
   std::optional<Child> child_;
   oci::SpecFacts facts_;
+  bool volatile_ = false;
 };
 
 }  // namespace ctrd::engine

@@ -75,10 +75,11 @@ void Run::create(const CreateOptions& create) {
 void Run::launch(const Draft& draft) {
   Launch launch(core_, ns_, draft.record.id, stdio_of(options_));
   fds_ = launch.take_streams();
-  launch.configure(draft.spec);
+  launch.make_volatile();
   bool owned = draft.record.lifetime == metadata::Lifetime::kOwner;
   try {
     launch.spawn(owned ? std::optional(this_process()) : std::nullopt);
+    launch.configure(draft.spec);
     record_ = write_record(core_, ns_, draft, false, wait_);
     Wait limit = wait_.within(core_.config.rpc_timeout);
     ttrpc::Call call = launch.create(record_, options_.timeout_ns.value_or(0), limit);
@@ -141,13 +142,17 @@ void Run::see_through() {
   } catch (const Error& error) {
     if (error.code() != Code::kUnavailable) throw;
   }
-  exit_ = wait_task(core_, ref(), wait_);  // from the exit file; a shim that died is settled here
+  auto file = api::find_exit_file(dir_.get());
+  exit_ = file ? exit_status(*file) : wait_task(core_, ref(), wait_);  // settles a shim that died
   drain();
 }
 
 void Run::end() {
   std::optional<metadata::Removed> removed;
-  auto remove_record = [&] { removed = core_.containers.remove(ns_, record_.id, wait_); };
+  auto remove_record = [&] {
+    removed = core_.containers.remove(ns_, record_.id, wait_);
+    remove_tree_at(dir_.get(), api::kIoDir);  // all is read
+  };
   auto ended = end_task(core_, ref(), true, wait_, remove_record);
   Discard at_end(core_, ended ? std::move(ended->claim) : std::nullopt);
   if (!ended) remove_record();
