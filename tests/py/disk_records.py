@@ -1,0 +1,194 @@
+"""What ctrd writes, read by the numbers of its schema: the store's records and a bundle's files.
+
+Field numbers: cpp/metadata/record.h and cpp/api/bundle.h. Nothing of ctrd is imported.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+from leveldb_reader import Bytes, Damaged
+
+STATUS = ("unknown", "created", "running", "stopped", "paused", "pausing")
+
+
+def fields(data: bytes) -> dict[int, list[Any]]:
+    """A protobuf message: number -> values, an int or bytes each."""
+    found: dict[int, list[Any]] = {}
+    body = Bytes(data)
+    while body:
+        tag = body.varint()
+        wire = tag & 7
+        if wire not in (0, 1, 2, 5):
+            raise Damaged(f"wire type {wire}")
+        value = body.varint() if wire == 0 else body.string() if wire == 2 else body.fixed(8 if wire == 1 else 4)
+        found.setdefault(tag >> 3, []).append(value)
+    return found
+
+
+def _number(message: dict[int, list[Any]], key: int) -> int:
+    return int(message.get(key, [0])[-1])
+
+
+def _text(message: dict[int, list[Any]], key: int) -> str:
+    return bytes(message.get(key, [b""])[-1]).decode(errors="surrogateescape")
+
+
+def _map(message: dict[int, list[Any]], key: int) -> dict[str, str]:
+    return {_text(entry, 1): _text(entry, 2) for entry in map(fields, message.get(key, []))}
+
+
+@dataclass(frozen=True)
+class Process:
+    """A pid that means one process only."""
+
+    pid: int
+    start: int
+    boot: str
+
+    @classmethod
+    def decode(cls, data: bytes) -> Process:
+        message = fields(data)
+        return cls(_number(message, 1), _number(message, 2), _text(message, 3))
+
+    def alive(self) -> bool:
+        """Whether it exists, is this very process, and no zombie."""
+        if self.boot != Path("/proc/sys/kernel/random/boot_id").read_text().strip():
+            return False
+        try:
+            rest = Path(f"/proc/{self.pid}/stat").read_text().rsplit(")", 1)[1].split()
+        except OSError:
+            return False
+        return rest[0] not in "ZX" and int(rest[19]) == self.start
+
+
+@dataclass(frozen=True)
+class Container:
+    """<ns>/c/<id>."""
+
+    snapshot_key: str
+    snapshot_number: int
+    detached: bool
+    owner: int
+    process: Process
+    labels: dict[str, str]
+    annotations: dict[str, str]
+
+    @classmethod
+    def decode(cls, data: bytes) -> Container:
+        message = fields(data)
+        process = Process.decode(message.get(11, [b""])[-1])
+        return cls(
+            _text(message, 7),
+            _number(message, 8),
+            _number(message, 9) == 1,
+            _number(message, 10),
+            process,
+            _map(message, 14),
+            _map(message, 16),
+        )
+
+
+@dataclass(frozen=True)
+class Snapshot:
+    """<ns>/snap/<key>: kind 1 active, 2 view, 3 committed."""
+
+    number: int
+    kind: int
+    parent: str
+
+    @classmethod
+    def decode(cls, data: bytes) -> Snapshot:
+        message = fields(data)
+        return cls(_number(message, 1), _number(message, 2), _text(message, 3))
+
+
+@dataclass
+class Store:
+    """The whole database, by kind; keys are (namespace, name)."""
+
+    containers: dict[tuple[str, str], Container] = field(default_factory=dict)
+    specs: set[tuple[str, str]] = field(default_factory=set)
+    snapshots: dict[tuple[str, str], Snapshot] = field(default_factory=dict)
+    snapshot_refs: set[tuple[str, str, str, str]] = field(default_factory=set)  # ns, key, kind, who
+    owner_refs: set[tuple[str, int, str]] = field(default_factory=set)  # ns, number, id
+    owners: dict[int, Process] = field(default_factory=dict)
+    trash: dict[int, tuple[str, str]] = field(default_factory=dict)  # kind, name
+    numbers: dict[str, int] = field(default_factory=dict)
+    undecodable: list[str] = field(default_factory=list)
+
+
+def _unescape(text: str) -> str:
+    return text.replace("%2F", "/").replace("%25", "%")
+
+
+def _file_away(store: Store, key: str, value: bytes) -> None:
+    parts = key.split("/")
+    if key.startswith(".n/"):
+        store.numbers[parts[1]] = _number(fields(value), 1)
+    elif key.startswith(".trash/"):
+        store.trash[int(parts[1], 16)] = (_text(fields(value), 1), _text(fields(value), 2))
+    elif key.startswith(".owner/"):
+        store.owners[int(parts[1], 16)] = Process.decode(fields(value).get(1, [b""])[-1])
+    elif key.startswith("."):
+        return  # .v, .state, .outbox: no container's
+    elif parts[1] == "c":
+        store.containers[parts[0], parts[2]] = Container.decode(value)
+    elif parts[1] == "s":
+        if not value or value[0] not in (0, 1):
+            raise Damaged("a spec of no known form")
+        store.specs.add((parts[0], parts[2]))
+    elif parts[1] == "snap":
+        store.snapshots[parts[0], _unescape(parts[2])] = Snapshot.decode(value)
+    elif parts[1:3] == ["ref", "snap"]:
+        store.snapshot_refs.add((parts[0], _unescape(parts[3]), parts[4], _unescape(parts[5])))
+    elif parts[1:3] == ["ref", "owner"]:
+        store.owner_refs.add((parts[0], int(parts[3], 16), parts[5]))
+
+
+def decode_store(entries: dict[bytes, bytes]) -> Store:
+    """Every key in its place; what is not to be read is noted in `undecodable`."""
+    store = Store()
+    for key, value in entries.items():
+        try:
+            _file_away(store, key.decode(), value)
+        except (Damaged, ValueError, IndexError) as error:
+            store.undecodable.append(f"key {key!r}: {error}")
+    return store
+
+
+@dataclass(frozen=True)
+class Bundle:
+    """<state>/<ns>/<id>: what is said in its files."""
+
+    path: Path
+    instance: str = ""
+    status: str = ""  # "": there is no status file yet
+    init: Process | None = None
+    shim: Process | None = None
+    exit: tuple[int, int] | None = None  # status and lost, once it has ended
+
+    @classmethod
+    def read(cls, path: Path) -> Bundle:
+        """Raises Damaged for a file that is not whole."""
+        ended = _versioned(path / "exit")
+        code = None if ended is None else (_number(ended, 1), _number(ended, 9))
+        said = _versioned(path / "status")
+        if said is None:
+            return cls(path, exit=code)
+        boot = _text(said, 5)
+        init = Process(_number(said, 3), _number(said, 4), boot)
+        shim = Process(_number(said, 8), _number(said, 9), boot)
+        return cls(path, _text(said, 1), STATUS[_number(said, 2)], init, shim, code)
+
+
+def _versioned(path: Path) -> dict[int, list[Any]] | None:
+    try:
+        data = path.read_bytes()
+    except FileNotFoundError:
+        return None
+    if data[:1] != b"\x01":
+        raise Damaged(f"{path}: no version 1 file")
+    return fields(data[1:])
