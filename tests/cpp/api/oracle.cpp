@@ -6,7 +6,9 @@
 #include <google/protobuf/timestamp.pb.h>
 
 #include "api/bundle.h"
+#include "api/event.h"
 #include "api/task.h"
+#include "event.pb.h"
 #include "shim.pb.h"
 #include "task.pb.h"
 
@@ -16,6 +18,7 @@ namespace {
 namespace pb = google::protobuf;
 namespace v2 = containerd::task::v2;
 namespace shim1 = ctrd::shim::v1;
+namespace ev = containerd::events;
 
 template <typename Ours, typename Theirs>
 Codec codec(const char* name) {
@@ -115,6 +118,23 @@ const std::vector<Codec>& codecs() {
       codec<ShutdownRequest, v2::ShutdownRequest>("ShutdownRequest"),
       codec<InfoResponse, shim1::InfoResponse>("InfoResponse"),
       codec<LimitRequest, shim1::LimitRequest>("LimitRequest"),
+      codec<Event, ev::Envelope>("Event"),
+      codec<ContainerCreate, ev::ContainerCreate>("ContainerCreate"),
+      codec<ContainerUpdate, ev::ContainerUpdate>("ContainerUpdate"),
+      codec<ContainerDelete, ev::ContainerDelete>("ContainerDelete"),
+      codec<SnapshotPrepare, ev::SnapshotPrepare>("SnapshotPrepare"),
+      codec<SnapshotCommit, ev::SnapshotCommit>("SnapshotCommit"),
+      codec<SnapshotRemove, ev::SnapshotRemove>("SnapshotRemove"),
+      codec<TaskCreate, ev::TaskCreate>("TaskCreate"),
+      codec<TaskStart, ev::TaskStart>("TaskStart"),
+      codec<TaskExit, ev::TaskExit>("TaskExit"),
+      codec<TaskDelete, ev::TaskDelete>("TaskDelete"),
+      codec<TaskOOM, ev::TaskOOM>("TaskOOM"),
+      codec<TaskExecAdded, ev::TaskExecAdded>("TaskExecAdded"),
+      codec<TaskExecStarted, ev::TaskExecStarted>("TaskExecStarted"),
+      codec<TaskPaused, ev::TaskPaused>("TaskPaused"),
+      codec<TaskResumed, ev::TaskResumed>("TaskResumed"),
+      codec<TaskCheckpointed, ev::TaskCheckpointed>("TaskCheckpointed"),
       codec<Options, shim1::Options>("Options"),
       file_codec<shim1::StatusFile, decode_status_file>("StatusFile"),
       file_codec<shim1::ExitFile, decode_exit_file>("ExitFile"),
