@@ -38,7 +38,10 @@ Nanos to_nanos(double seconds) {
 Wait make_wait(Seconds timeout) {
   follow_log_level();
   Wait wait;
-  if (timeout) wait.deadline = after(to_nanos(*timeout));
+  if (timeout) {
+    wait.deadline = after(to_nanos(*timeout));
+    wait.since = wait.deadline - to_nanos(*timeout);  // so that a message has the very number
+  }
   if (is_main_thread()) wait.interrupted = run_signal_handlers;
   return wait;
 }

@@ -15,7 +15,8 @@ void bind_mount(py::module_& module) {
       .def_readwrite("source", &MountOption::source)
       .def_readwrite("destination", &MountOption::destination)
       .def_readwrite("read_only", &MountOption::read_only)
-      .def_readwrite("size_bytes", &MountOption::size_bytes);
+      .def_readwrite("size_bytes", &MountOption::size_bytes)
+      .def_readwrite("field", &MountOption::field);
 }
 
 void bind_resources(py::module_& module) {

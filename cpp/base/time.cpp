@@ -53,7 +53,10 @@ TimePoint after(Nanos duration) {
   return duration > kForever - now ? kForever : now + duration;
 }
 
-Wait Wait::within(Nanos limit) const { return {std::min(deadline, after(limit)), interrupted}; }
+Wait Wait::within(Nanos limit) const {
+  TimePoint sooner = after(limit);
+  return deadline <= sooner ? *this : Wait{sooner, interrupted};
+}
 
 bool Wait::expired() const { return deadline != kForever && Clock::now() >= deadline; }
 

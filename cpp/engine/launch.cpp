@@ -13,11 +13,14 @@
 #include "base/pidfd.h"
 #include "engine/children.h"
 #include "engine/host.h"
+#include "engine/kill_shim.h"
 #include "engine/rpc.h"
 #include "engine/settle.h"
 
 namespace ctrd::engine {
 namespace {
+
+constexpr Nanos kPatience = std::chrono::milliseconds(80);  // for a shim to end after a failure
 
 std::optional<Claim> claim_new(Core& core, const std::string& ns, const std::string& id) {
   auto claim = make_bundle(core, ns, id);
@@ -140,6 +143,13 @@ int Launch::created(ttrpc::Call& call, Streams* streams) {
 }
 
 void Launch::explain(const Error& error) const {
+  bool is_program =
+      error.find("field") == "args" && error.find("value").empty() && error.find("path").empty();
+  if (is_program && !facts_.args.empty()) {  // crun 1.8 does not say which
+    Error named(error.code(), "\"" + facts_.args[0] + "\": " + error.message(), error.kind());
+    for (const auto& [key, value] : error.context()) named.with(key, value);
+    throw named.with("value", escaped(facts_.args[0], 64));
+  }
   if (error.code() != Code::kUnavailable || error.kind() != Kind::kNone) return;
   std::string words = find_file_at(dir(), api::kShimLogFile, 1u << 20).value_or("");
   if (words.size() > 512) words.erase(0, words.size() - 512);
@@ -154,12 +164,14 @@ void Launch::commit() {
   claim_.reset();
 }
 
-// SIGTERM lets the shim clean up itself; one that does not is killed.
+// SIGTERM lets the shim clean up itself; one that does not is killed. The call may have been
+// interrupted, so there is no time.
 void Launch::end_child() {
   if (!child_) return;
+  ProcessKey shim{child_->pid, start_time(child_->pid, false).value_or(0), boot_id()};
   ::kill(child_->pid, SIGTERM);
-  if (!reap(*child_, cleanup_wait(std::chrono::seconds(1)))) {
-    ::kill(child_->pid, SIGKILL);
+  if (!reap(*child_, cleanup_wait(kPatience))) {
+    kill_shim(shim);
     reap(*child_, cleanup_wait());
   }
   child_.reset();

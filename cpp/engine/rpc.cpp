@@ -32,6 +32,8 @@ std::optional<std::string> ask_bytes(Core& core, const Task& task, std::string_v
     return begin_call(task.dir.get(), service, method, std::move(payload), wait).finish(wait);
   } catch (const Error& error) {
     if (shim_is_gone(core, task, error, wait)) return std::nullopt;
+    if (error.code() == Code::kDeadlineExceeded && wait.expired())
+      throw_timeout("container \"" + task.id + "\": " + std::string(method), wait);
     throw;
   }
 }

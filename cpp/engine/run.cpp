@@ -2,9 +2,12 @@
 // run: create, create_task, start, read the streams and wait, delete both, in one crossing. The
 // shim is started while the record is being synced, and the record removed while the runtime
 // deletes.
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "engine/kill_shim.h"
 #include "engine/launch.h"
 #include "engine/rpc.h"
 #include "engine/run_streams.h"
@@ -25,6 +28,11 @@ Std stream_of(RunOptions::Sink sink) {
 Stdio stdio_of(const RunOptions& options) {
   return {options.has_input ? Std::kPipe : Std::kDevnull, stream_of(options.out),
           stream_of(options.err)};
+}
+
+// On the wire 0 is no limit; one that is over before it begins is the shortest.
+int64_t time_limit(const RunOptions& options) {
+  return options.timeout_ns ? std::max<int64_t>(*options.timeout_ns, 1) : 0;
 }
 
 class Run {
@@ -57,6 +65,7 @@ class Run {
   std::string id_;
   std::vector<std::string> args_;
   std::string instance_;
+  std::optional<metadata::Removed> removed_;
   UniqueFd dir_;
   Streams fds_;
   RunStreams streams_{options_, &fds_};
@@ -82,7 +91,7 @@ void Run::launch(const Draft& draft) {
     launch.configure(draft.spec);
     record_ = write_record(core_, ns_, draft, false, wait_);
     Wait limit = wait_.within(core_.config.rpc_timeout);
-    ttrpc::Call call = launch.create(record_, options_.timeout_ns.value_or(0), limit);
+    ttrpc::Call call = launch.create(record_, time_limit(options_), limit);
     pump(call);
     launch.created(call, &fds_);
   } catch (const Error& error) {
@@ -148,9 +157,8 @@ void Run::see_through() {
 }
 
 void Run::end() {
-  std::optional<metadata::Removed> removed;
   auto remove_record = [&] {
-    removed = core_.containers.remove(ns_, record_.id, wait_);
+    removed_ = core_.containers.remove(ns_, record_.id, wait_);
     remove_tree_at(dir_.get(), api::kIoDir);  // all is read
   };
   auto ended = end_task(core_, ref(), true, wait_, remove_record);
@@ -158,12 +166,15 @@ void Run::end() {
   if (!ended) remove_record();
   core_.forget(ns_, record_.id);
   record_.id.clear();
-  if (removed) empty_trash(core_, *removed);
+  if (removed_) empty_trash(core_, *removed_);
 }
 
 void Run::abandon() noexcept {
+  fds_ = {};  // the shim need not wait for us to read
   try {
+    if (dir_) end_at_once(core_, ref());
     if (!record_.id.empty()) engine::remove(core_, ns_, record_.id, true, true, cleanup_wait());
+    if (removed_) empty_trash(core_, *removed_);
   } catch (const std::exception& error) {
     log(Level::kError, std::string("a run could not be cleaned up: ") + error.what());
   }

@@ -2,6 +2,7 @@
 // Start, and what can be said of a task from its files and its cgroup.
 #include "base/cgroup.h"
 #include "base/error.h"
+#include "engine/kill_shim.h"
 #include "engine/rpc.h"
 #include "engine/verbs.h"
 
@@ -15,8 +16,15 @@ void start_task(Core& core, const TaskRef& ref, const Wait& wait) {
   };
   if (task.exit) throw refuse();
   api::StartRequest request{ref.id, ""};
-  if (!ask<api::StartResponse>(core, task, "Start", request, wait.within(core.config.rpc_timeout)))
-    throw refuse();
+  Wait limit = wait.within(core.config.rpc_timeout);
+  try {
+    if (!ask<api::StartResponse>(core, task, "Start", request, limit)) throw refuse();
+  } catch (const Error&) {
+    throw;
+  } catch (...) {  // interrupted: nobody can tell whether it runs, so it does not
+    end_at_once(core, ref);
+    throw;
+  }
 }
 
 TaskState task_state(Core& core, const TaskRef& ref, const Wait& wait) {

@@ -51,7 +51,7 @@ bool is_directory(const std::string& path) {
 }
 
 Json bind_json(const MountOption& mount) {
-  check_bind_source("mounts", mount.source);
+  check_bind_source(mount.field, mount.source);
   Json options = {"rbind", "rprivate"};
   options.push_back(mount.read_only ? "ro" : "rw");
   // crun 1.8 takes "rro" for directories only; nothing can be below a file.
@@ -64,7 +64,8 @@ Json tmpfs_json(const MountOption& mount) {
   Json options = {"nosuid", "nodev", "mode=1777"};
   if (mount.size_bytes) {
     if (*mount.size_bytes <= 0) {
-      throw invalid("mounts", std::to_string(*mount.size_bytes), "a tmpfs's size must be positive");
+      throw invalid(mount.field, std::to_string(*mount.size_bytes),
+                    "a tmpfs's size must be positive");
     }
     options.push_back("size=" + std::to_string(*mount.size_bytes));
   }
@@ -73,10 +74,10 @@ Json tmpfs_json(const MountOption& mount) {
 }
 
 Json option_json(const MountOption& mount) {
-  check_destination("mounts", mount.destination);
+  check_destination(mount.field, mount.destination);
   if (mount.type == "bind") return bind_json(mount);
   if (mount.type == "tmpfs") return tmpfs_json(mount);
-  throw invalid("mounts", mount.type, "a mount's type must be bind or tmpfs");
+  throw invalid(mount.field, mount.type, "a mount's type must be bind or tmpfs");
 }
 
 }  // namespace

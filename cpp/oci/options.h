@@ -19,6 +19,7 @@ struct MountOption {
   std::string destination = {};  // absolute, in the container
   bool read_only = false;
   std::optional<int64_t> size_bytes = {};  // tmpfs
+  std::string field = "mounts";            // the caller's name for it, for messages
 };
 
 struct ResourceOptions {

@@ -95,8 +95,10 @@ int64_t pids(int64_t value) {
 }  // namespace
 
 Json resources_json(const ResourceOptions& options) {
-  Json resources = {{"devices", device_rules()},
-                    {"pids", {{"limit", pids(options.pids.value_or(kDefaultPids))}}}};
+  Json resources = {{"devices", device_rules()}};
+  int64_t limit = pids(options.pids.value_or(kDefaultPids));
+  if (limit != -1)
+    resources["pids"] = {{"limit", limit}};  // crun 1.8 writes "-1", which v1 refuses
   Json memory = memory_json(options), cpu = cpu_json(options);
   if (!memory.empty()) resources["memory"] = std::move(memory);
   if (!cpu.empty()) resources["cpu"] = std::move(cpu);

@@ -93,7 +93,12 @@ asio::awaitable<void> Task::make(const api::CreateRequest& request, TimePoint de
   Reaper::Keep keep(reaper_);
   co_await run_create();
   if (ending_) throw Error(Code::kAborted, "create: the shim is ending");
-  adopt_init();
+  try {
+    adopt_init();
+  } catch (Error& error) {
+    if (error.kind() == Kind::kRuntime) error.with("runtime", options_.binary_name);
+    throw;
+  }
   created_ns_ = wall_ns();
   status_ = api::Status::kCreated;
   bundle_.write(status_file());

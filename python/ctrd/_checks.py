@@ -21,8 +21,20 @@ _UNITS = {"": 0, "K": 10, "M": 20, "G": 30, "T": 40}
 
 def invalid(field: str, value: object, why: str, *, hint: str | None = None) -> InvalidArgument:
     """Make the error of a wrong value."""
-    shown = (value if isinstance(value, str) else repr(value))[:64]
+    shown = (value if isinstance(value, str) else _repr(value))[:64]
     return InvalidArgument(f"{field}: {why}: {shown!r}", hint=hint, context={"field": field, "value": shown})
+
+
+def _repr(value: object) -> str:
+    try:
+        return repr(value)
+    except RecursionError:
+        return f"a {type(value).__name__} that is nested too deeply"
+
+
+def entry(field: str, key: str) -> str:
+    """The name of one entry of a mapping that is an argument."""
+    return f"{field}[{key[:64]!r}]"
 
 
 def wrong_type(field: str, value: object, wanted: str) -> NoReturn:
@@ -132,14 +144,14 @@ def mapping(field: str, value: object) -> dict[str, Any]:
 
 def text_mapping(field: str, value: object) -> dict[str, str]:
     """A dict[str, str]."""
-    return {key: text(f"{field}[{key!r}]", one) for key, one in mapping(field, value).items()}
+    return {key: text(entry(field, key), one) for key, one in mapping(field, value).items()}
 
 
 def change(field: str, value: object) -> dict[str, str | None]:
     """A dict[str, str | None]; None removes the key."""
     if value is None:
         return {}
-    return {key: None if one is None else text(f"{field}[{key!r}]", one) for key, one in mapping(field, value).items()}
+    return {key: None if one is None else text(entry(field, key), one) for key, one in mapping(field, value).items()}
 
 
 def choice(field: str, value: object, allowed: Iterable[str]) -> str:

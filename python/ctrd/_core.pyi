@@ -29,6 +29,7 @@ class MountOption:
     destination: str
     read_only: bool
     size_bytes: int | None
+    field: str
     def __init__(self) -> None: ...
 
 class ResourceOptions:

@@ -96,6 +96,8 @@ class Engine:
             >>> engine.with_namespace("ci").namespace
             'ci'
         """
+        if self.closed:
+            raise FailedPrecondition(f"with_namespace: the engine on {str(self.root)!r} is closed", op="with_namespace")
         view = Engine.__new__(Engine)
         view._settings, view._core_config, view._views = self._settings, self._core_config, []
         view.namespace = checks.text("name", name)

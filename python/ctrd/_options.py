@@ -59,15 +59,19 @@ def _command(args: tuple[object, ...], shell: object) -> list[str]:
 def _mounts(options: Mapping[str, Any]) -> list[_core.MountOption]:
     given = options.get("mounts")
     mounts = [] if given is None else checks.items("mounts", given)
-    made = [_mount(Mount.parse(f"mounts[{i}]", one)) for i, one in enumerate(mounts)]
+    made = [_mount(f"mounts[{i}]", Mount.parse(f"mounts[{i}]", one)) for i, one in enumerate(mounts)]
     tmpfs = options.get("tmpfs")
-    if tmpfs is not None:
-        made += [_mount(Mount.tmpfs(dst, size=limit)) for dst, limit in checks.mapping("tmpfs", tmpfs).items()]
-    return made
+    return made if tmpfs is None else made + [_tmpfs(dst, size) for dst, size in checks.mapping("tmpfs", tmpfs).items()]
 
 
-def _mount(mount: Mount) -> _core.MountOption:
+def _tmpfs(dst: str, size: object) -> _core.MountOption:
+    field = checks.entry("tmpfs", dst)
+    return _mount(field, Mount.tmpfs(dst, size=None if size is None else checks.size(field, size)))
+
+
+def _mount(field: str, mount: Mount) -> _core.MountOption:
     made = _core.MountOption()
+    made.field = field
     made.type, made.source, made.destination = mount.type, mount.source, mount.destination
     made.read_only, made.size_bytes = mount.read_only, mount.size
     return made
@@ -80,10 +84,15 @@ def _cpus(field: str, value: object) -> float:
     return cpus
 
 
+def _bytes(field: str, value: object) -> int:
+    """A size; -1 is no limit."""
+    return -1 if value == -1 and not isinstance(value, bool | float) else checks.size(field, value)
+
+
 # Resources' keys: the core's attribute and the check.
 _RESOURCES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
-    "memory": ("memory_bytes", checks.size),
-    "swap": ("swap_bytes", checks.size),
+    "memory": ("memory_bytes", _bytes),
+    "swap": ("swap_bytes", _bytes),
     "cpus": ("cpus", _cpus),
     "cpu_weight": ("cpu_weight", checks.integer),
     "cpuset_cpus": ("cpuset_cpus", checks.text),
@@ -141,7 +150,7 @@ def _env(field: str, value: object) -> list[tuple[str, str | None]]:
 
 
 def _rlimits(field: str, value: object) -> dict[str, tuple[int, int]]:
-    return {name: _rlimit(f"{field}[{name!r}]", one) for name, one in checks.mapping(field, value).items()}
+    return {name: _rlimit(checks.entry(field, name), one) for name, one in checks.mapping(field, value).items()}
 
 
 def _rlimit(field: str, value: object) -> tuple[int, int]:
@@ -172,17 +181,22 @@ def _set_seccomp(target: _core.SpecOptions, value: object) -> None:
 
 def _profile(path: Path) -> str:
     try:
-        return path.read_text(encoding="utf-8")
+        profile = path.read_text(encoding="utf-8")
     except FileNotFoundError:
         raise PathNotFound(f"seccomp: no such file: {str(path)!r}", context={"path": str(path)}) from None
     except (OSError, ValueError) as error:
         raise checks.invalid("seccomp", str(path), f"cannot be read ({error})") from None
+    if not profile.strip():
+        raise checks.invalid("seccomp", str(path), "the file is empty")
+    return profile
 
 
 def _json(field: str, value: Mapping[str, Any]) -> str:
     try:
         return json.dumps(dict(value), allow_nan=False)
-    except (TypeError, ValueError, RecursionError) as error:
+    except RecursionError:
+        raise checks.invalid(field, value, "nested too deeply") from None
+    except (TypeError, ValueError) as error:
         raise checks.invalid(field, value, f"not JSON ({error})") from None
 
 

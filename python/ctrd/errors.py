@@ -61,6 +61,18 @@ __all__ = [
 ]
 
 
+_LONGEST = 1024
+_CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
+
+
+def _shortened(message: str) -> str:
+    """At most 1 KiB, without control characters: what a stranger said must not drive the terminal."""
+    shown = message[: _LONGEST + 1].translate(_CONTROL).encode(errors="backslashreplace")
+    if len(shown) > _LONGEST:
+        shown = shown[: _LONGEST - 3] + b"..."
+    return shown.decode(errors="ignore")
+
+
 class Error(Exception):
     """The base of all. An unknown code is an Error itself.
 
@@ -84,6 +96,7 @@ class Error(Exception):
         context: Mapping[str, str] | None = None,
     ) -> None:
         """Make one; users only catch them."""
+        message = _shortened(message)
         Exception.__init__(self, message)  # not the next in line: builtin bases want other arguments
         self.code = code or type(self).code
         self.message = message

@@ -2,16 +2,21 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import threading
 import time
 from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any
 
 import ctrd
 import pytest
+from support import eventually
 
 pytestmark = pytest.mark.root
-AT_MOST = 3.0  # seconds; the aim is 0.2, and what it took is printed: the machine may be busy
+AT_MOST = 0.2  # seconds, of the fastest of some tries: a busy machine may hold up a single one
+TRIES = 5
 
 
 @pytest.fixture(autouse=True, scope="module")
@@ -22,8 +27,8 @@ def ctrl_c() -> Iterator[None]:
     signal.signal(signal.SIGINT, before)
 
 
-def interrupt(after: float, call: Callable[[], object]) -> None:
-    """Expect that a SIGINT sent to this process in a moment ends the call with KeyboardInterrupt, soon."""
+def interrupt(after: float, call: Callable[[], object]) -> float:
+    """Expect that a SIGINT sent to this process in a moment ends the call with KeyboardInterrupt; return how soon."""
     sent: list[float] = []
 
     def send() -> None:
@@ -38,7 +43,15 @@ def interrupt(after: float, call: Callable[[], object]) -> None:
     took = time.monotonic() - sent[0]
     timer.join()
     print(f"interrupted after {took * 1000:.0f} ms")
-    assert took < AT_MOST
+    return took
+
+
+def expect_soon(once: Callable[[], float]) -> None:
+    """Expect that an interrupt is over within AT_MOST, in one of some tries."""
+    took = []
+    while not took or min(took) > AT_MOST:
+        assert len(took) < TRIES, f"interrupted after {took} s"
+        took.append(once())
 
 
 BLOCKING: dict[str, Callable[[ctrd.Container], object]] = {
@@ -61,7 +74,7 @@ def test_calls_that_wait(engine: ctrd.Engine, rootfs: ctrd.Rootfs, name: str) ->
             c.start(stdin=ctrd.PIPE, stdout=ctrd.PIPE)
         else:
             c.start()
-        interrupt(0.3, lambda: BLOCKING[name](c))
+        expect_soon(lambda: interrupt(0.3, lambda: BLOCKING[name](c)))
         assert c.status() == "running"
         c.kill()
         assert c.wait(timeout=30).signal == 9
@@ -69,13 +82,75 @@ def test_calls_that_wait(engine: ctrd.Engine, rootfs: ctrd.Rootfs, name: str) ->
 
 @pytest.mark.parametrize("after", [0.0, 0.005, 0.02, 0.04, 0.5])
 def test_run(engine: ctrd.Engine, rootfs: ctrd.Rootfs, after: float) -> None:
-    interrupt(after, lambda: engine.run(rootfs, "sleep", "1000"))
+    expect_soon(lambda: interrupt(after, lambda: engine.run(rootfs, "sleep", "1000")))
     assert len(engine.containers) == 0
 
 
-def test_run_with_output_and_input(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
-    interrupt(0.3, lambda: engine.run(rootfs, shell="yes", input="x" * 10_000_000, max_output=10))
+class Sink:
+    """Something with a write()."""
+
+    def write(self, data: str) -> None:
+        pass
+
+
+@pytest.mark.parametrize(
+    "options",
+    [{}, {"input": "x" * 10_000_000}, {"max_output": 10}, {"stdout": Sink()}, {"stdout": "/dev/null"}],
+    ids=["captured", "input", "max_output", "sink", "file"],
+)
+def test_run_of_a_chatty_program(engine: ctrd.Engine, rootfs: ctrd.Rootfs, options: dict[str, Any]) -> None:
+    expect_soon(lambda: interrupt(0.2, lambda: engine.run(rootfs, "yes", **options)))
     assert len(engine.containers) == 0
+
+
+HANGING = """#!/bin/sh
+case " $* " in *" {verb} "*) sleep 98765 ;; esac
+exec {runtime} "$@"
+"""
+
+
+@pytest.mark.parametrize(
+    ("call", "verb"),
+    [
+        ("run", "create"),
+        ("run", "start"),
+        ("run", "delete"),
+        ("start", "create"),
+        ("start", "start"),
+        ("create_task", "create"),
+    ],
+)
+def test_a_runtime_that_hangs(
+    engine: ctrd.Engine, rootfs: ctrd.Rootfs, tmp_path: Path, verb: str, call: str, runtime: str
+) -> None:
+    (tmp_path / "runtime").write_text(HANGING.format(verb=verb, runtime=shutil.which(runtime)))
+    (tmp_path / "runtime").chmod(0o755)
+
+    def once() -> float:
+        calls: dict[str, Callable[[], object]] = {
+            "run": lambda: engine.run(rootfs, "true", runtime=str(tmp_path / "runtime")),
+            "start": lambda: engine.start(rootfs, "true", runtime=str(tmp_path / "runtime")),
+            "create_task": container.create_task,
+        }
+        took = interrupt(0.3, calls[call])
+        eventually(lambda: not sleepers(), "what the runtime started has gone")
+        assert not list(engine.state.glob("[!.]*/[!.]*"))
+        return took
+
+    with engine.containers.create(rootfs, "true", runtime=str(tmp_path / "runtime")) as container:
+        expect_soon(once)
+        assert list(engine.containers) == [container.id]
+
+
+def sleepers() -> list[str]:
+    """Processes of a hanging runtime."""
+    found = []
+    for process in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            found += [process.parent.name] if b"98765" in process.read_bytes().split(b"\0") else []
+        except OSError:
+            pass
+    return found
 
 
 @pytest.mark.parametrize("after", [0.0, 0.01, 0.03])
@@ -86,8 +161,8 @@ def test_start(engine: ctrd.Engine, rootfs: ctrd.Rootfs, after: float) -> None:
         while True:
             kept.append(engine.start(rootfs, "sleep", "1000"))
 
-    interrupt(after, start_many)
-    assert len(engine.containers) <= len(kept) + 1  # the last may have been made without a chance to be returned
+    expect_soon(lambda: interrupt(after, start_many))
+    assert len(engine.containers) <= len(kept) + TRIES  # the last may have been made without a chance to be returned
     for id in engine.containers:
         engine.containers.delete(id, force=True)
 
