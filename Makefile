@@ -1,7 +1,7 @@
 # Each target does all the set-up it needs and can be repeated.
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
-.PHONY: demo test lint bench asan setup
+.PHONY: demo test lint bench asan tsan fuzz setup
 
 demo:
 	scripts/setup packages
@@ -22,6 +22,15 @@ bench:
 asan:
 	scripts/setup packages
 	scripts/test asan
+
+# Those of the C++ tests that use threads.
+tsan:
+	scripts/setup packages
+	scripts/test tsan
+
+fuzz:
+	scripts/setup packages
+	scripts/fuzz
 
 setup:
 	scripts/setup

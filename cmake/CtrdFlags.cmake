@@ -33,3 +33,6 @@ if(CTRD_SANITIZE)
 else()
   target_compile_options(ctrd_flags INTERFACE -Werror)
 endif()
+if(CTRD_FUZZ)
+  add_compile_options(-fsanitize=fuzzer-no-link -fno-sanitize=function)  # clang 14 cannot put it into coroutines
+endif()

@@ -35,6 +35,7 @@ std::array<char, kLogHeader> encode_log_header(const LogHeader& header) {
 }
 
 std::optional<LogHeader> decode_log_header(std::string_view bytes) {
+  if (bytes.size() < kLogHeader) return std::nullopt;
   auto stream = static_cast<uint8_t>(bytes[4]);
   uint64_t length = get(bytes.data(), 4);
   if (length > kMaxLogData || !is_stream(stream) || bytes.substr(5, kMark.size()) != kMark)

@@ -21,7 +21,7 @@ struct LogHeader {
   int64_t time_ns = 0;
 };
 std::array<char, kLogHeader> encode_log_header(const LogHeader& header);
-// kLogHeader bytes at least; nullopt: no record begins like that.
+// Of the first kLogHeader bytes; nullopt: no record begins like that.
 std::optional<LogHeader> decode_log_header(std::string_view bytes);
 
 std::string segment_name(uint64_t first_seq);
