@@ -67,6 +67,17 @@ Reader::Reader(UniqueFd dir, uint64_t after) : dir_(std::move(dir)), after_(afte
   if (is_boundary(*segment_, after - segment_->base)) position_ = after;
 }
 
+Reader Reader::near(UniqueFd dir, uint64_t position) {
+  Reader reader(std::move(dir));
+  std::vector<uint64_t> bases = segment_bases(reader.dir_.get());
+  auto later = std::ranges::upper_bound(bases, position);
+  if (later != bases.begin() && reader.open_segment(*(later - 1)))
+    reader.position_ = position;
+  else
+    reader.position_ = bases.empty() ? 0 : bases.front();
+  return reader;
+}
+
 bool Reader::open_segment(uint64_t base) {
   auto segment = find_segment(dir_.get(), base, O_RDONLY);
   if (!segment) return false;

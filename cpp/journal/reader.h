@@ -22,6 +22,8 @@ class Reader {
   // dir: <root>/journal. Gives every record with seq > after, in order.
   //   Throws:  kNotFound if some of those are no longer kept, or `after` lies behind the end
   Reader(UniqueFd dir, uint64_t after);
+  // Gives those that begin behind a position that may be anywhere, at the earliest the oldest kept.
+  static Reader near(UniqueFd dir, uint64_t position);
   // nullopt: nothing more now. Throws kNotFound when it was so slow that the next one is gone.
   std::optional<Record> next();
   // Bytes that were no record, and places where that was.
@@ -30,6 +32,7 @@ class Reader {
   uint64_t position() const { return position_; }
 
  private:
+  explicit Reader(UniqueFd dir) : dir_(std::move(dir)) {}
   bool open_segment(uint64_t base);
   bool open_first();
   std::optional<Record> next_here();
@@ -40,7 +43,7 @@ class Reader {
 
   UniqueFd dir_;
   std::optional<Segment> segment_;
-  const uint64_t after_;
+  uint64_t after_ = 0;
   uint64_t position_ = 0;  // of what comes next
   std::string buffer_;     // what follows position_ in the segment, as far as it was read
   std::size_t begin_ = 0;  // of buffer_: what is consumed

@@ -25,7 +25,7 @@ void add_to(int epoll, int fd) {
 
 Watch::Watch(int dir)
     : inotify_(Inotify::shared()),
-      told_(::eventfd(0, EFD_CLOEXEC | EFD_NONBLOCK)),
+      told_(::eventfd(1, EFD_CLOEXEC | EFD_NONBLOCK)),
       pid_(::getpid()) {
   if (inotify_ && told_) watch_ = inotify_->add(dir, told_.get());
   if (watch_ >= 0) return;
@@ -46,6 +46,10 @@ void Watch::clear() {
   inotify_->drain();
   eventfd_t ignored = 0;
   ::eventfd_read(told_.get(), &ignored);
+}
+
+void Watch::touch() {
+  if (told_) ::eventfd_write(told_.get(), 1);
 }
 
 void Watch::wait(const Wait& wait) {

@@ -23,10 +23,13 @@ class Watch {
 
   // Forgets what has happened until now. Then look at the journal, then wait.
   void clear();
+  // Makes fd() readable: there was something.
+  void touch();
   // Until something happens, for at most 100 ms and not beyond wait's deadline. Throws what its
   // `interrupted` throws.
   void wait(const Wait& wait);
-  // For poll(2) and event loops: readable once something has happened since clear(). Belongs to
+  // For poll(2) and event loops: readable at first, and
+  // once something has happened since clear(). Belongs to
   // this object. Throws kResourceExhausted without inotify or descriptors.
   int fd();
 

@@ -173,6 +173,23 @@ TEST(JournalReader, LongRecords) {
   EXPECT_EQ(found.back().size(), 262144u);
 }
 
+TEST(JournalReader, NearAnyPosition) {
+  Scratch scratch;
+  Writer writer(scratch.dir(), {.segment_bytes = 150, .total_bytes = 400});
+  for (int i = 0; i < 30; ++i) append(writer, "body " + std::to_string(i));
+  Extent kept = extent_of(scratch.dir().get());
+  for (uint64_t at = 0; at <= kept.end; ++at) {
+    Reader reader = Reader::near(scratch.dir(), at);
+    auto found = all(reader);
+    if (at + 60 < kept.end) {
+      EXPECT_EQ(found.back().body, "body 29") << at;
+    }
+    if (at < kept.begin) {
+      EXPECT_EQ(found.size(), bodies(scratch, kept.begin).size());
+    }
+  }
+}
+
 TEST(JournalReader, Mentions) {
   Scratch scratch;
   Writer writer(scratch.dir(), {.segment_bytes = 100000, .total_bytes = 1 << 30});

@@ -30,7 +30,12 @@ TEST(JournalWatch, TellsOfEachAppend) {
   Scratch scratch;
   Writer writer(scratch.dir(), {.segment_bytes = 200, .total_bytes = 1 << 20});
   Watch watch(scratch.dir().get());
+  EXPECT_TRUE(readable(watch.fd()));
+  watch.clear();
   EXPECT_FALSE(readable(watch.fd()));
+  watch.touch();
+  EXPECT_TRUE(readable(watch.fd()));
+  watch.clear();
   for (int i = 0; i < 50; ++i) {
     append(writer, std::to_string(i));
     EXPECT_TRUE(readable(watch.fd(), 5000));
@@ -49,6 +54,7 @@ TEST(JournalWatch, AllAreTold) {
     for (int i = 0; i < 5; ++i)
       watches.push_back(std::make_unique<Watch>((i == 4 ? elsewhere : scratch).dir().get()));
     EXPECT_EQ(inotify_count(), before + 1);
+    for (auto& watch : watches) watch->clear();
     for (auto& watch : watches) EXPECT_FALSE(readable(watch->fd()));
     append(writer, "x");
     for (int i = 0; i < 4; ++i) {
@@ -66,6 +72,7 @@ TEST(JournalWatch, WaitsNoLongerThanItsDeadlineAndIsInterrupted) {
   Scratch scratch;
   Watch watch(scratch.dir().get());
   TimePoint began = Clock::now();
+  watch.clear();
   watch.wait(Wait{after(std::chrono::milliseconds(5)), {}});
   watch.wait(Wait{});
   EXPECT_LT(Clock::now() - began, std::chrono::seconds(5));
