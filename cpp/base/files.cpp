@@ -13,6 +13,7 @@
 #include <memory>
 
 #include "base/error.h"
+#include "base/leftover.h"
 #include "base/process.h"
 
 namespace ctrd {
@@ -118,8 +119,6 @@ std::size_t regular_size(int fd) {
   throw Error(Code::kResourceExhausted,
               "read " + path_of(fd, {}) + ": more than " + std::to_string(max) + " bytes");
 }
-
-std::string temporary_name() { return ".tmp-" + random_hex(8); }
 
 // Writes and syncs a new file; it is gone again if that fails.
 void write_new(int dir, const std::string& name, std::string_view data, mode_t mode, bool sync) {
@@ -234,7 +233,7 @@ void write_all(int fd, std::string_view data) {
 void replace_file_at(int dir, const std::string& name, std::string_view data, mode_t mode,
                      bool sync) {
   Parent parent = get_parent(dir, name);
-  std::string temporary = temporary_name();
+  std::string temporary = name_of_ours(".tmp-");
   write_new(parent.dir, temporary, data, mode, sync);
   if (::renameat(parent.dir, temporary.c_str(), parent.dir, parent.leaf.c_str()) < 0) {
     int err = errno;

@@ -7,6 +7,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/leftover.h"
 #include "base/process.h"
 #include "base/spawn.h"
 #include "engine/probe_cache.h"
@@ -17,7 +18,7 @@ namespace {
 constexpr Nanos kProbeLimit = std::chrono::seconds(60);
 
 oci::Probe try_overlay(Core& core, const Wait& wait) {
-  std::string name = ".probe-" + random_hex(8);
+  std::string name = name_of_ours(oci::kProbePrefix);
   make_dir_at(core.root.snapshots.get(), name, 0700);
   SpawnSpec spec;
   spec.argv = {core.config.shim, "-dir", core.root.path + "/snapshots/" + name, "probe-overlay"};

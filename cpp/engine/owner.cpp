@@ -10,6 +10,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/leftover.h"
 #include "engine/patient_lock.h"
 
 namespace ctrd::engine {
@@ -59,7 +60,7 @@ uint64_t Owner::number(const Root& root, metadata::Containers& containers, const
   auto lock = lock_patiently(mutex_, wait, "wait for the owner's number");
   if (number_ != 0) return number_;
   int dir = root.owners.get();
-  std::string temporary = ".tmp-" + random_hex(8);
+  std::string temporary = name_of_ours(".tmp-");
   LockFd file = make_lock(dir, temporary);
   try {
     uint64_t number = containers.new_owner({this_process(), root.state_path}, wait);

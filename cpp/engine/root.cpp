@@ -9,6 +9,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/leftover.h"
 #include "base/process.h"
 
 namespace ctrd::engine {
@@ -77,7 +78,7 @@ std::string hex12(uint64_t hash) {
 // The state directory's random name for itself: made once, by whoever links it first.
 std::string token_of(int state) {
   if (auto token = find_file_at(state, ".id", 64)) return *token;
-  std::string temporary = ".id-" + random_hex(8);
+  std::string temporary = name_of_ours(".id-");
   create_file_at(state, temporary, random_hex(16), 0600);
   int linked = ::linkat(state, temporary.c_str(), state, ".id", 0);
   int err = errno;

@@ -13,6 +13,7 @@
 #include "base/cgroup.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/leftover.h"
 #include "base/process.h"
 #include "base/spawn.h"
 #include "oci/runtime_errors.h"
@@ -28,35 +29,40 @@ constexpr std::size_t kMaxLog = 64u << 10;
 const std::vector<std::string> kEnv = {
     "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin"};
 
+std::string hex_of(const std::string& name) { return name.substr(name.rfind('-') + 1); }
+
+std::string cgroup_of(const std::string& name) {
+  return cgroups_path("probe", "probe", hex_of(name));
+}
+
 // The probe's directory and cgroup, which go with it, however it ends.
 class Place {
  public:
   explicit Place(int state_dir)
-      : state_dir_(state_dir), hex_(random_hex(6)), dir_(make_dir_at(state_dir, name(), 0700)) {
+      : state_dir_(state_dir),
+        name_(name_of_ours(kProbePrefix, 6)),
+        dir_(make_dir_at(state_dir, name_, 0700)) {
     path_ = real_path(fd_path(dir_.get()));
   }
   ~Place() {
     try {
-      kill_cgroup(cgroup(), {after(kCleanLimit), {}});
-      remove_tree_at(state_dir_, name());
+      remove_probe(state_dir_, name_);
     } catch (const std::exception&) {  // the next probe has a place of its own
     }
   }
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
 
-  std::string id() const { return "probe-" + hex_; }
-  std::string cgroup() const { return cgroups_path("probe", "probe", hex_); }
+  std::string id() const { return "probe-" + hex_of(name_); }
+  std::string cgroup() const { return cgroup_of(name_); }
   std::string path(const std::string& file = "") const {
     return file.empty() ? path_ : path_ + "/" + file;
   }
   int dir() const { return dir_.get(); }
 
  private:
-  std::string name() const { return ".probe-" + hex_; }
-
   int state_dir_;
-  std::string hex_;
+  std::string name_;
   UniqueFd dir_;
   std::string path_;
 };
@@ -139,6 +145,11 @@ void try_container(const std::string& binary, const std::string& payload, int st
 }
 
 }  // namespace
+
+void remove_probe(int state_dir, const std::string& name) {
+  kill_cgroup(cgroup_of(name), {after(kCleanLimit), {}});
+  remove_tree_at(state_dir, name);
+}
 
 Probe probe_runtime(const std::string& name_or_path, const std::string& payload, int state_dir,
                     const Wait& wait) {

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "base/time.h"
 
@@ -17,8 +18,12 @@ struct Probe {
   std::string reason;   // why not, in the runtime's words; "" if ok
 };
 // payload: the static shim binary, run as `payload -v` inside. state_dir: directory descriptor in
-// which `.probe-<hex>` is made and removed.
+// which a directory of kProbePrefix is made and removed.
 Probe probe_runtime(const std::string& name_or_path, const std::string& payload, int state_dir,
                     const Wait& wait);
+
+inline constexpr std::string_view kProbePrefix = ".probe-";  // base/leftover.h
+// What a probe left whose process died in the middle of it: its container, cgroup and directory.
+void remove_probe(int state_dir, const std::string& name);
 
 }  // namespace ctrd::oci
