@@ -6,6 +6,7 @@ from __future__ import annotations
 import codecs
 import os
 import select
+import signal
 import time
 from collections.abc import Callable, Iterator
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, cast
@@ -31,6 +32,19 @@ def wait_ready(fd: int, events: int, deadline: float | None) -> bool:
     poll.register(fd, events)
     left = None if deadline is None else max(0.0, deadline - time.monotonic()) * 1000
     return bool(poll.poll(left))
+
+
+def _write(fd: int, data: memoryview) -> int:
+    """Write some of it; BrokenPipeError also in a program that has given SIGPIPE its default back."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
+    try:
+        return os.write(fd, data)
+    except BrokenPipeError:
+        if signal.SIGPIPE not in before:
+            signal.sigtimedwait({signal.SIGPIPE}, 0)  # ours: it must not come once it is let in again
+        raise
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 class _End:
@@ -179,7 +193,7 @@ class Writer(_End, Generic[_S]):
         fd = self.fileno()
         wait_ready(fd, select.POLLOUT, None)
         try:
-            return os.write(fd, data[:_CHUNK])
+            return _write(fd, data[:_CHUNK])
         except BlockingIOError:
             return 0
         except BrokenPipeError:

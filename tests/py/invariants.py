@@ -184,7 +184,7 @@ def leftovers(root: Root) -> Iterator[str]:
     for path in root.path.glob("logs/*"):
         if path.name not in instances:
             yield f"{path} belongs to no task"
-    for pattern in (".id-*", ".owners/.tmp-*", "[!.]*/.new-*", "[!.]*/.del-*"):
+    for pattern in (".id-*", ".probe-*", ".owners/.tmp-*", "[!.]*/.new-*", "[!.]*/.del-*"):
         for path in root.state.glob(pattern):
             yield f"{path} is a leftover"
     yield from dead_owners(root)

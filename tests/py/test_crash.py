@@ -1,0 +1,45 @@
+"""A small form of each soak: kills, failing system calls, crowds. The long form is `make soak`."""
+
+from __future__ import annotations
+
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+pytestmark = [pytest.mark.root, pytest.mark.slow]
+SOAK = Path(__file__).parent / "soak/soak.py"
+QUICK = {
+    "kill-clients": 48,
+    "kill-shims": 16,
+    "kill-both": 8,
+    "kill-probes": 5,
+    "sweep-client": 97,
+    "sweep-shim": 47,
+    "sweep-errors": 61,
+    "at-once": 24,
+    "one-by-one": 20,
+    "exits": 1,
+    "script": 12,
+    "mixed": 20,
+    "recovery": 24,
+}
+
+
+@pytest.mark.parametrize("name", QUICK)
+def test_soak(name: str) -> None:
+    """Where it fails, the output says what, and how to do it again."""
+    command = [sys.executable, SOAK, name, "--count", str(QUICK[name])]
+    done = subprocess.run(
+        command, stdout=subprocess.PIPE, stderr=subprocess.STDOUT, text=True, check=False, timeout=300
+    )
+    print(done.stdout)
+    assert done.returncode == 0, done.stdout
+
+
+def test_every_soak_has_a_small_form() -> None:
+    listed = subprocess.run([sys.executable, SOAK, "--help"], capture_output=True, text=True, check=True).stdout
+    assert set(QUICK) == set(listed.split("{", 1)[1].split("}")[0].replace("\n", "").replace(" ", "").split(",")) - {
+        "all"
+    }
