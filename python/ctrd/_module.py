@@ -7,6 +7,7 @@ from typing import Any, Literal, Unpack, overload
 
 from . import _checks as checks
 from . import _core, _rows
+from . import _error_table as _error_table  # the core asks for it with its first error, when no file may be to be had
 from ._config import EngineConfig, core_config
 from ._container import Container
 from ._engine import Engine, default_engine

@@ -222,9 +222,10 @@ ODD = """if True:
     with open(here, "w") as file:
         file.write(said)
 """
+# SIGCHLD (17) is not among the ignored: then the kernel keeps no exit status of any child.
 ODDITIES = {
     "masks": ("signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.valid_signals()))", "os.umask(0o022)"),
-    "ignored": ("[signal.signal(n, signal.SIG_IGN) for n in set(signal.valid_signals()) - {9, 19, 32, 33}]", "pass"),
+    "ignored": ("[signal.signal(n, signal.SIG_IGN) for n in set(signal.valid_signals()) - {9, 17, 19}]", "pass"),
     "umask": ("os.umask(0o777)", "os.umask(0o022)"),
     "cwd": ("os.mkdir(here + '.d'); os.chdir(here + '.d'); os.rmdir(here + '.d')", "pass"),
     "fd 9": ("os.dup2(os.open('/etc/passwd', os.O_RDONLY), 9); os.set_inheritable(9, True)", "pass"),

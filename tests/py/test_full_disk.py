@@ -72,6 +72,11 @@ class Place:
         engine.containers["runs"].start()
         assert engine.containers["ended"].start().wait() == 3
 
+    def end(self) -> None:
+        """Nothing lives on, whatever happened."""
+        for id in self.engine.containers:
+            self.engine.containers.delete(id, force=True)
+
     def refused(self, verb: Callable[[], object]) -> None:
         """It fails as it must, at the latest once what was held in reserve has been used up too."""
         for _ in range(5):
@@ -121,6 +126,17 @@ class Place:
         self.well()
 
 
+@contextmanager
+def placed(engine: ctrd.Engine, rootfs: ctrd.Rootfs, filler: Filler, again: Callable[[], None]) -> Iterator[Place]:
+    """Three containers for a while; whatever happens, they end, and the space is given back."""
+    made = Place(engine, rootfs, again)
+    try:
+        yield made
+    finally:
+        filler.give_back()
+        made.end()
+
+
 @pytest.fixture
 def small(tmp_path: Path) -> Iterator[Path]:
     with tmpfs(tmp_path / "small", f"size={SMALL}") as made:
@@ -130,93 +146,95 @@ def small(tmp_path: Path) -> Iterator[Path]:
 def test_no_space(small: Path, rootfs: ctrd.Rootfs) -> None:
     with ctrd.Engine(small / "root", state=small / "state") as engine:
         filler = Filler(small)
-        place = Place(engine, rootfs, filler.fill)
-        place.try_everything()
-        filler.give_back()
-        place.all_green()
+        with placed(engine, rootfs, filler, filler.fill) as place:
+            place.try_everything()
+            filler.give_back()
+            place.all_green()
 
 
 def test_no_inodes(tmp_path: Path, rootfs: ctrd.Rootfs) -> None:
     with tmpfs(tmp_path / "small", "size=32m,nr_inodes=300") as small:
         with ctrd.Engine(small / "root", state=small / "state") as engine:
             filler = Filler(small)
-            place = Place(engine, rootfs, filler.use_up_inodes)
-            filler.use_up_inodes()
-            assert len(engine.containers.list()) == 3
-            place.refused(lambda: engine.containers.create(rootfs, "true").start())
-            engine.containers["runs"].kill()
-            assert engine.containers["runs"].wait(timeout=30).signal == 9
-            for id in engine.containers:
-                engine.containers.delete(id, force=True)
-            filler.give_back()
-            place.all_green()
+            with placed(engine, rootfs, filler, filler.use_up_inodes) as place:
+                filler.use_up_inodes()
+                assert len(engine.containers.list()) == 3
+                place.refused(lambda: engine.containers.create(rootfs, "true").start())
+                engine.containers["runs"].kill()
+                assert engine.containers["runs"].wait(timeout=30).signal == 9
+                for id in engine.containers:
+                    engine.containers.delete(id, force=True)
+                filler.give_back()
+                place.all_green()
 
 
 def test_no_space_in_the_state_directory(tmp_path: Path, rootfs: ctrd.Rootfs) -> None:
     with tmpfs(tmp_path / "small", "size=1m") as small:
         with ctrd.Engine(tmp_path / "root", state=small / "state") as engine:
             filler = Filler(small)
-            place = Place(engine, rootfs, filler.fill)
-            filler.fill()
-            assert len(engine.containers.list(status="running")) == 1
-            place.refused(lambda: engine.containers["record"].start())
-            assert engine.containers["record"].status() == "none"
-            place.refused(lambda: engine.run(rootfs, "true"))
-            engine.containers["runs"].kill()
-            assert engine.containers["runs"].wait(timeout=30).signal == 9
-            for id in engine.containers:
-                engine.containers.delete(id)
-            filler.give_back()
-            place.all_green()
+            with placed(engine, rootfs, filler, filler.fill) as place:
+                filler.fill()
+                assert len(engine.containers.list(status="running")) == 1
+                place.refused(lambda: engine.containers["record"].start())
+                assert engine.containers["record"].status() == "none"
+                place.refused(lambda: engine.run(rootfs, "true"))
+                engine.containers["runs"].kill()
+                assert engine.containers["runs"].wait(timeout=30).signal == 9
+                for id in engine.containers:
+                    engine.containers.delete(id)
+                filler.give_back()
+                place.all_green()
 
 
 def test_no_space_and_a_process_that_has_just_come(small: Path, rootfs: ctrd.Rootfs) -> None:
     """The database was left dirty by one that was killed: opening it writes, and must work at 0 bytes free."""
     with ctrd.Engine(small / "root", state=small / "state") as engine:
         filler = Filler(small)
-        place = Place(engine, rootfs, filler.fill)
-        code = """if True:
-            import ctrd, itertools
-            c = ctrd.default_engine().containers["record"]
-            for n in itertools.count():
-                c.update(labels={"n": str(n), "x": "x" * 4000})
-                print(n, flush=True)
-        """
-        with python(engine, code) as writer:
-            assert writer.stdout
-            for _ in range(20):
-                last = int(writer.stdout.readline())
-            writer.kill()
-            writer.wait(timeout=30)
-        filler.fill()
-        code = """if True:
-            import ctrd
-            engine = ctrd.default_engine()
-            print(engine.containers.list().ids, engine.containers["record"].labels()["n"])
-            engine.containers.delete("ended")
-            engine.containers.delete("runs", force=True)
-            print(engine.containers.list().ids)
-        """
-        ids, ended = python_says(engine, code).splitlines()
-        assert ids.startswith("['ended', 'record', 'runs'] ") and int(ids.split()[-1]) >= last
-        assert ended == "['record']"
-        filler.give_back()
-        engine.containers.delete("record")
-        place.all_green()
+        with placed(engine, rootfs, filler, filler.fill) as place:
+            code = """if True:
+                import ctrd, itertools
+                c = ctrd.default_engine().containers["record"]
+                for n in itertools.count():
+                    c.update(labels={"n": str(n), "x": "x" * 4000})
+                    print(n, flush=True)
+            """
+            with python(engine, code) as writer:
+                assert writer.stdout
+                for _ in range(20):
+                    last = int(writer.stdout.readline())
+                writer.kill()
+                writer.wait(timeout=30)
+            filler.fill()
+            code = """if True:
+                import ctrd
+                engine = ctrd.default_engine()
+                print(engine.containers.list().ids, engine.containers["record"].labels()["n"])
+                engine.containers.delete("ended")
+                engine.containers.delete("runs", force=True)
+                print(engine.containers.list().ids)
+            """
+            ids, ended = python_says(engine, code).splitlines()
+            assert ids.startswith("['ended', 'record', 'runs'] ") and int(ids.split()[-1]) >= last
+            assert ended == "['record']"
+            filler.give_back()
+            engine.containers.delete("record")
+            place.all_green()
 
 
 def test_the_reserve_is_made_again(small: Path, rootfs: ctrd.Rootfs) -> None:
     with ctrd.Engine(small / "root", state=small / "state") as engine:
         filler = Filler(small)
-        place = Place(engine, rootfs, filler.fill)
-        reserve = small / "root/reserve"
-        assert reserve.stat().st_blocks * 512 >= 4 << 20
-        assert (small / "state/.reserve").stat().st_blocks * 512 >= 64 << 10
-        place.try_everything()
-        assert not reserve.exists() or reserve.stat().st_blocks == 0
-        filler.give_back()
-        place.all_green()
-        eventually(lambda: reserve.exists() and reserve.stat().st_blocks * 512 >= 4 << 20, "the reserve is there again")
+        with placed(engine, rootfs, filler, filler.fill) as place:
+            reserve = small / "root/reserve"
+            assert reserve.stat().st_blocks * 512 >= 4 << 20
+            assert (small / "state/.reserve").stat().st_blocks * 512 >= 64 << 10
+            place.try_everything()
+            assert not reserve.exists() or reserve.stat().st_blocks == 0
+            filler.give_back()
+            place.all_green()
+            eventually(
+                lambda: reserve.exists() and reserve.stat().st_blocks * 512 >= 4 << 20, "the reserve is there again"
+            )
 
 
 FEW = """if True:
@@ -225,7 +243,16 @@ FEW = """if True:
     engine.run(image, "true")
     kept = engine.start(image, "sleep", "1000", id="kept")
     hard = resource.getrlimit(resource.RLIMIT_NOFILE)[1]
-    highest = max(map(int, os.listdir("/proc/self/fd")))
+    def leave(free):
+        resource.setrlimit(resource.RLIMIT_NOFILE, (max(map(int, os.listdir("/proc/self/fd"))) + 1 + free, hard))
+        taken = []
+        try:
+            while True:
+                taken.append(os.dup(0))
+        except OSError:
+            for fd in taken[len(taken) - free:]:
+                os.close(fd)
+        return taken[:len(taken) - free]
     said = {"done": 0}
     for free in range(0, 40, step):
         verbs = {
@@ -237,7 +264,7 @@ FEW = """if True:
             "delete": lambda: engine.containers.delete("new", force=True),
         }
         for name, verb in verbs.items():
-            resource.setrlimit(resource.RLIMIT_NOFILE, (highest + 1 + free, hard))
+            taken = leave(free)
             try:
                 verb()
                 said["done"] += 1
@@ -249,18 +276,21 @@ FEW = """if True:
                 print(f"{free} free: {name}: {error!r}")
             finally:
                 resource.setrlimit(resource.RLIMIT_NOFILE, (1024, hard))
+                for fd in taken:
+                    os.close(fd)
         engine.containers.delete("new", force=True, missing_ok=True)
         if engine.containers.list().ids != ["kept"]:
             print(f"{free} free: left {engine.containers.list().ids}")
     assert engine.run(image, "echo", "x").stdout == "x\\n"
     assert kept.status() == "running"
-    print(said["done"] > 0 and len(said) > 3)
+    print(said["done"] > 0, sorted(said))
 """
 
 
 def test_no_descriptors(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
     """With 0, 1, 2 ... left: ResourceExhausted or done, never anything else, nothing half made."""
-    assert python_says(engine, FEW, str(rootfs.path), "3") == "True\n"
+    said = python_says(engine, FEW, str(rootfs.path), "3")
+    assert said == "True ['create', 'delete', 'done', 'kill', 'list', 'run', 'start']\n"
     assert invariants.violations(engine.root, engine.state, settled=True) == []
 
 
@@ -285,8 +315,8 @@ def test_few_descriptors_from_the_start(engine: ctrd.Engine, rootfs: ctrd.Rootfs
         for c in kept:
             c.delete(force=True)
         kept.clear()
-        print(refused > 0, ctrd.run(image, "echo", "x").stdout, end="")
+        print(refused, "refused", file=sys.stderr)
+        print(ctrd.run(image, "echo", "x").stdout, end="")
     """
-    said = python_says(engine, code, str(rootfs.path), str(limit))
-    assert said == f"{limit == 32} x\n"
+    assert python_says(engine, code, str(rootfs.path), str(limit)) == "x\n"
     assert len(engine.containers) == 0
