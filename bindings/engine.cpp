@@ -34,6 +34,7 @@ void bind_engine(py::module_& module) {
   bind_tasks(cls);
   bind_run(cls);
   bind_log_reader(cls);
+  bind_event_stream(cls);
   module.def(
       "doctor",
       [](const Config& config) {

@@ -12,5 +12,6 @@ PYBIND11_MODULE(_core, module) {
   bind_options(module);
   bind_run_options(module);
   bind_logs(module);
+  bind_events(module);
   bind_engine(module);
 }

@@ -69,6 +69,33 @@ py::tuple to_row(const engine::Check& check) {
                         check.needed);
 }
 
+py::dict event_fields(const api::EventFields& fields);
+
+// Times are (ns,): Python makes its datetime of them.
+struct ToPython {
+  py::object operator()(const std::string& value) const { return text(value); }
+  py::object operator()(int64_t value) const { return py::int_(value); }
+  py::object operator()(bool value) const { return py::bool_(value); }
+  py::object operator()(const api::EventTime& time) const { return py::make_tuple(time.ns); }
+  py::object operator()(const std::vector<api::EventValue>& values) const {
+    py::list list;
+    for (const auto& one : values) list.append(std::visit(*this, one.value));
+    return list;
+  }
+  py::object operator()(const api::EventFields& fields) const { return event_fields(fields); }
+};
+
+py::dict event_fields(const api::EventFields& fields) {
+  py::dict made;
+  for (const auto& [name, field] : fields) made[text(name)] = std::visit(ToPython(), field.value);
+  return made;
+}
+
+py::tuple to_row(const engine::EventInfo& event) {
+  return py::make_tuple(event.seq, text(event.topic), text(event.ns), event.time_ns,
+                        event_fields(event.fields));
+}
+
 py::tuple to_row(const engine::LogLine& line) {
   return py::make_tuple(line.seq, line.time_ns, line.stream, raw(line.data), line.partial);
 }

@@ -21,6 +21,7 @@ py::tuple to_row(const ProcessFacts& process);
 py::tuple to_row(const engine::RunResult& result);
 py::tuple to_row(const engine::Check& check);
 py::tuple to_row(const engine::LogLine& line);
+py::tuple to_row(const engine::EventInfo& event);
 
 template <class T>
 py::list to_rows(const std::vector<T>& values) {

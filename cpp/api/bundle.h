@@ -43,7 +43,7 @@ enum class Lifetime : int { kOwner = 0, kDetached = 1 };
 enum class OnExit : int { kKeep = 0, kDelete = 1 };
 struct Options {
   std::string binary_name;       // the OCI runtime: an absolute path
-  std::string journal_dir;       // reserved for part 2
+  std::string journal_dir;       // <root>/journal: an absolute path; "": no events
   std::string log_dir;           // <root>/logs/<instance>: an absolute path; made by the shim, 0700
   int64_t log_max = 64ll << 20;  // bytes of framed log kept
   Lifetime lifetime = Lifetime::kOwner;

@@ -71,7 +71,7 @@ void remove_logs(const Core& core, int bundle) {
 std::optional<Claim> make_bundle(const Core& core, const std::string& ns, const std::string& id) {
   check_identifier("id", id);
   for (;;) {
-    Claim claim{{}, core.ns_dir(ns), ns, id};
+    Claim claim{{}, core.ns_dir(ns), ns, id, core.events};
     std::string hidden = ".new-" + random_hex(8);
     auto dir = make_hidden(claim.parent.get(), hidden);
     if (!dir) continue;
@@ -96,7 +96,7 @@ Claimed claim_bundle(const Core& core, const std::string& ns, const std::string&
     if (!dir) return Claimed::kAbsent;
     bool locked = try_lock(dir.get());
     if (locked && is_named(parent->get(), id, dir.get())) {
-      *claim = Claim{std::move(dir), std::move(*parent), ns, id};
+      *claim = Claim{std::move(dir), std::move(*parent), ns, id, core.events};
       return Claimed::kTaken;
     }
     if (!locked && wait.expired()) return Claimed::kHeld;
@@ -108,6 +108,7 @@ void discard(const Core& core, Claim claim) {
   remove_logs(core, claim.dir.get());
   std::string hidden = ".del-" + random_hex(8);
   rename_at(claim.parent.get(), claim.id, claim.parent.get(), hidden);
+  if (claim.deleted) claim.events->append_new({*claim.deleted});
   remove_tree_at(claim.parent.get(), hidden);
 }
 

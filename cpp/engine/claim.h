@@ -16,6 +16,9 @@ struct Claim {
   LockFd dir;       // the bundle directory, locked
   UniqueFd parent;  // <state>/<ns>
   std::string ns, id;
+  std::shared_ptr<Events> events = {};
+  // Its shim is gone, so it is for us to tell of the task's deletion.
+  std::optional<api::Event> deleted = {};
 };
 
 // A new, empty bundle that has its claim from birth: made under another name, locked, then renamed.

@@ -14,10 +14,13 @@ namespace ctrd::engine {
 Core::Core(const Config& config_)
     : config(config_),
       root(open_root(config_)),
+      events(std::make_shared<Events>(make_dirs_at(root.dir.get(), "journal", 0700))),
       containers(store::Store::at(root.metadata(), {config_.lock_timeout})),
       overlay(root.snapshots.get(), root.path + "/snapshots"),
       owner(Owner::join(root)),
-      generation(fork_generation()) {}
+      generation(fork_generation()) {
+  containers.set_outlet(events->outlet());
+}
 
 Core::~Core() {
   if (!left_ && generation == fork_generation()) owner->leave();

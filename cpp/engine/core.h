@@ -11,6 +11,7 @@
 #include <utility>
 
 #include "engine/engine.h"
+#include "engine/events.h"
 #include "engine/owner.h"
 #include "engine/probe_cache.h"
 #include "engine/root.h"
@@ -35,6 +36,7 @@ struct Core {
 
   const Config config;
   const Root root;
+  const std::shared_ptr<Events> events;
   metadata::Containers containers;
   const snapshot::Overlay overlay;
   const std::shared_ptr<Owner> owner;

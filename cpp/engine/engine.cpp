@@ -95,6 +95,9 @@ class Entered final : public Engine {
                              const LogOptions& options, const Wait& wait) override {
     return open_logs(enter(wait), ns, id, options, wait);
   }
+  std::unique_ptr<EventStream> events(const EventOptions& options, const Wait& wait) override {
+    return open_events(enter(wait), options);
+  }
   std::vector<Check> doctor(const Wait& wait) override {
     check_not_forked(core_.generation);
     return engine::doctor(core_, wait);

@@ -32,6 +32,18 @@ class Logs {  // one reader; not shared between threads
   virtual std::optional<LogLine> next(const Wait& wait) = 0;
 };
 
+class EventStream {  // one reader; close() from any thread
+ public:
+  virtual ~EventStream() = default;
+  // nullopt: all that there was is read, and it does not follow. Throws kDeadlineExceeded at wait's
+  // deadline; kNotFound when so much has come that the next one is no longer kept;
+  // kFailedPrecondition once it or its engine is closed, kFork in a forked child.
+  virtual std::optional<EventInfo> next(const Wait& wait) = 0;
+  // Readable when next() may have something: then next() until it has not. Belongs to the stream.
+  virtual int fd() = 0;
+  virtual void close() = 0;
+};
+
 class Engine {
  public:
   // Checks and makes the directories (D8 90: owned by someone else or writable by others
@@ -104,6 +116,9 @@ class Engine {
   virtual std::unique_ptr<Logs> logs(const std::string& ns, const std::string& id,
                                      const LogOptions& options,
                                      const Wait& wait) = 0;  // kNotFound (kTask) without a log
+  // Events of all namespaces. The subscription begins before this returns. The stream must not
+  // outlive the engine. kNotFound: what since_seq asks for is no longer kept.
+  virtual std::unique_ptr<EventStream> events(const EventOptions& options, const Wait& wait) = 0;
   virtual std::vector<Check> doctor(const Wait& wait) = 0;
   // Idempotent; any process, any time: settles dead tasks (claim free, bundle there), removes what
   // dead owners left, empties the trash.

@@ -111,6 +111,7 @@ void Launch::spawn(const std::optional<ProcessKey>& owner) {
 api::Options Launch::options(const metadata::Container& record, int64_t timeout_ns) const {
   api::Options options;
   options.binary_name = record.runtime_binary;
+  options.journal_dir = core_.root.path + "/journal";
   options.log_dir = core_.log_path(instance_);
   options.log_max = core_.config.log_max;
   options.lifetime = record.lifetime == metadata::Lifetime::kDetached ? api::Lifetime::kDetached

@@ -72,6 +72,7 @@ void recover_bundles(Core& core, const Wait& wait) {
 
 void recover(Core& core, const Wait& wait) {
   reap_children();
+  core.containers.publish_left(wait);
   recover_owners(core, wait);
   recover_bundles(core, wait);
   recover_trash(core, wait);

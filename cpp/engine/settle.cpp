@@ -36,17 +36,32 @@ api::ExitFile lost_exit(const api::StatusFile& status) {
   return exit;
 }
 
+// A shim tells of the exit before its status file says "stopped"; so do we.
+void tell(Claim& claim, api::StatusFile status, const api::ExitFile& exit) {
+  std::string bundle = real_path(fd_path(claim.dir.get()));
+  TaskStory story = story_of(claim.ns, claim.id, bundle, status, exit);
+  claim.deleted = std::move(story.deleted);
+  if (status.status == api::Status::kStopped) return;
+  if (!claim.events->append_new(story.until_exit)) return;
+  status.status = api::Status::kStopped;
+  replace_file_at(claim.dir.get(), api::kStatusFile, api::encode_file(status), 0600, false);
+}
+
 }  // namespace
 
-bool settle_claimed(const Claim& claim) {
+bool settle_claimed(Claim& claim) {
   int dir = claim.dir.get();
   auto status = api::find_status_file(dir);
   if (!status) return false;
   kill_everything(*status);
   if (status->status == api::Status::kUnknown) return false;
-  if (api::find_exit_file(dir)) return true;
-  replace_file_at(dir, api::kExitFile, api::encode_file(lost_exit(*status)), 0600, false);
-  log(Level::kWarning, "container " + claim.id + ": its shim has died; the task was ended");
+  auto exit = api::find_exit_file(dir);
+  if (!exit) {
+    exit = lost_exit(*status);
+    replace_file_at(dir, api::kExitFile, api::encode_file(*exit), 0600, false);
+    log(Level::kWarning, "container " + claim.id + ": its shim has died; the task was ended");
+  }
+  tell(claim, std::move(*status), *exit);
   return true;
 }
 

@@ -15,7 +15,7 @@ namespace ctrd::engine {
 // 5 s), or if it is gone.
 void settle(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
 // For a bundle that we have claimed. False: there never was a task in it; discard it.
-bool settle_claimed(const Claim& claim);
+bool settle_claimed(Claim& claim);
 // Kills this shim if it still lives, then settles: the way out when a shim does not answer.
 void end_shim(Core& core, const std::string& ns, const std::string& id, const ProcessKey& shim);
 

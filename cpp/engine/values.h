@@ -14,6 +14,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/event_fields.h"
 #include "base/process.h"
 #include "base/unique_fd.h"
 #include "oci/options.h"
@@ -139,6 +140,19 @@ struct LogOptions {
   std::optional<uint64_t> tail;       // the last n lines
   std::optional<uint64_t> since_seq;  // what comes after it
   std::optional<int64_t> since_ns;
+};
+
+struct EventInfo {
+  uint64_t seq = 0;  // where the journal goes on behind it
+  int64_t time_ns = 0;
+  std::string ns, topic;
+  api::EventFields fields;  // empty for a message that this ctrd does not know
+};
+struct EventOptions {
+  std::vector<std::string> filters;   // see events_filter.h
+  std::optional<uint64_t> since_seq;  // what comes after it; else since_ns; else from now on when
+  std::optional<int64_t> since_ns;    // following, all that is kept otherwise
+  bool follow = true;
 };
 
 }  // namespace ctrd::engine

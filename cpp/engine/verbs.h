@@ -105,6 +105,8 @@ RunResult run(Core& core, const std::string& ns, const CreateOptions& create,
 // logs.cpp
 std::unique_ptr<Logs> open_logs(Core& core, const std::string& ns, const std::string& id,
                                 const LogOptions& options, const Wait& wait);
+// events_stream.cpp
+std::unique_ptr<EventStream> open_events(Core& core, const EventOptions& options);
 // doctor.cpp
 std::vector<Check> doctor(Core& core, const Wait& wait);
 

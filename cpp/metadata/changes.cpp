@@ -6,6 +6,7 @@
 #include "base/error.h"
 #include "base/time.h"
 #include "metadata/fields.h"
+#include "metadata/outbox.h"
 #include "metadata/schema.h"
 
 namespace ctrd::metadata {
@@ -82,6 +83,12 @@ void Changes::add(std::string_view ns, Container& record, std::string_view packe
   add_owner_ref(ns, record);
   batch_.put(key_container(ns, record.id), encode(record));
   batch_.put(key_spec(ns, record.id), std::string(packed_spec));
+  publish(ns, api::ContainerCreate{record.id, record.image, {record.runtime_name, {}}});
+}
+
+void Changes::publish(const api::Event& event) {
+  Pending pending{.event = api::encode(event), .from = journal_};
+  batch_.put(key_outbox(next_number("outbox")), encode(pending));
 }
 
 void Changes::add_snapshot(std::string_view ns, Container& record) {
@@ -97,6 +104,7 @@ void Changes::add_snapshot(std::string_view ns, Container& record) {
   snapshot.created_ns = snapshot.updated_ns = record.created_ns;
   batch_.put(key, encode(snapshot));
   batch_.put(key_snapshot_ref(ns, record.snapshot_key, "c", record.id), "");
+  publish(ns, api::SnapshotPrepare{record.snapshot_key, snapshot.parent, record.snapshotter});
 }
 
 void Changes::add_owner_ref(std::string_view ns, const Container& record) {
@@ -122,6 +130,7 @@ std::vector<Numbered> Changes::drop(std::string_view ns, const Container& record
   batch_.erase(key_container(ns, record.id));
   batch_.erase(key_spec(ns, record.id));
   drop_owner_ref(ns, record);
+  publish(ns, api::ContainerDelete{record.id});
   if (record.snapshot_key.empty()) return {};
   batch_.erase(key_snapshot_ref(ns, record.snapshot_key, "c", record.id));
   std::string key = key_snapshot(ns, record.snapshot_key);
@@ -132,6 +141,7 @@ std::vector<Numbered> Changes::drop(std::string_view ns, const Container& record
   Numbered trash{next_number("trash"),
                  {"snapshot", std::to_string(decode_snapshot(*bytes).number)}};
   batch_.put(key_trash(trash.first), encode(trash.second));
+  publish(ns, api::SnapshotRemove{record.snapshot_key, record.snapshotter});
   return {trash};
 }
 

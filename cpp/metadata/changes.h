@@ -10,6 +10,7 @@
 #include <utility>
 #include <vector>
 
+#include "api/event.h"
 #include "metadata/record.h"
 #include "store/store.h"
 
@@ -28,7 +29,9 @@ using Numbered = std::pair<uint64_t, Trash>;
 
 class Changes {
  public:
-  Changes(const store::View& view, store::Batch& batch) : view_(view), batch_(batch) {}
+  // journal: where it ends before this batch, for the events.
+  Changes(const store::View& view, store::Batch& batch, uint64_t journal = 0)
+      : view_(view), batch_(batch), journal_(journal) {}
 
   const store::View& view() const { return view_; }
   store::Batch& batch() { return batch_; }
@@ -40,15 +43,22 @@ class Changes {
   // The reverse of that. The snapshot goes unless something else refers to it; returns what is
   // trash now.
   std::vector<Numbered> drop(std::string_view ns, const Container& record);
+  // Tells of a change in this batch, by a message of api/event.h.
+  template <typename T>
+  void publish(std::string_view ns, const T& message) {
+    publish(api::make_event(std::string(ns), message));
+  }
   void add_owner_ref(std::string_view ns, const Container& record);
   void drop_owner_ref(std::string_view ns, const Container& record);
 
  private:
+  void publish(const api::Event& event);
   void add_snapshot(std::string_view ns, Container& record);
   bool has_other_refs(std::string_view ns, const Container& record) const;
 
   const store::View& view_;
   store::Batch& batch_;
+  const uint64_t journal_;
   std::map<std::string, uint64_t, std::less<>> numbers_;
   std::string freed_;  // a snapshot key that this batch erases
 };

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata/containers.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "base/error.h"
 #include "base/identifier.h"
 #include "base/time.h"
@@ -58,22 +61,54 @@ void change_lifetime(Changes& changes, std::string_view ns, Container& record, L
   record.owner_process = {};
 }
 
+// Labels of any size are allowed; in an event they are only told as far as it is one.
+api::ContainerUpdate update_event(const Container& record) {
+  constexpr std::size_t kMost = 128 << 10;
+  std::size_t size = 0;
+  for (const auto& [key, value] : record.labels) size += key.size() + value.size();
+  return {record.id, record.image, size > kMost ? Labels() : record.labels, record.snapshot_key};
+}
+
 }  // namespace
 
 void Containers::write(const Wait& wait, const std::function<void(const View&, Batch&)>& f) {
-  std::vector<uint64_t> tidied;
+  std::vector<uint64_t> tidied, listed;
+  std::vector<Pending> pending;
   try {
     store_->write(wait, [&](const View& view, Batch& batch) {
       f(view, batch);
       if (batch.empty()) return;
       std::lock_guard lock(later_mutex_);
       tidied.swap(later_);
+      listed.swap(listed_);
       for (uint64_t n : tidied) batch.erase(key_trash(n));
+      for (uint64_t n : listed) batch.erase(key_outbox(n));
+      pending = find_pending(view, listed);
+      std::ranges::move(added_pending(batch), std::back_inserter(pending));
     });
   } catch (...) {
     forget_trash_later(tidied);
+    std::lock_guard lock(later_mutex_);
+    listed_.insert(listed_.end(), listed.begin(), listed.end());
     throw;
   }
+  publish(pending);
+}
+
+void Containers::publish(const std::vector<Pending>& pending) {
+  if (pending.empty() || !outlet_.publish) return;
+  std::vector<uint64_t> done = outlet_.publish(pending);
+  std::lock_guard lock(later_mutex_);
+  listed_.insert(listed_.end(), done.begin(), done.end());
+}
+
+void Containers::publish_left(const Wait& wait) {
+  std::vector<Pending> pending;
+  store_->read(wait, [&](const View& view) {
+    std::lock_guard lock(later_mutex_);
+    pending = find_pending(view, listed_);
+  });
+  publish(pending);
 }
 
 Created Containers::create(std::string_view ns, Container record, std::string_view spec,
@@ -84,7 +119,7 @@ Created Containers::create(std::string_view ns, Container record, std::string_vi
   std::string packed = pack_spec(spec);
   Created created;
   write(wait, [&](const View& view, Batch& batch) {
-    Changes changes(view, batch);
+    Changes changes(view, batch, journal());
     created.replaced = find_container(view, ns, record.id);
     if (created.replaced) {
       if (!replaces || !replaces(*created.replaced)) throw_exists(ns, record.id);
@@ -144,7 +179,7 @@ Container Containers::update(std::string_view ns, std::string_view id, const Cha
   check_names(ns, id);
   Container record;
   write(wait, [&](const View& view, Batch& batch) {
-    Changes changes(view, batch);
+    Changes changes(view, batch, journal());
     record = get_container(view, ns, id);
     apply(change.labels, record.labels);
     apply(change.annotations, record.annotations);
@@ -155,6 +190,7 @@ Container Containers::update(std::string_view ns, std::string_view id, const Cha
       batch.put(key_spec(ns, id), pack_spec(change.respec(get_spec(view, ns, id))));
     record.updated_ns = wall_ns();
     batch.put(key_container(ns, id), encode(record));
+    changes.publish(ns, update_event(record));
   });
   return record;
 }
@@ -167,7 +203,7 @@ std::optional<Removed> Containers::remove(std::string_view ns, std::string_view 
   write(wait, [&](const View& view, Batch& batch) {
     auto record = find_container(view, ns, id);
     if (!record || (may && !may(*record))) return;
-    auto trash = Changes(view, batch).drop(ns, *record);
+    auto trash = Changes(view, batch, journal()).drop(ns, *record);
     removed = Removed{std::move(*record), std::move(trash)};
   });
   return removed;

@@ -13,6 +13,7 @@
 #include <utility>
 #include <vector>
 
+#include "metadata/outbox.h"
 #include "metadata/record.h"
 #include "store/store.h"
 
@@ -78,18 +79,28 @@ class Containers {
   // batch of their own.
   void forget_trash_later(const std::vector<uint64_t>& numbers);
 
+  // Before the first verb. Without it, events stay in the store.
+  void set_outlet(Outlet outlet) { outlet_ = std::move(outlet); }
+  // Appends what killed processes have left.
+  void publish_left(const Wait& wait);
+
   // design.md 10: the root's state directory by token and boot id. First use or another boot id:
   // takes the new token. Same boot id and another token: kFailedPrecondition (kRoot) naming both
   // paths. Also writes/checks the schema version (newer: kFailedPrecondition).
   void check_state(const State& state, const Wait& wait);
 
  private:
-  // store_->write, which also erases the trash keys that were queued.
+  // store_->write, which also erases the keys that were queued, then publishes the batch's events.
   void write(const Wait& wait, const std::function<void(const store::View&, store::Batch&)>& f);
 
+  uint64_t journal() const { return outlet_.position ? outlet_.position() : 0; }
+  void publish(const std::vector<Pending>& pending);
+
   std::shared_ptr<store::Store> store_;
+  Outlet outlet_;
   std::mutex later_mutex_;
-  std::vector<uint64_t> later_;  // numbers of trash keys
+  std::vector<uint64_t> later_;   // numbers of trash keys
+  std::vector<uint64_t> listed_;  // of outbox keys whose events are in the journal
 };
 
 }  // namespace ctrd::metadata

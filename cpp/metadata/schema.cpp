@@ -37,6 +37,8 @@ std::string escape_slashes(std::string_view key) {
 std::string key_version() { return ".v"; }
 std::string key_state() { return ".state"; }
 std::string key_number(std::string_view what) { return joined(".n/", what); }
+std::string key_outbox(uint64_t n) { return outbox_prefix() + hex16(n); }
+std::string outbox_prefix() { return ".outbox/"; }
 std::string key_trash(uint64_t n) { return trash_prefix() + hex16(n); }
 std::string trash_prefix() { return ".trash/"; }
 std::string key_owner(uint64_t n) { return owner_prefix() + hex16(n); }

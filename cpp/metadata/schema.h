@@ -2,18 +2,21 @@
 // Every key of the store, with the type of its value. A structural change here is a migration:
 // raise kSchemaVersion and write it down.
 //
-//   .v                                    -> varint     schema version
-//   .state                                -> State      token of <state>/.id and the boot id
-//   .n/<what>                             -> varint     last number given out ("snap", "owner",
-//   "outbox", "trash") .outbox/<n, 16 hex>                   -> Event      reserved for part 2;
-//   nothing writes one yet .trash/<n, 16 hex>                    -> Trash      a directory that is
-//   to be removed (kind, name) .owner/<n, 16 hex>                    -> Owner      pid, start time,
-//   boot id, state path of a client whose lock file is <state>/.owners/<n> <ns>/c/<id> -> Container
-//   the record without its spec (protozero; field numbers in record.h) <ns>/s/<id> -> bytes the
-//   spec: codec byte (0 plain, 1 zstd) and JSON <ns>/snap/<key>                       -> Snapshot
-//   number, kind, parent, labels, times <ns>/ref/snap/<key>/c/<id>            -> "" reverse:
-//   container id pins snapshot key <ns>/ref/snap/<key>/snap/<child>      -> ""         reverse: a
-//   child snapshot <ns>/ref/owner/<n, 16 hex>/c/<id>     -> ""         reverse: records of an owner
+//   .v                                -> varint     schema version
+//   .state                            -> State      token of <state>/.id and the boot id
+//   .n/<what>                         -> varint     last number given out: "snap", "owner",
+//                                                   "outbox", "trash"
+//   .outbox/<n, 16 hex>               -> Pending    an event on its way into the journal (outbox.h)
+//   .trash/<n, 16 hex>                -> Trash      a directory to be removed (kind, name)
+//   .owner/<n, 16 hex>                -> Owner      pid, start time, boot id and state path of a
+//                                                   client; its lock file is <state>/.owners/<n>
+//   <ns>/c/<id>                       -> Container  the record without its spec (record.h)
+//   <ns>/s/<id>                       -> bytes      its spec: codec byte (0 plain, 1 zstd) and JSON
+//   <ns>/snap/<key>                   -> Snapshot   number, kind, parent, labels, times
+//   <ns>/ref/snap/<key>/c/<id>        -> ""         reverse: container id pins snapshot key
+//   <ns>/ref/snap/<key>/snap/<child>  -> ""         reverse: a child snapshot
+//   <ns>/ref/owner/<n, 16 hex>/c/<id> -> ""         reverse: records of an owner
+//
 // A namespace and an id are identifiers, so neither contains '/' nor begins with '.'. A snapshot
 // key may contain '/': it is escaped ('/' -> "%2F", '%' -> "%25").
 #pragma once
@@ -30,6 +33,8 @@ inline constexpr uint64_t kSchemaVersion = 1;
 std::string key_version();
 std::string key_state();
 std::string key_number(std::string_view what);
+std::string key_outbox(uint64_t n);
+std::string outbox_prefix();
 std::string key_trash(uint64_t n);
 std::string trash_prefix();
 std::string key_owner(uint64_t n);
@@ -44,6 +49,6 @@ std::string snapshot_ref_prefix(std::string_view ns, std::string_view key);
 std::string key_owner_ref(std::string_view ns, uint64_t n, std::string_view id);
 std::string owner_ref_prefix(std::string_view ns, uint64_t n);
 std::string id_of(std::string_view container_key);        // last component
-std::optional<uint64_t> number_of(std::string_view key);  // of a .trash or .owner key
+std::optional<uint64_t> number_of(std::string_view key);  // of an .outbox, .trash or .owner key
 
 }  // namespace ctrd::metadata

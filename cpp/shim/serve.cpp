@@ -65,7 +65,7 @@ const Arguments& checked(const Arguments& arguments) {
 
 Shim::Shim(const Arguments& arguments)
     : task_(loop_, reaper_, Bundle(arguments.get("bundle"), UniqueFd(api::kClaimFd)),
-            arguments.get("id")),
+            arguments.get("id"), {}, arguments.get("namespace")),
       service_(loop_, task_, hooks()),
       owner_(loop_, UniqueFd(api::kOwnerFd), [this] { owner_gone(); }),
       spawner_(loop_, UniqueFd(api::kSpawnerFd),
@@ -120,6 +120,7 @@ asio::awaitable<void> Shim::end() {
 
 void Shim::leave() {
   if (std::exchange(leaving_, true)) return;
+  task_.publisher().finish();
   server_.close([] { ::_exit(0); });
   asio::co_spawn(loop_, pause_for(kLastAnswers), [](const std::exception_ptr&) { ::_exit(0); });
 }

@@ -24,13 +24,15 @@ Error already_finished() {
 
 }  // namespace
 
-Task::Task(asio::io_context& loop, Reaper& reaper, Bundle bundle, std::string id, TaskLimits limits)
+Task::Task(asio::io_context& loop, Reaper& reaper, Bundle bundle, std::string id, TaskLimits limits,
+           std::string ns)
     : loop_(loop),
       reaper_(reaper),
       bundle_(std::move(bundle)),
       id_(std::move(id)),
       limits_(limits),
-      runner_(reaper, bundle_.file(api::kRuntimeLogFile)) {}
+      runner_(reaper, bundle_.file(api::kRuntimeLogFile)),
+      publisher_(loop, std::move(ns)) {}
 
 void Task::require() const {
   if (!exists()) throw not_found(Kind::kTask, "task " + id_ + ": there is none");

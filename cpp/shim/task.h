@@ -12,6 +12,7 @@
 #include "api/bundle.h"
 #include "api/task.h"
 #include "shim/bundle.h"
+#include "shim/publisher.h"
 #include "shim/reaper.h"
 #include "shim/runner.h"
 #include "shim/stdio.h"
@@ -27,7 +28,7 @@ struct TaskLimits {
 class Task {
  public:
   Task(asio::io_context& loop, Reaper& reaper, Bundle bundle, std::string id,
-       TaskLimits limits = {});
+       TaskLimits limits = {}, std::string ns = "default");
 
   // Throws kAlreadyExists if there is one; on any failure nothing is left and a later create may
   // succeed.
@@ -50,6 +51,7 @@ class Task {
   bool exists() const { return status_ != api::Status::kUnknown; }
   const api::Options& options() const { return options_; }
   const std::string& id() const { return id_; }
+  Publisher& publisher() { return publisher_; }
 
  private:
   // task_create.cpp
@@ -63,6 +65,9 @@ class Task {
   asio::awaitable<void> watch_limit(TimePoint deadline);
   void kill_all();
   void stop(bool output_cut, bool oom_killed);
+  void publish_created();
+  void publish_exit();
+  void publish_deleted();
   // task_delete.cpp
   asio::awaitable<void> kill_and_wait();
   void clean();
@@ -79,6 +84,7 @@ class Task {
   std::string id_;
   TaskLimits limits_;
   Runner runner_;
+  Publisher publisher_;
   Lock lock_;  // of create, start, remove, end
   Event changed_;
   bool ending_ = false;

@@ -65,6 +65,7 @@ asio::awaitable<api::CreateResponse> Task::create(api::CreateRequest request, Ti
   if (ending_) throw Error(Code::kUnavailable, "create: the shim is ending");
   check_request(request, id_, bundle_.path());
   options_ = decode_options(request.options);
+  publisher_.open(options_.journal_dir, options_.instance);
   std::exception_ptr failure;
   try {
     co_await make(request, std::min(deadline, after(limits_.fifo)));
@@ -77,6 +78,7 @@ asio::awaitable<api::CreateResponse> Task::create(api::CreateRequest request, Ti
   }
   request_ = std::move(request);
   request_.options = {};
+  publish_created();
   shim::start(loop_, settle(), "settling the end of task " + id_);
   co_return api::CreateResponse{.pid = pid()};
 }

@@ -23,6 +23,7 @@ asio::awaitable<api::DeleteResponse> Task::remove() {
                                .exit_status = static_cast<uint32_t>(ended_->status),
                                .exited_ns = ended_->time_ns};
   clean();
+  publish_deleted();
   forget();
   co_return response;
 }
@@ -37,6 +38,7 @@ asio::awaitable<void> Task::end() {
   clean();
   bundle_.try_remove(api::kIoDir);
   bundle_.try_remove(api::kSocketFile);
+  if (options_.on_exit == api::OnExit::kDelete) publish_deleted();  // who meets it only tidies up
 }
 
 asio::awaitable<void> Task::kill_and_wait() {

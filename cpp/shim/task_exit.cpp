@@ -35,6 +35,8 @@ void Task::stop(bool output_cut, bool oom_killed) {
   exit.output_cut = output_cut;
   exit.timed_out = timed_out_;
   bundle_.try_write(exit);
+  if (oom_killed) publisher_.publish(api::TaskOOM{id_});
+  publish_exit();  // before the status file says so: see settle() of the engine
   status_ = api::Status::kStopped;
   bundle_.try_write(status_file());
   changed_.notify();

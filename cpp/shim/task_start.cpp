@@ -19,6 +19,7 @@ asio::awaitable<api::StartResponse> Task::start() {
   if (started) {
     status_ = api::Status::kRunning;
     bundle_.try_write(status_file());
+    publisher_.publish(api::TaskStart{id_, pid()});
   } else {
     started_ns_ = api::kNotYet;
   }

@@ -20,6 +20,7 @@ from ._container import Container
 from ._containers import Containers
 from ._core import __version__ as __version__
 from ._engine import Engine, default_engine, set_default_engine
+from ._events import Event, EventStream
 from ._logging import configure as _configure
 from ._logs import Logs
 from ._module import doctor, run, start
@@ -88,6 +89,8 @@ __all__ = [
     "Engine",
     "EngineConfig",
     "Error",
+    "Event",
+    "EventStream",
     "ExitError",
     "ExitStatus",
     "FailedPrecondition",

@@ -21,6 +21,8 @@ _RunRow: TypeAlias = tuple[tuple[str, ...], _ExitRow, bytes, bytes, bool, str, s
 _Processes: TypeAlias = list[_ProcessRow]
 _CheckRow: TypeAlias = tuple[str, bool, str, str, bool]  # name, ok, found, hint, needed
 _LogRow: TypeAlias = tuple[int, int, int, bytes, bool]  # seq, time_ns, stream, data, partial
+# seq, topic, namespace, time_ns, fields: str, int, bool, (ns,) for a time, lists and dicts of these
+_EventRow: TypeAlias = tuple[int, str, str, int, dict[str, object]]
 _NewTask: TypeAlias = tuple[str, int, int, int, int]  # instance, pid, our ends of stdin, stdout, stderr (-1: none)
 
 class MountOption:
@@ -97,6 +99,13 @@ class LogOptions:
     since_ns: int | None
     def __init__(self) -> None: ...
 
+class EventOptions:
+    filters: Sequence[str]
+    since_seq: int | None
+    since_ns: int | None
+    follow: bool
+    def __init__(self) -> None: ...
+
 class Config:
     root: str
     state: str
@@ -110,6 +119,12 @@ class Config:
 @final
 class Logs:
     def next(self, timeout: float | None) -> _LogRow | None: ...
+
+@final
+class EventStream:
+    def next(self, timeout: float | None) -> _EventRow | None: ...
+    def fileno(self) -> int: ...
+    def close(self) -> None: ...
 
 @final
 class Engine:
@@ -150,6 +165,7 @@ class Engine:
     def status(self, ns: str, id: str) -> int: ...
     def run(self, ns: str, create: CreateOptions, options: RunOptions) -> tuple[_RunRow, str | None]: ...
     def logs(self, ns: str, id: str, options: LogOptions) -> Logs: ...
+    def events(self, options: EventOptions) -> EventStream: ...
 
 def doctor(config: Config) -> list[_CheckRow]: ...
 def _throw(code: int, kind: int, message: str, sys_errno: int, context: Mapping[str, str]) -> None: ...

@@ -9,6 +9,7 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
+from datetime import datetime
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, Unpack, cast, overload
 
@@ -17,6 +18,7 @@ from . import _core, _rows
 from ._config import EngineConfig, core_config
 from ._container import Container
 from ._containers import Containers
+from ._events import EventStream, event_options
 from ._mounts import Rootfs
 from ._options import create_options
 from ._run import RUN_KEYS, run
@@ -175,6 +177,29 @@ class Engine:
         except BaseException:
             container._end_quietly()
             raise
+
+    def events(self, *filters: str, since: int | datetime | None = None, follow: bool = True) -> EventStream:
+        """Read what happens on this root, in all its namespaces and whoever does it. It begins before this returns.
+
+        Args:
+            filters: "topic==/tasks/exit,event.container_id==db": fields are topic, namespace and event.<field of its
+                data>, operators ==, != and ~= (a text with ^, $ and .*); a comma is "and", several filters are "or".
+            since: A seq: what came after it; a datetime: what happened from then on. None: from now on when
+                following, else all that is kept.
+            follow: Whether to wait for more; otherwise it ends with what is there.
+
+        Raises:
+            NotFound: What came after that seq is no longer kept.
+            InvalidArgument: A filter is not understood.
+            Unsupported: A filter's regular expression has more than ^, $ and .*.
+
+        Example:
+            >>> with engine.events("topic~=^/tasks/") as events:
+            ...     ok = engine.run(rootfs, "true").ok
+            ...     ok, events.next(timeout=10).topic, events.wait_for("/tasks/exit").data["exit_status"]
+            (True, '/tasks/create', 0)
+        """
+        return EventStream(self._core.events(event_options(filters, since, follow)))
 
     def doctor(self) -> DoctorReport:
         """Look at what this machine has of what containers need.

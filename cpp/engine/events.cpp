@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/events.h"
+
+#include "base/error.h"
+#include "base/log.h"
+#include "journal/format.h"
+#include "journal/reader.h"
+
+namespace ctrd::engine {
+namespace {
+
+// Nobody holds a segment longer than it takes to write into it.
+Wait moment() { return Wait{after(std::chrono::milliseconds(250)), {}}; }
+
+void say(const std::exception& error, const char* then) {
+  log(Level::kWarning, std::string("events: ") + error.what() + then);
+}
+
+// "" for what is no event, or none that a record can hold: it will never be in the journal.
+std::string id_in(const std::string& bytes) {
+  if (bytes.size() > journal::kMaxBody) return {};
+  try {
+    return api::decode<api::Event>(bytes).id;
+  } catch (const Error&) {
+    return {};
+  }
+}
+
+template <typename T>
+api::Event task_event(const std::string& ns, const std::string& instance, const T& message,
+                      int64_t time_ns) {
+  api::Event event = api::make_event(ns, message);
+  event.id = api::event_id(instance, event.topic);
+  event.time_ns = time_ns;
+  return event;
+}
+
+}  // namespace
+
+metadata::Outlet Events::outlet() {
+  return {.position = [this] { return writer_.position(); },
+          .publish = [this](const auto& pending) { return publish(pending); }};
+}
+
+std::vector<uint64_t> Events::publish(const std::vector<metadata::Pending>& pending) {
+  std::vector<uint64_t> done, appended;
+  std::vector<std::string> bodies;
+  try {
+    for (const auto& one : pending) {
+      std::string id = id_in(one.event);
+      bool there = id.empty() || (one.is_left && journal::mentions(dir(), id, one.from));
+      (there ? done : appended).push_back(one.number);
+      if (!there) bodies.push_back(one.event);
+    }
+    writer_.append(bodies, moment());
+    done.insert(done.end(), appended.begin(), appended.end());
+  } catch (const std::exception& error) {
+    say(error, ": they follow with the next change");
+  }
+  return done;
+}
+
+// What is older than all that is kept may have been there once.
+bool Events::may_be_new(const api::Event& event) {
+  if (journal::mentions(dir(), event.id, 0)) return false;
+  journal::Extent kept = journal::extent_of(dir());
+  if (kept.begin == 0) return true;
+  journal::Reader reader(UniqueFd(::dup(dir())), kept.begin);
+  auto oldest = reader.next();
+  return !oldest || api::decode<api::Event>(oldest->body).time_ns < event.time_ns;
+}
+
+bool Events::append_new(const std::vector<api::Event>& events) {
+  try {
+    std::vector<std::string> bodies;
+    for (const api::Event& event : events)
+      if (may_be_new(event)) bodies.push_back(api::encode(event));
+    writer_.append(bodies, moment());
+    return true;
+  } catch (const std::exception& error) {
+    say(error, "");
+    return false;
+  }
+}
+
+TaskStory story_of(const std::string& ns, const std::string& id, const std::string& bundle,
+                   const api::StatusFile& status, const api::ExitFile& exit) {
+  const std::string& instance = status.instance;
+  uint32_t pid = status.pid;
+  TaskStory story;
+  api::TaskCreate create{
+      .container_id = id, .bundle = bundle, .rootfs = {}, .io = {}, .checkpoint = {}, .pid = pid};
+  story.until_exit.push_back(task_event(ns, instance, create, status.created_ns));
+  if (exit.started_ns != api::kNotYet)
+    story.until_exit.push_back(task_event(ns, instance, api::TaskStart{id, pid}, exit.started_ns));
+  api::TaskExit ended{.container_id = id,
+                      .id = id,
+                      .pid = pid,
+                      .exit_status = exit.status,
+                      .exited_ns = exit.exited_ns};
+  story.until_exit.push_back(task_event(ns, instance, ended, exit.exited_ns));
+  api::TaskDelete deleted{.container_id = id,
+                          .pid = pid,
+                          .exit_status = exit.status,
+                          .exited_ns = exit.exited_ns,
+                          .id = {}};
+  story.deleted = task_event(ns, instance, deleted, wall_ns());
+  return story;
+}
+
+}  // namespace ctrd::engine

@@ -1,0 +1,45 @@
+// SPDX-License-Identifier: Apache-2.0
+// The shim's events, strictly in order, into the journal of the engine that made its task. What
+// cannot be appended now (a full disk) waits and is tried again; a task never fails for it.
+#pragma once
+
+#include <deque>
+#include <optional>
+#include <string>
+
+#include "api/event.h"
+#include "journal/writer.h"
+#include "shim/event.h"
+
+namespace ctrd::shim {
+
+class Publisher {
+ public:
+  Publisher(asio::io_context& loop, std::string ns) : loop_(loop), ns_(std::move(ns)) {}
+
+  // journal: an absolute path; "": nobody is told. instance: of the task.
+  //   Throws: invalid, kPermissionDenied unless it is a directory of ours that only we may write
+  void open(const std::string& journal, std::string instance);
+  // What happens once to the task's init.
+  template <typename T>
+  void publish(const T& message) {
+    api::Event event = api::make_event(ns_, message);
+    event.id = api::event_id(instance_, event.topic);
+    add(api::encode(event));
+  }
+  // The last chance, before the process ends. What does not get through is logged.
+  void finish();
+
+ private:
+  void add(std::string event);
+  bool append_all();
+  asio::awaitable<void> retry();
+
+  asio::io_context& loop_;
+  std::string ns_, instance_;
+  std::optional<journal::Writer> writer_;
+  std::deque<std::string> waiting_;
+  bool retrying_ = false;
+};
+
+}  // namespace ctrd::shim
