@@ -1,7 +1,7 @@
 # Each target does all the set-up it needs and can be repeated.
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
-.PHONY: demo test lint bench asan tsan fuzz setup
+.PHONY: demo test lint bench soak asan tsan fuzz setup
 
 demo:
 	scripts/setup packages
@@ -18,6 +18,12 @@ bench:
 	scripts/setup packages
 	scripts/setup venv
 	$(PYTHON) tests/py/bench/bench.py
+
+# One of them: $(PYTHON) tests/py/soak/soak.py NAME --count N
+soak:
+	scripts/setup packages
+	scripts/setup venv
+	$(PYTHON) tests/py/soak/soak.py all
 
 asan:
 	scripts/setup packages

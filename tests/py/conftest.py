@@ -6,6 +6,7 @@ import os
 import shutil
 import sys
 import tempfile
+import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
 
@@ -16,6 +17,7 @@ HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent.parent / "scripts")]
 
 import ctrd  # noqa: E402
+import invariants  # noqa: E402
 import leakset  # noqa: E402
 import roots  # noqa: E402
 
@@ -74,12 +76,25 @@ def rootfs(root_directory: Path) -> ctrd.Rootfs:
 
 @pytest.fixture
 def engine(tmp_path: Path) -> Iterator[ctrd.Engine]:
-    """An engine on a root of its own; after the test nothing of its containers may be on disk."""
+    """An engine on a root of its own; after the test nothing of it is on disk, and the invariants hold."""
     made = ctrd.Engine(tmp_path / "root", state=tmp_path / "state")
     yield made
     made.close()
     left = left_on_disk(made)
     assert not left, f"left on disk: {left}"
+    found = broken_invariants(made)
+    assert not found, found
+
+
+def broken_invariants(engine: ctrd.Engine) -> list[str]:
+    """What is wrong with its root once another engine has recovered it; what ends by itself gets a moment."""
+    deadline = time.monotonic() + leakset.PATIENCE
+    while found := invariants.violations(engine.root, engine.state, settled=True):
+        if time.monotonic() > deadline:
+            break
+        with ctrd.Engine(engine.root, state=engine.state) as other:
+            list(other.containers)
+    return found
 
 
 @pytest.fixture(params=RUNTIMES)

@@ -24,6 +24,8 @@ class LeakSet:
     mounts: Counter[str]
     cgroups: Counter[str]
     children: Counter[str]
+    processes: Counter[str]
+    runtimes: Counter[str]
     descriptors: Counter[str]
     sockets: Counter[str]
     threads: Counter[str]
@@ -32,7 +34,18 @@ class LeakSet:
     @classmethod
     def take(cls) -> LeakSet:
         """Look now."""
-        return cls(_mounts(), _cgroups(), _children(), _descriptors(), _sockets(), _threads(), Counter(_dispositions()))
+        table = _processes()
+        return cls(
+            mounts=_mounts(),
+            cgroups=_cgroups(),
+            children=Counter(f"{pid} {one.said}" for pid, one in table.items() if one.ppid == os.getpid()),
+            processes=Counter(f"{pid} {one.start} {one.said}" for pid, one in table.items() if one.ppid != os.getpid()),
+            runtimes=Counter(str(path) for place in ("crun", "runc") for path in Path("/run", place).glob("*")),
+            descriptors=_descriptors(),
+            sockets=_sockets(),
+            threads=_threads(),
+            dispositions=Counter(_dispositions()),
+        )
 
     def missing_from(self, before: LeakSet) -> dict[str, list[str]]:
         """What there is now and was not before; of dispositions any difference."""
@@ -52,14 +65,16 @@ def leaked_since(before: LeakSet, roots: Path) -> dict[str, list[str]]:
 
     Args:
         before: What there was.
-        roots: Where the engines' roots are: cgroups of others, which may run their own tests, are not looked at.
+        roots: Where the engines' roots are: cgroups, processes and runtimes' states of others, which may run their own
+            tests, are not looked at.
     """
     gc.collect()
     deadline = time.monotonic() + PATIENCE
     while True:
         leaked = LeakSet.take().missing_from(before)
-        ours = our_cgroups(leaked.pop("cgroups", []), roots)
-        leaked |= {"cgroups": ours} if ours else {}
+        for name, ours in OURS.items():
+            kept = ours(leaked.pop(name, []), roots)
+            leaked |= {name: kept} if kept else {}
         if not leaked or time.monotonic() > deadline:
             return leaked
         time.sleep(0.01)  # not a synchronisation: the condition is asked again until the deadline
@@ -71,6 +86,29 @@ def our_cgroups(paths: list[str], roots: Path) -> list[str]:
         return []
     marks = {_mark(found.parent) for found in roots.rglob("metadata")}
     return [path for path in paths if Path(path).name.split("-")[1] in marks]
+
+
+def our_processes(lines: list[str], roots: Path) -> list[str]:
+    """Those that work in a directory below this one, or have one in their command line: shims, runtimes, helpers."""
+    return [line for line in lines if _speaks_of(Path("/proc", line.split()[0]), str(roots))]
+
+
+def _speaks_of(process: Path, roots: str) -> bool:
+    try:
+        return roots in (process / "cmdline").read_bytes().decode(errors="replace") or roots in os.readlink(
+            process / "cwd"
+        )
+    except OSError:
+        return False
+
+
+def our_runtimes(paths: list[str], roots: Path) -> list[str]:
+    """States that a runtime keeps in its own place, of a bundle below this directory."""
+    files = [file for path in paths for file in Path(path).glob("*") if file.is_file()]
+    return [str(file) for file in files if str(roots).encode() in file.read_bytes()]
+
+
+OURS = {"cgroups": our_cgroups, "processes": our_processes, "runtimes": our_runtimes}
 
 
 def _mark(root: Path) -> str:
@@ -93,19 +131,25 @@ def _cgroups() -> Counter[str]:
     return Counter(str(path) for pattern in ("ctrd-??????-*", "*/ctrd-??????-*") for path in root.glob(pattern))
 
 
-def _children() -> Counter[str]:
-    """Our children, zombies too, with what they are."""
-    found: Counter[str] = Counter()
+@dataclass(frozen=True)
+class _Process:
+    ppid: int
+    start: str
+    said: str
+
+
+def _processes() -> dict[int, _Process]:
+    """All there are, zombies too, with what they are."""
+    found = {}
     for directory in Path("/proc").iterdir():
         if not directory.name.isdigit():
             continue
         try:
-            name, rest = (directory / "stat").read_text().rsplit(")", 1)
+            name, rest = (directory / "stat").read_text().split("(", 1)[1].rsplit(")", 1)
         except OSError:
             continue
-        state, ppid = rest.split()[:2]
-        if int(ppid) == os.getpid():
-            found[f"{name}) {state}"] += 1
+        words = rest.split()
+        found[int(directory.name)] = _Process(int(words[1]), words[19], f"({name}) {words[0]}")
     return found
 
 
@@ -137,11 +181,12 @@ def _threads() -> Counter[str]:
 
 
 def _dispositions() -> dict[str, int]:
-    """Signal mask and dispositions, umask, cwd."""
+    """Signal mask and dispositions, umask, cwd, limits."""
     lines = Path("/proc/self/status").read_text().splitlines()
     kept = [line for line in lines if line.startswith("Umask:")]
     for line in lines:
         if line.startswith(("SigBlk:", "SigIgn:", "SigCgt:")):
             name, mask = line.split()
             kept.append(f"{name} {int(mask, 16) & ~GLIBCS:x}")
-    return dict.fromkeys([*kept, f"cwd {Path.cwd()}"], 1)
+    limits = Path("/proc/self/limits").read_text().splitlines()[1:]
+    return dict.fromkeys([*kept, *limits, f"cwd {Path.cwd()}"], 1)
