@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/events.h"
 
+#include <algorithm>
+
 #include "base/error.h"
+#include "base/files.h"
 #include "base/log.h"
 #include "journal/format.h"
 #include "journal/reader.h"
@@ -26,6 +29,20 @@ std::string id_in(const std::string& bytes) {
   }
 }
 
+// Those that need not be appended: another process's that are there, and what can never be.
+std::vector<bool> find_left(int dir, const std::vector<metadata::Pending>& pending) {
+  std::vector<std::string> ids;
+  uint64_t from = ~uint64_t{0};
+  for (const auto& one : pending) {
+    ids.push_back(id_in(one.event));
+    if (one.is_left) from = std::min(from, one.from);
+  }
+  std::vector<bool> there(ids.size(), false);
+  if (from != ~uint64_t{0}) there = journal::mentioned(dir, ids, from);
+  for (std::size_t i = 0; i < ids.size(); ++i) there[i] = there[i] || ids[i].empty();
+  return there;
+}
+
 template <typename T>
 api::Event task_event(const std::string& ns, const std::string& instance, const T& message,
                       int64_t time_ns) {
@@ -43,38 +60,40 @@ metadata::Outlet Events::outlet() {
 }
 
 std::vector<uint64_t> Events::publish(const std::vector<metadata::Pending>& pending) {
-  std::vector<uint64_t> done, appended;
-  std::vector<std::string> bodies;
+  std::vector<uint64_t> done;
   try {
-    for (const auto& one : pending) {
-      std::string id = id_in(one.event);
-      bool there = id.empty() || (one.is_left && journal::mentions(dir(), id, one.from));
-      (there ? done : appended).push_back(one.number);
-      if (!there) bodies.push_back(one.event);
+    std::vector<bool> there = find_left(dir(), pending);
+    std::vector<uint64_t> appended;
+    std::vector<std::string> bodies;
+    for (std::size_t i = 0; i < pending.size(); ++i) {
+      (there[i] ? done : appended).push_back(pending[i].number);
+      if (!there[i]) bodies.push_back(pending[i].event);
     }
     writer_.append(bodies, moment());
     done.insert(done.end(), appended.begin(), appended.end());
   } catch (const std::exception& error) {
-    say(error, ": they follow with the next change");
+    say(error, ": they follow with a later change");
   }
   return done;
 }
 
-// What is older than all that is kept may have been there once.
-bool Events::may_be_new(const api::Event& event) {
-  if (journal::mentions(dir(), event.id, 0)) return false;
+// When the oldest event that is kept happened; 0 if all are.
+int64_t Events::oldest_ns() {
   journal::Extent kept = journal::extent_of(dir());
-  if (kept.begin == 0) return true;
-  journal::Reader reader(UniqueFd(::dup(dir())), kept.begin);
-  auto oldest = reader.next();
-  return !oldest || api::decode<api::Event>(oldest->body).time_ns < event.time_ns;
+  if (kept.begin == 0) return 0;
+  auto oldest = journal::Reader::near(open_dir_at(dir(), "."), kept.begin).next();
+  return oldest ? api::decode<api::Event>(oldest->body).time_ns : 0;
 }
 
+// What is older than all that is kept may have been there once.
 bool Events::append_new(const std::vector<api::Event>& events) {
   try {
-    std::vector<std::string> bodies;
-    for (const api::Event& event : events)
-      if (may_be_new(event)) bodies.push_back(api::encode(event));
+    std::vector<std::string> ids, bodies;
+    for (const api::Event& event : events) ids.push_back(event.id);
+    std::vector<bool> there = journal::mentioned(dir(), ids, 0);
+    int64_t oldest = oldest_ns();
+    for (std::size_t i = 0; i < events.size(); ++i)
+      if (!there[i] && events[i].time_ns > oldest) bodies.push_back(api::encode(events[i]));
     writer_.append(bodies, moment());
     return true;
   } catch (const std::exception& error) {

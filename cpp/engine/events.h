@@ -27,7 +27,7 @@ class Events {
 
  private:
   std::vector<uint64_t> publish(const std::vector<metadata::Pending>& pending);
-  bool may_be_new(const api::Event& event);
+  int64_t oldest_ns();
 
   journal::Writer writer_;
 };

@@ -178,21 +178,23 @@ bool Reader::go_on() {
   return false;
 }
 
-bool mentions(int dir, std::string_view needle, uint64_t from) {
+std::vector<bool> mentioned(int dir, const std::vector<std::string>& ids, uint64_t from) {
+  std::vector<bool> found(ids.size(), false);
+  std::size_t longest = 0;
+  for (const std::string& id : ids) longest = std::max(longest, id.size());
   for (uint64_t base : segment_bases(dir)) {
     auto segment = find_segment(dir, base, O_RDONLY);
     if (!segment || base + facts_of(*segment).size <= from) continue;
     uint64_t offset = from > base ? from - base : 0;
     std::string bytes;
-    for (;;) {
-      std::string more = read_at(*segment, offset, kChunk);
-      if (more.empty()) break;
+    for (std::string more; !(more = read_at(*segment, offset, kChunk)).empty();) {
       offset += more.size();
-      bytes = bytes.substr(bytes.size() - std::min(bytes.size(), needle.size())) + more;
-      if (bytes.find(needle) != bytes.npos) return true;
+      bytes = bytes.substr(bytes.size() - std::min(bytes.size(), longest)) + more;
+      for (std::size_t i = 0; i < ids.size(); ++i)
+        if (!found[i]) found[i] = bytes.find(ids[i]) != bytes.npos;
     }
   }
-  return false;
+  return found;
 }
 
 }  // namespace ctrd::journal

@@ -7,6 +7,7 @@
 #include <optional>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "journal/segment.h"
 
@@ -51,8 +52,7 @@ class Reader {
   uint64_t skipped_bytes_ = 0, skipped_places_ = 0;
 };
 
-// True if these bytes occur in what is kept, from that position on: for an id that occurs nowhere
-// else.
-bool mentions(int dir, std::string_view needle, uint64_t from);
+// Which of these occur in what is kept, from that position on: for ids that occur nowhere else.
+std::vector<bool> mentioned(int dir, const std::vector<std::string>& ids, uint64_t from);
 
 }  // namespace ctrd::journal

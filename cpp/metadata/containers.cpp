@@ -84,6 +84,7 @@ void Containers::write(const Wait& wait, const std::function<void(const View&, B
       for (uint64_t n : tidied) batch.erase(key_trash(n));
       for (uint64_t n : listed) batch.erase(key_outbox(n));
       pending = find_pending(view, listed);
+      if (pending.size() == kMostPending) return;  // no room in the journal for long: in order
       std::ranges::move(added_pending(batch), std::back_inserter(pending));
     });
   } catch (...) {

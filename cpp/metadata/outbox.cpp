@@ -37,7 +37,7 @@ std::vector<Pending> find_pending(const store::View& view, const std::vector<uin
   view.scan_prefix(outbox_prefix(), [&](std::string_view key, std::string_view value) {
     Pending pending = numbered(key, value, true);
     if (std::ranges::find(done, pending.number) == done.end()) found.push_back(std::move(pending));
-    return true;
+    return found.size() < kMostPending;
   });
   return found;
 }

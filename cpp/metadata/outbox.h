@@ -31,7 +31,8 @@ struct Outlet {
   std::function<std::vector<uint64_t>(const std::vector<Pending>&)> publish = {};
 };
 
-// Those of the store, without the ones whose numbers are known to be done (ascending).
+// The first of the store, at most kMostPending, without those whose numbers are known to be done.
+constexpr std::size_t kMostPending = 256;
 std::vector<Pending> find_pending(const store::View& view, const std::vector<uint64_t>& done);
 // Those that this batch adds.
 std::vector<Pending> added_pending(const store::Batch& batch);

@@ -198,10 +198,12 @@ TEST(JournalReader, Mentions) {
   for (int i = 0; i < 10; ++i)
     append(writer, std::string(60000, 'x') + "needle-" + std::to_string(i));
   int dir = ::open(scratch.path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC);
-  EXPECT_TRUE(mentions(dir, "needle-one", 0));
-  EXPECT_FALSE(mentions(dir, "needle-one", middle));
-  for (int i = 0; i < 10; ++i) EXPECT_TRUE(mentions(dir, "needle-" + std::to_string(i), middle));
-  EXPECT_FALSE(mentions(dir, "needle-11", 0));
+  using Bools = std::vector<bool>;
+  EXPECT_EQ(mentioned(dir, {"needle-one", "needle-3", "needle-11"}, 0), (Bools{true, true, false}));
+  EXPECT_EQ(mentioned(dir, {"needle-one"}, middle), Bools{false});
+  for (int i = 0; i < 10; ++i)
+    EXPECT_EQ(mentioned(dir, {"needle-" + std::to_string(i)}, middle), Bools{true});
+  EXPECT_EQ(mentioned(dir, {}, 0), Bools{});
   ::close(dir);
 }
 

@@ -7,6 +7,7 @@
 #include <sys/mount.h>
 #include <sys/stat.h>
 
+#include <iostream>
 #include <set>
 
 #include "journal/format.h"
@@ -27,6 +28,16 @@ TEST(JournalWriter, WhatIsAppendedIsThere) {
   EXPECT_EQ(bodies(scratch), (std::vector<std::string>{"one", two[0], two[1]}));
   EXPECT_EQ(writer.position(), extent_of(scratch.dir().get()).end);
   EXPECT_EQ(scratch.names(), std::vector<std::string>{"00000000000000000000"});
+}
+
+TEST(JournalWriter, WhatAnAppendCosts) {
+  Scratch scratch;
+  Writer writer(scratch.dir());
+  constexpr int kTimes = 2000;
+  TimePoint began = Clock::now();
+  for (int i = 0; i < kTimes; ++i) append(writer, std::string(200, 'x'));
+  auto each = std::chrono::duration<double, std::micro>(Clock::now() - began).count() / kTimes;
+  std::cout << "an append takes " << each << " us\n";
 }
 
 TEST(JournalWriter, NothingIsNothing) {

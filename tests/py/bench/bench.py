@@ -1,6 +1,6 @@
 """`make bench`: the figures that ctrd promises, as medians, beside the bare runtime and containerd in the same run.
 
-Benchmarks print; they never fail a build. `bench.py [name ...]` runs only these: run, shim, store, growth.
+Benchmarks print; they never fail a build. `bench.py [name ...]` runs only these: run, shim, store, growth, events.
 """
 
 from __future__ import annotations
@@ -17,6 +17,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
 
 import ctrd  # noqa: E402
+import events  # noqa: E402
 import peers  # noqa: E402
 import roots  # noqa: E402
 import shims  # noqa: E402
@@ -157,8 +158,14 @@ def bench_growth(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
     say("its descriptors", f"{descriptors() - fds:+}", "aim: none")
 
 
+def bench_events(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
+    """A reader in another process, one that reconnects, and a replay."""
+    events.measure(engine, image, RUNS, say)
+
+
 def main() -> None:
     benches = {"run": bench_run, "shim": bench_shim, "store": bench_store, "growth": bench_growth}
+    benches["events"] = bench_events
     image = ctrd.Rootfs(roots.busybox())
     for name in sys.argv[1:] or benches:
         with (
