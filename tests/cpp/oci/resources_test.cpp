@@ -30,7 +30,7 @@ TEST(Resources, given) {
                               .cpuset_cpus = "0-1",
                               .cpuset_mems = "0"});
   EXPECT_EQ(json["memory"].dump(), R"({"limit":1048576,"swap":2097152})");
-  EXPECT_EQ(json["pids"]["limit"], -1);
+  EXPECT_FALSE(json.contains("pids"));  // no limit is no entry
   EXPECT_EQ(json["cpu"].dump(),
             R"({"cpus":"0-1","mems":"0","period":100000,"quota":50000,"shares":2597})");
 }
