@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/database.h"
 
+#include <leveldb/comparator.h>
 #include <leveldb/write_batch.h>
+
+#include <vector>
 
 #include "base/files.h"
 
@@ -23,8 +26,8 @@ class NoLogger : public leveldb::Logger {
 
 // Without one LevelDB renames and writes a LOG file at each opening.
 leveldb::Logger* no_logger() {
-  static NoLogger logger;
-  return &logger;
+  static auto* logger = new NoLogger;  // a thread may close a database while the process exits
+  return logger;
 }
 
 leveldb::Options options(Env* env, bool reuse) {
@@ -58,12 +61,31 @@ leveldb::WriteBatch to_leveldb(const Batch& batch) {
 
 }  // namespace
 
+void prepare_leveldb() {
+  no_logger();
+  leveldb::BytewiseComparator();
+  leveldb::Env::Default();
+}
+
 Database::Database(int dir, std::string path, bool reuse) : path_(std::move(path)) {
+  check_current(dir);
   leveldb::DB* db = nullptr;
   leveldb::Status status = leveldb::DB::Open(options(&env_, reuse), fd_path(dir), &db);
   db_.reset(db);
   check(status, "open");
   env_.run_background();
+}
+
+// A database's first log comes after its CURRENT. LevelDB would begin a new one in its place.
+void Database::check_current(int dir) const {
+  std::vector<std::string> names;
+  if (env_.FileExists(fd_path(dir, "CURRENT"))) return;
+  check(env_.GetChildren(fd_path(dir), &names), "open");
+  for (const std::string& name : names) {
+    if (!name.ends_with(".log") && !name.ends_with(".ldb")) continue;
+    env_.reads("CURRENT");
+    check(leveldb::Status::Corruption("CURRENT is not there, but " + name + " is"), "open");
+  }
 }
 
 Database::~Database() { close(); }
@@ -76,7 +98,7 @@ bool Database::close() {
 
 void Database::check(const leveldb::Status& status, const char* what) const {
   env_.note(status);
-  if (!status.ok()) throw status_error(status, what, path_);
+  if (!status.ok()) throw status_error(status, what, path_, env_.last_read());
 }
 
 std::optional<std::string> Database::find(std::string_view key) const {
@@ -102,7 +124,7 @@ void Database::apply(const Batch& batch) {
   how.sync = !batch.relaxed();
   Env::LogEnd before = env_.log_end();
   leveldb::Status status = db_->Write(how, &changes);
-  if (status.ok()) return;
+  if (status.ok()) return env_.run_background();
   env_.note(status);
   close();  // before its log is cut
   env_.cut_log(before);

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// An open LevelDB, for the time of one operation. Knows nothing of locks: its caller holds them.
+// An open LevelDB. Knows nothing of locks: its caller holds them, and one thread at a time uses it.
 #pragma once
 
 #include <leveldb/db.h>
@@ -14,9 +14,14 @@
 namespace ctrd::store {
 
 // LevelDB's only way to become an Error. path: the directory, as the user knows it.
-//   kDataLoss, kRoot: corruption; context path, hint       errno at the end of an I/O error's
-//   words: as sys_error
-Error status_error(const leveldb::Status& status, const std::string& what, const std::string& path);
+// file: the one that was read last, "" if none.
+//   kDataLoss, kRoot: corruption; context path, file, hint
+//   errno at the end of an I/O error's words: as sys_error
+Error status_error(const leveldb::Status& status, const std::string& what, const std::string& path,
+                   const std::string& file = {});
+
+// Makes what LevelDB keeps for the whole process, so that no fork comes between.
+void prepare_leveldb();
 
 class Database : public View {
  public:
@@ -29,12 +34,17 @@ class Database : public View {
   void scan(std::string_view first, std::string_view last,
             const std::function<bool(std::string_view, std::string_view)>& f) const override;
   void apply(const Batch& batch);
+  // What LevelDB wants done in the background; nothing is left when an operation ends.
+  void run_background() { env_.run_background(); }
 
+  // Nothing has failed. If not, it must be closed: what is written behind a failure may be lost.
+  bool ok() const { return db_ && !env_.failed(); }
   // Closes it. True: everything worked, so the next opening may reuse the log.
   bool close();
 
  private:
   void check(const leveldb::Status& status, const char* what) const;
+  void check_current(int dir) const;
 
   std::string path_;
   mutable Env env_;  // before db_, which uses it to the end

@@ -4,6 +4,8 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <atomic>
+#include <cerrno>
 #include <memory>
 
 namespace ctrd::store {
@@ -13,7 +15,9 @@ class WatchedFile : public leveldb::WritableFile {
  public:
   WatchedFile(Env& env, leveldb::WritableFile* file) : env_(env), file_(file) {}
 
-  leveldb::Status Append(const leveldb::Slice& data) override { return seen(file_->Append(data)); }
+  leveldb::Status Append(const leveldb::Slice& data) override {
+    return env_.writable().ok() ? seen(file_->Append(data)) : env_.writable();
+  }
   leveldb::Status Close() override { return seen(file_->Close()); }
   leveldb::Status Flush() override { return seen(file_->Flush()); }
   leveldb::Status Sync() override { return seen(file_->Sync()); }
@@ -28,6 +32,44 @@ class WatchedFile : public leveldb::WritableFile {
   std::unique_ptr<leveldb::WritableFile> file_;
 };
 
+class WatchedLog : public leveldb::SequentialFile {
+ public:
+  WatchedLog(Env& env, leveldb::SequentialFile* file) : env_(env), file_(file) {}
+
+  leveldb::Status Read(size_t size, leveldb::Slice* result, char* scratch) override {
+    return seen(file_->Read(size, result, scratch));
+  }
+  leveldb::Status Skip(uint64_t size) override { return seen(file_->Skip(size)); }
+
+ private:
+  leveldb::Status seen(leveldb::Status status) {
+    env_.poison(status);
+    return status;
+  }
+
+  Env& env_;
+  std::unique_ptr<leveldb::SequentialFile> file_;
+};
+
+class NamedFile : public leveldb::RandomAccessFile {
+ public:
+  NamedFile(Env& env, std::string path, leveldb::RandomAccessFile* file)
+      : env_(env), path_(std::move(path)), file_(file) {}
+
+  leveldb::Status Read(uint64_t offset, size_t size, leveldb::Slice* result,
+                       char* scratch) const override {
+    env_.reads(path_);
+    leveldb::Status status = file_->Read(offset, size, result, scratch);
+    env_.note(status);
+    return status;
+  }
+
+ private:
+  Env& env_;
+  std::string path_;
+  std::unique_ptr<leveldb::RandomAccessFile> file_;
+};
+
 class NoLock : public leveldb::FileLock {};
 
 bool is_log(const std::string& path) { return path.size() > 4 && path.ends_with(".log"); }
@@ -37,9 +79,18 @@ uint64_t file_size(const std::string& path) {
   return ::stat(path.c_str(), &facts) == 0 ? static_cast<uint64_t>(facts.st_size) : 0;
 }
 
+std::atomic<leveldb::Env*> base{nullptr};
+
 }  // namespace
 
-Env::Env() : leveldb::EnvWrapper(leveldb::Env::Default()) {}
+leveldb::Env* base_env() {
+  leveldb::Env* env = base;
+  return env ? env : leveldb::Env::Default();
+}
+
+void set_base_env(leveldb::Env* env) { base = env; }
+
+Env::Env() : leveldb::EnvWrapper(base_env()) {}
 
 void Env::run_background() {
   while (!background_.empty()) {
@@ -47,6 +98,11 @@ void Env::run_background() {
     background_.pop_front();
     work(argument);
   }
+}
+
+void Env::poison(const leveldb::Status& status) {
+  note(status);
+  if (poison_.ok()) poison_ = status;
 }
 
 Env::LogEnd Env::log_end() const {
@@ -69,15 +125,44 @@ leveldb::Status Env::watched(const std::string& path, leveldb::Status status,
   return status;
 }
 
+bool Env::FileExists(const std::string& path) {
+  return target()->FileExists(path) || ::access(path.c_str(), F_OK) == 0 || errno != ENOENT;
+}
+
+leveldb::Status Env::NewSequentialFile(const std::string& path, leveldb::SequentialFile** file) {
+  reads(path);
+  leveldb::Status status = target()->NewSequentialFile(path, file);
+  if (!is_log(path)) return status;
+  poison(status);
+  if (status.ok()) *file = new WatchedLog(*this, *file);
+  return status;
+}
+
+leveldb::Status Env::NewRandomAccessFile(const std::string& path,
+                                         leveldb::RandomAccessFile** file) {
+  reads(path);
+  leveldb::Status status = target()->NewRandomAccessFile(path, file);
+  note(status);  // a compaction's too: LevelDB refuses all writes behind it
+  if (status.ok()) *file = new NamedFile(*this, path, *file);
+  return status;
+}
+
 leveldb::Status Env::NewWritableFile(const std::string& path, leveldb::WritableFile** file) {
+  if (!poison_.ok()) return poison_;
   return watched(path, target()->NewWritableFile(path, file), file);
 }
 
 leveldb::Status Env::NewAppendableFile(const std::string& path, leveldb::WritableFile** file) {
+  if (!poison_.ok()) return poison_;
   return watched(path, target()->NewAppendableFile(path, file), file);
 }
 
+leveldb::Status Env::RemoveFile(const std::string& path) {
+  return poison_.ok() ? target()->RemoveFile(path) : poison_;
+}
+
 leveldb::Status Env::RenameFile(const std::string& from, const std::string& to) {
+  if (!poison_.ok()) return poison_;
   leveldb::Status status = target()->RenameFile(from, to);
   note(status);
   return status;

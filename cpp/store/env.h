@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // LevelDB's view of the system, for one opening of one database: no thread ever starts (compactions
-// queue up and run where we say), no LOCK file, and any write that fails is remembered,
-// those of a compaction too.
+// queue up and run where we say), no LOCK file, whatever fails is remembered, in a compaction too,
+// and so is the file that was read last: LevelDB does not name what is damaged.
 #pragma once
 
 #include <leveldb/env.h>
@@ -13,19 +13,29 @@
 
 namespace ctrd::store {
 
-// Not thread-safe: it lives inside one operation, in one thread.
+// What Envs stand on: the system, unless a test puts faults between.
+leveldb::Env* base_env();
+void set_base_env(leveldb::Env* env);
+
+// Not thread-safe: one thread at a time uses a database.
 class Env : public leveldb::EnvWrapper {
  public:
   Env();
 
   // Runs what LevelDB wanted done in the background, and what that wants done, until nothing is
-  // left. LevelDB's write never waits for it: the queue is empty before, and there is one write an
-  // opening.
+  // left. A write of LevelDB waits for it when two write buffers are full, for ever in here: so it
+  // is run after each.
   void run_background();
 
-  // Some write failed: the files may end in the middle of a record.
+  // Something failed: the files may end in the middle of a record, LevelDB may refuse all writes.
   bool failed() const { return failed_; }
   void note(const leveldb::Status& status) { failed_ = failed_ || !status.ok(); }
+
+  // A log could not be read. LevelDB takes that for the log's end, and removes the log once it has
+  // written down what it has read: so from now on no write may succeed.
+  void poison(const leveldb::Status& status);
+  // What every write begins with.
+  const leveldb::Status& writable() const { return poison_; }
 
   // The newest log and its size, and cutting it back to that (or to nothing, if it is newer): what
   // a failed write left in it must not come back to life. Cutting needs no space.
@@ -36,8 +46,19 @@ class Env : public leveldb::EnvWrapper {
   LogEnd log_end() const;
   void cut_log(const LogEnd& end) const;
 
+  // The name of the file read last.
+  std::string last_read() const { return last_read_.substr(last_read_.rfind('/') + 1); }
+  void reads(const std::string& path) { last_read_ = path; }
+
+  // False only if it surely is not there: LevelDB makes a new database where it finds none.
+  bool FileExists(const std::string& path) override;
+  leveldb::Status NewSequentialFile(const std::string& path,
+                                    leveldb::SequentialFile** file) override;
+  leveldb::Status NewRandomAccessFile(const std::string& path,
+                                      leveldb::RandomAccessFile** file) override;
   leveldb::Status NewWritableFile(const std::string& path, leveldb::WritableFile** file) override;
   leveldb::Status NewAppendableFile(const std::string& path, leveldb::WritableFile** file) override;
+  leveldb::Status RemoveFile(const std::string& path) override;
   leveldb::Status RenameFile(const std::string& from, const std::string& to) override;
   leveldb::Status LockFile(const std::string& path, leveldb::FileLock** lock) override;
   leveldb::Status UnlockFile(leveldb::FileLock* lock) override;
@@ -48,7 +69,8 @@ class Env : public leveldb::EnvWrapper {
                           leveldb::WritableFile** file);
 
   std::deque<std::pair<void (*)(void*), void*>> background_;
-  std::string log_path_;
+  std::string log_path_, last_read_;
+  leveldb::Status poison_;
   bool failed_ = false;
 };
 

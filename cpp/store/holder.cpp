@@ -80,6 +80,12 @@ void write_holder(int fd, const Holder& holder) {
   if (size < 0) throw sys_error("write the lock file of the store");
 }
 
+void name_holder(int fd) {
+  std::string line = encode(this_holder());
+  ssize_t size = ::pwrite(fd, line.data(), line.size(), 0);
+  static_cast<void>(size);
+}
+
 void write_marker(int fd, char marker) {
   ssize_t size = ::pwrite(fd, &marker, 1, 0);
   static_cast<void>(size);

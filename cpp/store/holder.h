@@ -33,6 +33,7 @@ Holder this_holder();        // dirty, now
 // Reads and writes the lock file.
 Holder read_holder(int fd);
 void write_holder(int fd, const Holder& holder);
+void name_holder(int fd);  // write_holder of this process, for others to read; throws nothing
 void write_marker(int fd, char marker);  // throws nothing: a marker that stays 'D' only costs time
 
 // RootBusy: kUnavailable, kRoot; names the holder. path: the root's metadata directory.

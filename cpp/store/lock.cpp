@@ -4,6 +4,7 @@
 #include <time.h>
 
 #include <algorithm>
+#include <exception>
 
 #include "base/process.h"
 
@@ -42,18 +43,30 @@ bool try_until(LockFile& file, TimePoint since, TimePoint until) {
 }  // namespace
 
 std::unique_ptr<DatabaseLock> DatabaseLock::take(int dir, TimePoint since, TimePoint until) {
-  LockFile gate(dir, "gate");
-  if (!try_until(gate, since, until)) return nullptr;
   std::unique_ptr<DatabaseLock> lock(new DatabaseLock(dir));
+  if (!try_until(lock->gate_, since, until)) return nullptr;
+  name_holder(lock->gate_.fd());
   // In the gate there is one at most, so it may be the quickest.
   if (!try_until(lock->db_, since - kAged, until)) return nullptr;
-  gate.unlock();
+  lock->gate_.unlock();
   Holder last = read_holder(lock->db_.fd());
   lock->was_clean_ = last.marker == kClean && last.boot == boot_id();
   write_holder(lock->db_.fd(), this_holder());
   return lock;
 }
 
-Holder DatabaseLock::holder(int dir) { return read_holder(LockFile(dir, "db").fd()); }
+bool DatabaseLock::wanted() noexcept try {
+  if (!gate_.try_lock()) return true;
+  gate_.unlock();
+  return false;
+} catch (const std::exception&) {  // the system has no locks left: then rather none is held
+  return true;
+}
+
+Holder DatabaseLock::holder(int dir) {
+  LockFile db(dir, "db");
+  if (!db.try_lock()) return read_holder(db.fd());
+  return read_holder(LockFile(dir, "gate").fd());  // stopped in there, say
+}
 
 }  // namespace ctrd::store

@@ -20,17 +20,19 @@ class DatabaseLock {
   // dir: where the lock files are. Tries until `until`, giving up early after a signal. nullptr:
   // not got. since: when the caller began to wait; who has waited longer tries more often.
   static std::unique_ptr<DatabaseLock> take(int dir, TimePoint since, TimePoint until);
-  // Who has it, or had it last.
+  // Who keeps others out: who has it, or sits in the gate without taking it, or had it last.
   static Holder holder(int dir);
 
   // The last holder closed the database, in this boot.
   bool was_clean() const { return was_clean_; }
   void mark_clean() { write_marker(db_.fd(), kClean); }
+  // Another process waits in the gate. Does not block.
+  bool wanted() noexcept;
 
  private:
-  explicit DatabaseLock(int dir) : db_(dir, "db") {}
+  explicit DatabaseLock(int dir) : gate_(dir, "gate"), db_(dir, "db") {}
 
-  LockFile db_;
+  LockFile gate_, db_;
   bool was_clean_ = false;
 };
 

@@ -3,8 +3,10 @@
 // them.
 #include <string.h>
 
+#include <algorithm>
 #include <array>
 #include <cerrno>
+#include <optional>
 
 #include "store/database.h"
 
@@ -22,31 +24,47 @@ int errno_of(const std::string& words) {
   return 0;
 }
 
-// The reason without LevelDB's path, which is a descriptor's; the file's name in it says enough.
-std::string reason(std::string words) {
+// A path of LevelDB's in its words: "/proc/self/fd/<number>[/<file>]".
+struct Named {
+  std::size_t begin, end;  // of the directory's part, with the slash
+  std::string file;
+};
+
+std::optional<Named> find_path(const std::string& words) {
   std::size_t begin = words.find("/proc/self/fd/");
-  if (begin == words.npos) return words;
-  std::size_t end = words.find_first_not_of("0123456789", begin + 14);
-  if (end == words.npos) return words.erase(begin);
-  return words.erase(begin, end - begin + (words[end] == '/' ? 1 : 0));
+  if (begin == words.npos) return std::nullopt;
+  std::size_t end = std::min(words.find_first_not_of("0123456789", begin + 14), words.size());
+  if (end == words.size() || words[end] != '/') return Named{begin, end, ""};
+  std::size_t name = end + 1;
+  return Named{begin, name, words.substr(name, words.find_first_of(": ", name) - name)};
 }
 
-Error data_loss(const std::string& message, const std::string& path) {
-  return Error(Code::kDataLoss, message + "; " + kHint, Kind::kRoot)
-      .with("path", path)
-      .with("hint", kHint);
+// The reason without LevelDB's path, which is a descriptor's; the file's name in it says enough.
+std::string reason(std::string words) {
+  auto path = find_path(words);
+  return path ? words.erase(path->begin, path->end - path->begin) : words;
+}
+
+Error data_loss(std::string message, const std::string& path, const std::string& file) {
+  if (message.find(file) == message.npos) message += " (in " + file + ")";
+  Error error(Code::kDataLoss, message + "; " + kHint, Kind::kRoot);
+  if (!file.empty()) error.with("file", file);
+  return std::move(error).with("path", path).with("hint", kHint);
 }
 
 }  // namespace
 
-Error status_error(const leveldb::Status& status, const std::string& what,
-                   const std::string& path) {
+Error status_error(const leveldb::Status& status, const std::string& what, const std::string& path,
+                   const std::string& file) {
   std::string words = status.ToString();
   std::string message = what + " the metadata in " + path + ": " + reason(words);
   int err = errno_of(words);
   // A file that CURRENT or a manifest names and that is not there is damage, not a wrong path.
   bool lost = status.IsCorruption() || status.IsInvalidArgument() || err == ENOENT;
-  if (lost || (err == 0 && !status.IsIOError())) return data_loss(message, path);
+  if (lost || (err == 0 && !status.IsIOError())) {
+    auto named = find_path(words);
+    return data_loss(message, path, named && !named->file.empty() ? named->file : file);
+  }
   if (err == EFBIG) return Error(Code::kResourceExhausted, message, Kind::kNone, err);
   Error error = sys_error(err ? err : EIO, what + " the metadata in " + path);
   return Error(error.code(), message, Kind::kNone, err ? err : EIO).with("path", path);

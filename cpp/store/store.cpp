@@ -3,33 +3,24 @@
 
 #include <sys/stat.h>
 
+#include <cstdlib>
 #include <map>
 #include <new>
 #include <string>
+#include <vector>
 
 #include "base/error.h"
-#include "base/files.h"
-#include "store/database.h"
 #include "store/fork_guard.h"
 #include "store/lock.h"
-#include "store/turn.h"
+#include "store/resident.h"
 
 namespace ctrd::store {
 namespace {
 
 constexpr Nanos kSlice = std::chrono::milliseconds(40);  // a Wait wants to be asked every 50
 
-// What all Stores of one directory in this process share.
-struct Shared {
-  explicit Shared(UniqueFd opened) : dir(std::move(opened)), path(real_path(fd_path(dir.get()))) {}
-
-  UniqueFd dir;
-  std::string path;  // for messages
-  Turns turns;
-};
-
 using Identity = std::pair<dev_t, ino_t>;
-using Registry = std::map<Identity, std::weak_ptr<Shared>>;
+using Registry = std::map<Identity, std::weak_ptr<Resident>>;
 
 // Guarded by ForkLock. A child begins with an empty one.
 Registry& registry() {
@@ -37,62 +28,60 @@ Registry& registry() {
   return *instance;
 }
 
-std::shared_ptr<Shared> shared_of(UniqueFd dir) {
+std::shared_ptr<Resident> resident_of(UniqueFd dir) {
   struct stat facts {};
   if (::fstat(dir.get(), &facts) < 0) throw sys_error("stat the metadata directory");
   ForkLock lock;
   std::erase_if(registry(), [](const auto& entry) { return entry.second.expired(); });
-  std::weak_ptr<Shared>& known = registry()[{facts.st_dev, facts.st_ino}];
-  std::shared_ptr<Shared> shared = known.lock();
-  if (!shared) known = shared = std::make_shared<Shared>(std::move(dir));
+  std::weak_ptr<Resident>& known = registry()[{facts.st_dev, facts.st_ino}];
+  std::shared_ptr<Resident> shared = known.lock();
+  if (!shared) known = shared = std::make_shared<Resident>(std::move(dir));
   return shared;
 }
 
-// The turn of this thread and the lock of this process, both released at the end.
-class Held {
+// The turn of this thread; the database is kept or closed at its end. In a fork()ed child it is the
+// parent's, and nothing of it may be touched.
+class Turn {
  public:
-  explicit Held(Turns& turns) : turns_(turns) {}
-  ~Held() {
-    lock_.reset();
-    turns_.release();
+  explicit Turn(Resident& resident) : resident_(resident) {}
+  ~Turn() {
+    if (generation_ != process_generation()) return;
+    resident_.finish();
+    resident_.turns.release();
   }
-  Held(const Held&) = delete;
-  Held& operator=(const Held&) = delete;
-  DatabaseLock& lock() { return *lock_; }
-  bool take_lock(int dir, TimePoint since, TimePoint until) {
-    lock_ = DatabaseLock::take(dir, since, until);
-    return lock_ != nullptr;
-  }
+  Turn(const Turn&) = delete;
+  Turn& operator=(const Turn&) = delete;
 
  private:
-  Turns& turns_;
-  std::unique_ptr<DatabaseLock> lock_;
+  Resident& resident_;
+  uint64_t generation_ = process_generation();
 };
 
 class SharedStore : public Store {
  public:
-  SharedStore(std::shared_ptr<Shared> shared, const StoreConfig& config)
-      : shared_(std::move(shared)), config_(config), generation_(process_generation()) {}
+  SharedStore(std::shared_ptr<Resident> resident, const StoreConfig& config)
+      : resident_(std::move(resident)), config_(config), generation_(process_generation()) {}
   ~SharedStore() override;
 
   void read(const Wait& wait, const std::function<void(const View&)>& f) override {
-    run(wait, [&](Database& database) { f(database); });
+    run(wait, [&] { f(resident_->database()); });
   }
   void write(const Wait& wait, const std::function<void(const View&, Batch&)>& f) override {
-    run(wait, [&](Database& database) {
+    run(wait, [&] {
       Batch batch;
-      f(database, batch);
-      if (!batch.empty()) database.apply(batch);
+      f(resident_->database(), batch);
+      check_process();  // f may have forked
+      if (!batch.empty()) resident_->apply(batch);
     });
   }
 
  private:
-  void run(const Wait& wait, const std::function<void(Database&)>& f);
-  std::unique_ptr<Held> take(const Wait& wait);
-  std::unique_ptr<Held> try_take(uint64_t ticket, TimePoint since, TimePoint until);
+  void run(const Wait& wait, const std::function<void()>& f);
+  std::unique_ptr<Turn> take(const Wait& wait);
+  std::unique_ptr<Turn> try_take(uint64_t ticket, TimePoint since, TimePoint until);
   void check_process() const;
 
-  std::shared_ptr<Shared> shared_;
+  std::shared_ptr<Resident> resident_;
   StoreConfig config_;
   uint64_t generation_;
 };
@@ -100,7 +89,7 @@ class SharedStore : public Store {
 // In a child what is shared may be locked for ever, and destroying it would wait.
 SharedStore::~SharedStore() {
   if (generation_ != process_generation())
-    new (std::nothrow) std::shared_ptr<Shared>(std::move(shared_));
+    new (std::nothrow) std::shared_ptr<Resident>(std::move(resident_));
 }
 
 void SharedStore::check_process() const {
@@ -109,37 +98,57 @@ void SharedStore::check_process() const {
                             Kind::kFork);
 }
 
-std::unique_ptr<Held> SharedStore::try_take(uint64_t ticket, TimePoint since, TimePoint until) {
-  if (!shared_->turns.take(ticket, until)) return nullptr;
-  auto held = std::make_unique<Held>(shared_->turns);
-  if (!held->take_lock(shared_->dir.get(), since, until)) return nullptr;
-  return held;
+std::unique_ptr<Turn> SharedStore::try_take(uint64_t ticket, TimePoint since, TimePoint until) {
+  if (!resident_->turns.take(ticket, until)) return nullptr;
+  auto turn = std::make_unique<Turn>(*resident_);
+  if (!resident_->open(config_, since, until)) return nullptr;
+  return turn;
 }
 
-std::unique_ptr<Held> SharedStore::take(const Wait& wait) {
-  uint64_t ticket = shared_->turns.ticket();
+std::unique_ptr<Turn> SharedStore::take(const Wait& wait) {
+  uint64_t ticket = resident_->turns.ticket();
   TimePoint since = Clock::now();
   TimePoint deadline = std::min(wait.deadline, after(config_.lock_timeout));
   for (;;) {
     TimePoint until = wait.interrupted ? std::min(deadline, after(kSlice)) : deadline;
-    if (auto held = try_take(ticket, since, until)) return held;
+    if (auto turn = try_take(ticket, since, until)) return turn;
     wait.check();  // may run anything, a store operation too: nothing is held here
     if (Clock::now() >= deadline)
-      throw root_busy(shared_->path, DatabaseLock::holder(shared_->dir.get()));
+      throw root_busy(resident_->path(), DatabaseLock::holder(resident_->dir()));
   }
 }
 
-void SharedStore::run(const Wait& wait, const std::function<void(Database&)>& f) {
+void SharedStore::run(const Wait& wait, const std::function<void()>& f) {
   check_process();
-  std::unique_ptr<Held> held = take(wait);
-  Database database(shared_->dir.get(), shared_->path, held->lock().was_clean());
-  try {
-    f(database);
-  } catch (...) {
-    if (database.close()) held->lock().mark_clean();
-    throw;
+  {
+    std::unique_ptr<Turn> turn = take(wait);
+    f();
+    check_process();
   }
-  if (database.close()) held->lock().mark_clean();
+  if (config_.reserve) config_.reserve->keep();
+}
+
+// Whoever opens it next may reuse the log then. Threads may be in the middle of something still.
+void close_all_at_exit() {
+  std::vector<std::shared_ptr<Resident>> all;
+  {
+    ForkLock lock;
+    for (const auto& [identity, known] : registry())
+      if (auto resident = known.lock()) all.push_back(std::move(resident));
+  }
+  for (const auto& resident : all) resident->close_if_free();
+}
+
+// Before the first fork: a child would wait for ever for a value that another thread was making.
+void prepare_process() {
+  static const bool done = [] {
+    watch_forks();
+    on_fork_in_child([] { registry().clear(); });
+    prepare_leveldb();
+    this_holder();
+    return std::atexit(close_all_at_exit) == 0;
+  }();
+  static_cast<void>(done);
 }
 
 }  // namespace
@@ -155,9 +164,8 @@ void View::scan_prefix(
 }
 
 std::shared_ptr<Store> Store::at(UniqueFd dir, const StoreConfig& config) {
-  watch_forks();
-  on_fork_in_child([] { registry().clear(); });
-  return std::make_shared<SharedStore>(shared_of(std::move(dir)), config);
+  prepare_process();
+  return std::make_shared<SharedStore>(resident_of(std::move(dir)), config);
 }
 
 }  // namespace ctrd::store

@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// One LevelDB shared by many processes: opened per operation under two lock files (a turnstile:
-// take gate, take db, release gate), with a marker byte that says whether the last holder closed it
-// cleanly. The only room with LevelDB. Not for records or keys' meaning. Source: design.md 6.1,
-// reliability.md 0.
+// One LevelDB shared by many processes: held open under two lock files (a turnstile: take gate,
+// take db, release gate) and handed over when another process waits in the gate, or closed when
+// idle; a marker byte says whether the last holder closed it cleanly. The only room with LevelDB.
+// Not for records or keys' meaning. Source: design.md 6.1, reliability.md 0.
 #pragma once
 
 #include <functional>
@@ -15,6 +15,7 @@
 
 #include "base/time.h"
 #include "base/unique_fd.h"
+#include "store/reserve.h"
 
 namespace ctrd::store {
 
@@ -44,6 +45,9 @@ class Batch {
   // its failure.
   void relax() { relaxed_ = true; }
   bool relaxed() const { return relaxed_; }
+  // This batch gives space back: on a full disk the reserve is released for it.
+  void use_reserve() { uses_reserve_ = true; }
+  bool uses_reserve() const { return uses_reserve_; }
   const std::vector<std::pair<std::string, std::optional<std::string>>>& changes() const {
     return changes_;
   }
@@ -51,16 +55,22 @@ class Batch {
  private:
   std::vector<std::pair<std::string, std::optional<std::string>>> changes_;
   bool relaxed_ = false;
+  bool uses_reserve_ = false;
 };
 
 struct StoreConfig {
   Nanos lock_timeout = std::chrono::seconds(30);
+  // How long the database stays open after an operation, for the next one. 0: not at all.
+  Nanos idle_close = std::chrono::milliseconds(50);
+  // Released by an opening that meets a full disk and by batches that use it; kept otherwise.
+  std::shared_ptr<Reserve> reserve = {};
 };
 
 class Store {
  public:
   // dir: the metadata directory (0700, exists). Takes no lock and opens nothing. Two Stores of one
-  // directory in one process share one handle (by device and inode), in any number of threads.
+  // directory in one process share one handle (by device and inode), in any number of threads. The
+  // last of them to go closes the database, and so does the end of the process.
   static std::shared_ptr<Store> at(UniqueFd dir, const StoreConfig& config = {});
   virtual ~Store() = default;
 
@@ -71,7 +81,7 @@ class Store {
   virtual void read(const Wait& wait, const std::function<void(const View&)>& f) = 0;
   // f looks and fills a batch, which is then written in one synced write under the same lock. An
   // empty batch writes nothing. If f throws, nothing is written. A failed write (disk full ...)
-  // throws, leaves the marker dirty, and nothing of it is visible later.
+  // throws, closes the database with its marker dirty, and nothing of it is visible later.
   virtual void write(const Wait& wait, const std::function<void(const View&, Batch&)>& f) = 0;
 };
 

@@ -23,6 +23,13 @@ bool Turns::take(uint64_t ticket, TimePoint until) {
   return got;
 }
 
+bool Turns::try_take() {
+  std::lock_guard lock(mutex_);
+  if (holder_ != std::thread::id() || !waiting_.empty()) return false;
+  holder_ = std::this_thread::get_id();
+  return true;
+}
+
 void Turns::release() {
   std::lock_guard lock(mutex_);
   holder_ = {};

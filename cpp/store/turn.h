@@ -20,6 +20,7 @@ class Turns {
   // (others pass it) until it is used again, when its place is what it was. Throws if this thread
   // has the turn already.
   bool take(uint64_t ticket, TimePoint until);
+  bool try_take();  // false: somebody has it, or waits for it
   void release();
 
  private:

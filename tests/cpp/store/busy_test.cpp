@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Waiting for a store that somebody else has.
 #include <gmock/gmock.h>
+#include <signal.h>
 #include <unistd.h>
 
 #include <cstdio>
@@ -8,6 +9,7 @@
 #include <stdexcept>
 
 #include "base/error.h"
+#include "store/holder.h"
 #include "store/support.h"
 
 namespace ctrd::store {
@@ -81,6 +83,69 @@ TEST_F(BusyTest, IsInterrupted) {
   };
   EXPECT_THROW(store->read(wait, [](const View&) {}), std::runtime_error);
   EXPECT_EQ(asked, 3);
+}
+
+// hold-open <path>: has it open, idle, and is stopped.
+int hold_open(const std::vector<std::string>& args) {
+  auto store = open_store(args.at(0), {.idle_close = std::chrono::hours(1)});
+  put(*store, "a", "1");
+  std::puts("held");
+  std::fflush(stdout);
+  char c;
+  while (::read(0, &c, 1) > 0) continue;
+  return 0;
+}
+const HelperName kHoldOpen("hold-open", hold_open);
+
+bool is_stopped(pid_t pid) {
+  std::string text = read_file_at(open_dir("/proc/" + std::to_string(pid)).get(), "stat");
+  return text.at(text.rfind(')') + 2) == 'T';
+}
+
+struct IdleHolderTest : testing::Test {
+  void SetUp() override { ASSERT_EQ(holder.line(), "held"); }
+  TempDir temp;
+  Helper holder{{"hold-open", temp.path()}};
+};
+
+// B20: readers too have a deadline, and are told who.
+TEST_F(IdleHolderTest, StoppedItIsNamed) {
+  ::kill(holder.child().pid, SIGSTOP);
+  ASSERT_TRUE(comes_true([&] { return is_stopped(holder.child().pid); }));
+  auto store = open_store(temp.path(), {milliseconds(60)});
+  for (const auto& verb : std::vector<std::function<void()>>{
+           [&] { get(*store, "a"); }, [&] { contents(*store); }, [&] { put(*store, "a", "2"); }}) {
+    Error error = error_of(verb);
+    EXPECT_EQ(error.code(), Code::kUnavailable);
+    EXPECT_EQ(error.find("holder_pid"), std::to_string(holder.child().pid));
+    EXPECT_THAT(std::string(error.find("holder_cmd")), HasSubstr("--helper hold-open"));
+  }
+  ::kill(holder.child().pid, SIGCONT);
+  EXPECT_EQ(get(*open_store(temp.path()), "a"), "1");
+}
+
+TEST_F(IdleHolderTest, KilledItIsSucceededAtOnce) {
+  ::kill(holder.child().pid, SIGSTOP);
+  holder.kill();
+  EXPECT_EQ(get(*open_store(temp.path(), {milliseconds(1000)}), "a"), "1");
+}
+
+// Stopped between the two locks: not whoever had the database before.
+TEST_F(IdleHolderTest, StoppedInTheGateItIsNamed) {
+  Helper last({"hold", temp.path()});
+  ASSERT_EQ(last.line(), "held");
+  Helper waiter({"get", temp.path(), "a"});
+  auto waits = [&] {
+    Holder in_gate = decode_holder(find_file_at(temp.fd(), "gate").value_or(""));
+    return in_gate.pid == waiter.child().pid;
+  };
+  ASSERT_TRUE(comes_true(waits));
+  ::kill(waiter.child().pid, SIGSTOP);
+  ASSERT_TRUE(comes_true([&] { return is_stopped(waiter.child().pid); }));
+  EXPECT_EQ(last.wait(), 0);
+  auto store = open_store(temp.path(), {milliseconds(60)});
+  EXPECT_EQ(error_of([&] { get(*store, "a"); }).find("holder_pid"),
+            std::to_string(waiter.child().pid));
 }
 
 // A signal handler may use the store again: nothing may be held while it runs.

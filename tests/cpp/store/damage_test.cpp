@@ -13,10 +13,12 @@ namespace {
 using testing::HasSubstr;
 using testing::Not;
 
-void expect_data_loss(const Error& error, const std::string& path) {
+void expect_data_loss(const Error& error, const std::string& path, const std::string& file) {
   EXPECT_EQ(error.code(), Code::kDataLoss) << error.what();
   EXPECT_EQ(error.kind(), Kind::kRoot);
   EXPECT_EQ(error.find("path"), path);
+  EXPECT_EQ(error.find("file"), file);
+  EXPECT_THAT(error.message(), HasSubstr(file));
   EXPECT_THAT(std::string(error.find("hint")), HasSubstr("restore"));
   EXPECT_THAT(error.message(), HasSubstr(path));
   EXPECT_THAT(error.message(), Not(HasSubstr("/proc/self/fd")));
@@ -37,16 +39,26 @@ struct DamageTest : testing::Test {
   }
 
   TempDir temp;
-  std::shared_ptr<Store> store = open_store(temp.path());
+  std::shared_ptr<Store> store = open_store(temp.path(), kOpenedEach);
 };
 
 TEST_F(DamageTest, OfCurrent) {
   std::string good = read_file_at(temp.fd(), "CURRENT");
   for (const char* bad : {"", "x", "MANIFEST-999999\n", "MANIFEST-000001"}) {
     replace_file_at(temp.fd(), "CURRENT", bad, 0600, false);
-    expect_data_loss(failure(), temp.path());
-    expect_data_loss(error_of([&] { put(*store, "a", "1"); }), temp.path());
+    std::string file = std::string(bad).ends_with('\n') ? "MANIFEST-999999" : "CURRENT";
+    expect_data_loss(failure(), temp.path(), file);
+    expect_data_loss(error_of([&] { put(*store, "a", "1"); }), temp.path(), file);
   }
+  replace_file_at(temp.fd(), "CURRENT", good, 0600, false);
+  EXPECT_EQ(contents(*store).size(), 600u);
+}
+
+// LevelDB would begin a new database, and remove the old one's files.
+TEST_F(DamageTest, OfAMissingCurrent) {
+  std::string good = read_file_at(temp.fd(), "CURRENT");
+  unlink_at(temp.fd(), "CURRENT");
+  for (int i = 0; i < 2; ++i) expect_data_loss(failure(), temp.path(), "CURRENT");
   replace_file_at(temp.fd(), "CURRENT", good, 0600, false);
   EXPECT_EQ(contents(*store).size(), 600u);
 }
@@ -56,7 +68,7 @@ TEST_F(DamageTest, OfTheManifest) {
   std::string bytes = read_file_at(temp.fd(), name);
   for (char& c : bytes) c = static_cast<char>(c ^ 0x55);
   replace_file_at(temp.fd(), name, bytes, 0600, false);
-  expect_data_loss(failure(), temp.path());
+  expect_data_loss(failure(), temp.path(), name);
 }
 
 TEST_F(DamageTest, OfATable) {
@@ -64,12 +76,13 @@ TEST_F(DamageTest, OfATable) {
   std::string bytes = read_file_at(temp.fd(), name);
   bytes[100] = static_cast<char>(bytes[100] ^ 1);
   replace_file_at(temp.fd(), name, bytes, 0600, false);
-  expect_data_loss(failure(), temp.path());
+  expect_data_loss(failure(), temp.path(), name);
 }
 
 TEST_F(DamageTest, OfAMissingTable) {
-  unlink_at(temp.fd(), files(".ldb").at(0));
-  expect_data_loss(failure(), temp.path());
+  std::string name = files(".ldb").at(0);
+  unlink_at(temp.fd(), name);
+  expect_data_loss(failure(), temp.path(), name);
 }
 
 TEST(Status, BecomesAnError) {

@@ -17,12 +17,12 @@ namespace {
 using testing::HasSubstr;
 
 struct FullDiskTest : testing::Test {
-  // Runs f with a tmpfs of 1 MiB at temp.path().
-  void on_small_disk(const std::function<void()>& f) {
+  // Runs f with a tmpfs at temp.path().
+  void on_small_disk(const std::function<void()>& f, const char* options = "size=1m") {
     std::thread([&] {
       ASSERT_EQ(::unshare(CLONE_NEWNS | CLONE_FS), 0);
       ASSERT_EQ(::mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr), 0);
-      ASSERT_EQ(::mount("tmpfs", temp.path().c_str(), "tmpfs", 0, "size=1m"), 0);
+      ASSERT_EQ(::mount("tmpfs", temp.path().c_str(), "tmpfs", 0, options), 0);
       dir = open_dir(temp.path());
       f();
       dir.reset();
@@ -38,10 +38,41 @@ struct FullDiskTest : testing::Test {
     ASSERT_EQ(::ftruncate(file.get(), facts.st_size - static_cast<off_t>(left)), 0);
   }
   void make_room() { unlink_at(dir.get(), "filler"); }
+  void use_up_inodes() {
+    UniqueFd fillers = make_dir_at(dir.get(), "fillers", 0700);
+    for (int i = 0; ::mknodat(fillers.get(), std::to_string(i).c_str(), S_IFREG, 0) == 0; ++i)
+      continue;
+    ASSERT_EQ(errno, ENOSPC);
+  }
+  StoreConfig with_reserve(uint64_t size = 256u << 10) {
+    return {.reserve = std::make_shared<Reserve>(dir.dup(), "reserve", size)};
+  }
+  // A closed store with twenty records; the reserve, if there is one, is made.
+  void make_records(const StoreConfig& config) {
+    auto store = open_store(temp.path(), config);
+    for (int i = 0; i < 20; ++i) put(*store, std::to_string(i), std::string(3000, 'x'));
+    if (!config.reserve) return;
+    EXPECT_TRUE(comes_true([&] {
+      config.reserve->keep();
+      return exists_at(dir.get(), "reserve.7");
+    }));
+  }
+  void crash() { set_marker(kDirty); }  // as far as the next opening knows
+  void set_marker(char marker) {
+    UniqueFd db = open_at(dir.get(), "db", O_WRONLY);
+    ASSERT_EQ(::write(db.get(), &marker, 1), 1);
+  }
 
   TempDir temp;
   UniqueFd dir;
 };
+
+void erase(Store& store, const std::string& key) {
+  store.write({}, [&](const View&, Batch& batch) {
+    batch.erase(key);
+    batch.use_reserve();
+  });
+}
 
 void expect_full(const Error& error) {
   EXPECT_EQ(error.code(), Code::kResourceExhausted);
@@ -95,6 +126,82 @@ TEST_F(FullDiskTest, AFailedRelaxedBatchIsNoFailure) {
     });
     make_room();
     EXPECT_EQ(contents(*store), (std::map<std::string, std::string>{{"a", "1"}}));
+  });
+}
+
+// Trap 5: after a crash even a list writes.
+TEST_F(FullDiskTest, AListNeedsTheReserve) {
+  on_small_disk([&] {
+    auto config = with_reserve();
+    make_records(config);
+    fill(0);
+    crash();
+    expect_full(error_of([&] { contents(*open_store(temp.path())); }));
+    EXPECT_TRUE(exists_at(dir.get(), "reserve"));
+    EXPECT_EQ(contents(*open_store(temp.path(), config)).size(), 20u);
+    EXPECT_FALSE(exists_at(dir.get(), "reserve"));
+  });
+}
+
+TEST_F(FullDiskTest, ADeleteUsesTheReserveAndNothingElseDoes) {
+  on_small_disk([&] {
+    auto config = with_reserve();
+    make_records(config);
+    fill(0);
+    auto store = open_store(temp.path(), config);
+    expect_full(error_of([&] {
+      for (int i = 0; i < 9; ++i) put(*store, "more", std::string(3000, 'x'));
+    }));
+    EXPECT_TRUE(exists_at(dir.get(), "reserve"));
+    for (int i = 0; i < 20; ++i) erase(*store, std::to_string(i));
+    EXPECT_LE(contents(*store).size(), 1u);
+    make_room();
+  });
+}
+
+TEST_F(FullDiskTest, WithoutInodesToo) {
+  auto f = [&] {
+    auto config = with_reserve();
+    make_records(config);
+    use_up_inodes();
+    crash();
+    expect_full(error_of([&] { contents(*open_store(temp.path())); }));
+    auto store = open_store(temp.path(), config);
+    EXPECT_EQ(contents(*store).size(), 20u);
+    for (int i = 0; i < 20; ++i) erase(*store, std::to_string(i));
+    EXPECT_EQ(contents(*store).size(), 0u);
+  };
+  on_small_disk(f, "size=8m,nr_inodes=60");
+}
+
+TEST_F(FullDiskTest, TheReserveIsMadeAgainWhenThereIsRoom) {
+  on_small_disk([&] {
+    auto config = with_reserve();
+    make_records(config);
+    struct stat facts {};
+    ASSERT_EQ(::fstatat(dir.get(), "reserve", &facts, 0), 0);
+    EXPECT_GE(facts.st_blocks * 512, 256 << 10);
+    fill(0);
+    EXPECT_TRUE(config.reserve->release());
+    EXPECT_FALSE(config.reserve->release());
+    fill(300 << 10);  // enough for it, and for nothing else
+    auto store = open_store(temp.path(), config);
+    ::usleep(300'000);  // it looks now and then only
+    put(*store, "a", "1");
+    EXPECT_FALSE(exists_at(dir.get(), "reserve"));
+    make_room();
+    EXPECT_TRUE(comes_true([&] {
+      get(*store, "a");
+      return exists_at(dir.get(), "reserve.7");
+    }));
+  });
+}
+
+TEST_F(FullDiskTest, AReserveThatFindsNoRoomTakesNone) {
+  on_small_disk([&] {
+    auto config = with_reserve(8u << 20);
+    put(*open_store(temp.path(), config), "a", "1");
+    EXPECT_FALSE(exists_at(dir.get(), "reserve"));
   });
 }
 

@@ -53,6 +53,26 @@ std::map<std::string, std::string> contents(Store& store) {
   return all;
 }
 
+bool comes_true(const std::function<bool()>& condition) {
+  TimePoint end = after(std::chrono::seconds(30));
+  while (!condition()) {
+    if (Clock::now() > end) return false;
+    ::usleep(1000);
+  }
+  return true;
+}
+
+std::vector<std::string> descriptors_below(const std::string& path) {
+  std::vector<std::string> found;
+  for (const auto& name : list_dir(open_dir("/proc/self/fd").get())) {
+    char target[4096];
+    ssize_t size = ::readlink(("/proc/self/fd/" + name).c_str(), target, sizeof target);
+    if (size > 0 && std::string_view(target, static_cast<std::size_t>(size)).starts_with(path))
+      found.push_back(name);
+  }
+  return found;
+}
+
 double elapsed_ms(TimePoint begin) {
   return std::chrono::duration<double, std::milli>(Clock::now() - begin).count();
 }
@@ -73,6 +93,8 @@ Helper::Helper(std::vector<std::string> args) {
 Helper::~Helper() {
   if (!reaped_) kill();
 }
+
+void Helper::say(const std::string& text) { write_all(input_.get(), text); }
 
 std::string Helper::line() {
   std::string text;

@@ -3,6 +3,7 @@
 // again with "--helper <name>".
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
@@ -15,10 +16,18 @@
 
 namespace ctrd::store {
 
+// Opened and closed by each operation.
+inline const StoreConfig kOpenedEach{.idle_close = {}};
+
 std::shared_ptr<Store> open_store(const std::string& path, const StoreConfig& config = {});
 void put(Store& store, const std::string& key, const std::string& value);
 std::optional<std::string> get(Store& store, const std::string& key);
 std::map<std::string, std::string> contents(Store& store);
+
+// The condition, asked until it holds or 30 s are over.
+bool comes_true(const std::function<bool()>& condition);
+// This process's descriptors that are at or below a path, as numbers.
+std::vector<std::string> descriptors_below(const std::string& path);
 
 // Milliseconds since.
 double elapsed_ms(TimePoint begin);
@@ -28,10 +37,11 @@ class Helper {
  public:
   explicit Helper(std::vector<std::string> args);
   ~Helper();
-  std::string line();  // its next line of output, "" at the end
-  std::string rest();  // all that is left of it
-  void kill();         // SIGKILL and reap
-  int wait();          // closes its stdin; exit status
+  void say(const std::string& text);  // to its stdin
+  std::string line();                 // its next line of output, "" at the end
+  std::string rest();                 // all that is left of it
+  void kill();                        // SIGKILL and reap
+  int wait();                         // closes its stdin; exit status
   const Child& child() const { return child_; }
 
  private:

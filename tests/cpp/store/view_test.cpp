@@ -15,7 +15,7 @@ using testing::Pair;
 
 struct StoreTest : testing::Test {
   TempDir temp;
-  std::shared_ptr<Store> store = open_store(temp.path());
+  std::shared_ptr<Store> store = open_store(temp.path(), kOpenedEach);
   std::vector<std::string> keys(
       const std::function<void(const View&, std::vector<std::string>&)>& f) {
     std::vector<std::string> all;

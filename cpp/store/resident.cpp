@@ -1,0 +1,83 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "store/resident.h"
+
+#include <utility>
+
+#include "base/error.h"
+#include "base/files.h"
+
+namespace ctrd::store {
+
+Resident::Resident(UniqueFd dir)
+    : dir_(std::move(dir)),
+      path_(real_path(fd_path(dir_.get()))),
+      timer_([this] { return tick(); }) {}
+
+Resident::~Resident() {
+  timer_.stop();
+  close();
+}
+
+bool Resident::open(const StoreConfig& config, TimePoint since, TimePoint until) {
+  reserve_ = config.reserve;
+  idle_close_ = config.idle_close;
+  if (database_) return true;
+  lock_ = DatabaseLock::take(dir_.get(), since, until);
+  if (!lock_) return false;
+  try {
+    open_database(lock_->was_clean());
+  } catch (const Error& error) {
+    if (!release_reserve(error)) throw;
+    open_database(false);
+  }
+  return true;
+}
+
+void Resident::open_database(bool reuse) { database_.emplace(dir_.get(), path_, reuse); }
+
+bool Resident::release_reserve(const Error& error) const {
+  return is_full(error) && reserve_ && reserve_->release();
+}
+
+void Resident::apply(const Batch& batch) {
+  try {
+    return database_->apply(batch);
+  } catch (const Error& error) {
+    if (!batch.uses_reserve() || !release_reserve(error)) throw;
+  }
+  // Its log was cut back to what was there before, and the lock is ours still.
+  database_.reset();
+  open_database(false);
+  database_->apply(batch);
+}
+
+void Resident::finish() {
+  if (database_ && database_->ok()) database_->run_background();
+  bool keep = database_ && database_->ok() && idle_close_ > Nanos::zero() && !lock_->wanted();
+  if (!keep || !timer_.start()) return close();
+  used_ = Clock::now();
+}
+
+void Resident::close() {
+  bool clean = database_ && database_->close();
+  database_.reset();
+  if (clean) lock_->mark_clean();
+  lock_.reset();
+}
+
+void Resident::close_if_free() {
+  if (!turns.try_take()) return;
+  close();
+  turns.release();
+}
+
+bool Resident::tick() {
+  if (!turns.try_take()) return true;  // an operation: it looks for itself
+  if (database_ && (lock_->wanted() || Clock::now() - used_ >= idle_close_)) close();
+  bool goes_on = database_.has_value();
+  if (!goes_on) timer_.ends();
+  turns.release();
+  return goes_on;
+}
+
+}  // namespace ctrd::store
