@@ -67,6 +67,8 @@ _CONTROL = {code: f"\\x{code:02x}" for code in (*range(32), *range(127, 160))}
 
 def _shortened(message: str) -> str:
     """At most 1 KiB, without control characters: what a stranger said must not drive the terminal."""
+    if not isinstance(message, str):
+        raise TypeError(f"message: not a str: {type(message).__name__}")
     shown = message[: _LONGEST + 1].translate(_CONTROL).encode(errors="backslashreplace")
     if len(shown) > _LONGEST:
         shown = shown[: _LONGEST - 3] + b"..."

@@ -95,9 +95,8 @@ def our_processes(lines: list[str], roots: Path) -> list[str]:
 
 def _speaks_of(process: Path, roots: str) -> bool:
     try:
-        return roots in (process / "cmdline").read_bytes().decode(errors="replace") or roots in os.readlink(
-            process / "cwd"
-        )
+        words = (process / "cmdline").read_bytes().decode(errors="replace")
+        return roots in words or roots in str((process / "cwd").readlink())
     except OSError:
         return False
 

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import inspect
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -74,7 +76,7 @@ def test_sinks(tmp_path: Path, value: Any, stream: int) -> None:
 
 
 @pytest.mark.root
-@settings(MANY, max_examples=150)
+@settings(MANY, max_examples=100)
 @given(value=ANYTHING, other=ANYTHING)
 def test_verbs(engine: ctrd.Engine, rootfs: ctrd.Rootfs, value: Any, other: Any) -> None:
     if "db" not in engine.containers:
@@ -100,3 +102,90 @@ def test_verbs(engine: ctrd.Engine, rootfs: ctrd.Rootfs, value: Any, other: Any)
             verb()
         except EXPECTED:
             pass
+
+
+# What may not be called with just anything: it ends or exchanges the test's own things, or looks at the machine.
+NOT_CALLED = {"close", "set_default_engine", "default_engine", "doctor"}
+OBJECTS: dict[str, type] = {
+    "engine": ctrd.Engine,
+    "containers": ctrd.Containers,
+    "container": ctrd.Container,
+    "task": ctrd.Task,
+    "stdout": ctrd.Reader,
+    "stdin": ctrd.Writer,
+    "logs": ctrd.Logs,
+    "result": ctrd.RunResult,
+    "mount": ctrd.Mount,
+    "list": ctrd.ResultList,
+}
+NEED_A_TASK = ("container", "task", "stdout", "stdin", "logs")
+
+
+def methods(one: type) -> set[str]:
+    """Public methods that ctrd itself defines, for this class or one that it is made of."""
+    ours = [base for base in one.__mro__ if base.__module__.startswith("ctrd")]
+    named = {name for base in ours for name in vars(base) if not name.startswith("_") and name not in NOT_CALLED}
+    return {name for name in named if callable(getattr(one, name, None))}
+
+
+MODULE = {name for name in dir(ctrd) if not name.startswith("_") and callable(getattr(ctrd, name))} - NOT_CALLED
+PUBLIC = [*(("ctrd", name) for name in sorted(MODULE))]
+PUBLIC += [(where, name) for where, one in OBJECTS.items() for name in sorted(methods(one))]
+
+
+def parameters(function: Callable[..., Any]) -> list[str]:
+    """The names of its parameters, as its signature says, and one that it has not."""
+    try:
+        return [*inspect.signature(function).parameters, "nosuch"]
+    except (TypeError, ValueError):
+        return ["nosuch"]
+
+
+def an_object(where: str, engine: ctrd.Engine, rootfs: ctrd.Rootfs, c: ctrd.Container) -> Any:
+    """One of this kind; the task has ended, so nothing waits for it."""
+    made: dict[str, Callable[[], object]] = {
+        "ctrd": lambda: ctrd,
+        "engine": lambda: engine,
+        "containers": lambda: engine.containers,
+        "container": lambda: c,
+        "task": c.task,
+        "stdout": lambda: c.task().stdout,
+        "stdin": lambda: c.task().stdin,
+        "logs": c.logs,
+        "result": lambda: engine.run(rootfs, "true"),
+        "mount": lambda: ctrd.Mount.bind("/a", "/b"),
+        "list": engine.containers.list,
+    }
+    return made[where]()
+
+
+@pytest.mark.root
+@settings(MANY, max_examples=100)
+@given(function=st.sampled_from(PUBLIC), data=st.data())
+def test_every_public_function(
+    engine: ctrd.Engine,
+    rootfs: ctrd.Rootfs,
+    monkeypatch: pytest.MonkeyPatch,
+    function: tuple[str, str],
+    data: st.DataObject,
+) -> None:
+    monkeypatch.setattr("ctrd._engine._default", engine)
+    where, name = function
+    args = data.draw(st.lists(ANYTHING, max_size=3))
+    if name in ("run", "start", "create") and data.draw(st.booleans()):
+        args = [rootfs, "true"]
+    named = parameters(getattr(OBJECTS.get(where, ctrd), name))
+    keywords = data.draw(st.dictionaries(st.sampled_from(named), ANYTHING, max_size=2))
+    c = engine.containers.create(rootfs, "true", id="db")
+    try:
+        if where in NEED_A_TASK:
+            c.start(stdin=ctrd.PIPE, stdout=ctrd.PIPE).wait(timeout=30)
+        verb = getattr(an_object(where, engine, rootfs, c), name)
+        made = verb(*args, **keywords)
+        if isinstance(made, ctrd.Engine):
+            made.close()
+    except EXPECTED:
+        pass
+    finally:
+        for id in engine.containers:
+            engine.containers.delete(id, force=True)

@@ -11,19 +11,19 @@ import pytest
 pytestmark = [pytest.mark.root, pytest.mark.slow]
 SOAK = Path(__file__).parent / "soak/soak.py"
 QUICK = {
-    "kill-clients": 48,
-    "kill-shims": 16,
-    "kill-both": 8,
-    "kill-probes": 5,
-    "sweep-client": 97,
-    "sweep-shim": 47,
-    "sweep-errors": 61,
-    "at-once": 24,
-    "one-by-one": 20,
+    "kill-clients": 24,
+    "kill-shims": 8,
+    "kill-both": 6,
+    "kill-probes": 4,
+    "sweep-client": 400,
+    "sweep-shim": 90,
+    "sweep-errors": 400,
+    "at-once": 16,
+    "one-by-one": 10,
     "exits": 1,
-    "script": 12,
-    "mixed": 20,
-    "recovery": 24,
+    "script": 6,
+    "mixed": 10,
+    "recovery": 12,
 }
 
 
