@@ -140,7 +140,7 @@ struct FaultsTest : testing::TestWithParam<int> {
     for (int i = 0; i < 50; ++i) write("old" + std::to_string(i), 3000);
   }
   void write(const std::string& key, std::size_t size) {
-    std::string value = key + std::string(size, 'v');
+    std::string value = std::to_string(++written) + std::string(size, 'v');  // no two are alike
     put(*store, key, value);
     acknowledged[key] = value;
   }
@@ -173,7 +173,7 @@ struct FaultsTest : testing::TestWithParam<int> {
   FaultyEnv env;
   std::map<std::string, std::string> acknowledged;
   std::shared_ptr<Store> store;
-  int calls = 0;
+  int calls = 0, written = 0;
 };
 INSTANTIATE_TEST_SUITE_P(Each, FaultsTest,
                          testing::Values(ENOSPC, EIO, EMFILE, ENOMEM, EINTR, EAGAIN));

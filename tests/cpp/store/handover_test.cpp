@@ -105,6 +105,23 @@ TEST_F(HandoverTest, AnotherProcessGetsItFromABusyHolder) {
   busy.join();
 }
 
+// Whoever waits in the gate has it after this operation, not after one of those behind it.
+TEST_F(HandoverTest, AnOperationThatIsWaitedForEndsWithAClose) {
+  auto store = open_store(temp.path(), kKeeps);
+  put(*store, "a", "1");
+  std::optional<Helper> other;
+  store->read({}, [&](const View&) {
+    other.emplace(std::vector<std::string>{"get", temp.path(), "a"});
+    EXPECT_TRUE(comes_true([&] {
+      UniqueFd again = open_at(temp.fd(), "gate", O_RDWR);
+      return !try_lock(again.get());
+    }));
+  });
+  EXPECT_TRUE(holder().pid != ::getpid() || !is_open());
+  EXPECT_EQ(other->line(), "1");
+  EXPECT_EQ(other->wait(), 0);
+}
+
 TEST_F(HandoverTest, TheLastStoreClosesIt) {
   auto store = open_store(temp.path(), kKeeps);
   auto again = open_store(temp.path(), kKeeps);
