@@ -33,6 +33,7 @@ class Namer {
   template <typename T>
   static EventValue to_value(const std::vector<T>& values) {
     std::vector<EventValue> list;
+    list.reserve(values.size());
     for (const T& value : values) list.push_back(to_value(value));
     return {std::move(list)};
   }

@@ -189,7 +189,8 @@ std::vector<bool> mentioned(int dir, const std::vector<std::string>& ids, uint64
     std::string bytes;
     for (std::string more; !(more = read_at(*segment, offset, kChunk)).empty();) {
       offset += more.size();
-      bytes = bytes.substr(bytes.size() - std::min(bytes.size(), longest)) + more;
+      bytes.erase(0, bytes.size() - std::min(bytes.size(), longest));
+      bytes += more;
       for (std::size_t i = 0; i < ids.size(); ++i)
         if (!found[i]) found[i] = bytes.find(ids[i]) != bytes.npos;
     }
