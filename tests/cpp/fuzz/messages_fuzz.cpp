@@ -60,13 +60,15 @@ std::vector<std::string> seeds() {
   api::StatusFile status;
   status.instance = "0123456789abcdef";
   status.pid = 7;
+  api::ExitFile exit;
+  exit.status = 137;
   std::vector<std::string> all = {
       seed(0, api::encode(create)),
       seed(4, api::encode(api::PidsResponse{})),
       seed(5, api::encode(api::KillRequest{"id", "exec", 9, true})),
       seed(16, api::encode(api::Event{1, "ns", "/tasks/exit", {"t", "v"}, "0123456789abcdef"})),
       seed(17, api::encode_file(status)),
-      seed(18, api::encode_file(api::ExitFile{137, 9})),
+      seed(18, api::encode_file(exit)),
   };
   for (std::size_t i = 0; i < std::size(kCases); ++i) all.push_back(seed(i, "\x0a\x01x\x10\x02"));
   return all;
