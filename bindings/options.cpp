@@ -63,6 +63,7 @@ void bind_create(py::module_& module) {
       .def_readwrite("id", &CreateOptions::id)
       .def_readwrite("replace", &CreateOptions::replace)
       .def_readwrite("detached", &CreateOptions::detached)
+      .def_readwrite("delete_on_exit", &CreateOptions::delete_on_exit)
       .def_readwrite("rootfs", &CreateOptions::rootfs)
       .def_readwrite("labels", &CreateOptions::labels)
       .def_readwrite("runtime", &CreateOptions::runtime)

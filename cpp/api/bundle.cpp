@@ -37,12 +37,13 @@ static void fields(auto& v, Is<StatusFile> auto& m) {
   v(1, m.instance), v(2, m.status), v(3, m.pid), v(4, m.pid_start), v(5, m.boot_id),
       v(6, m.created_ns);
   v(7, m.started_ns), v(8, m.shim_pid), v(9, m.shim_start), v.bytes(10, m.cgroups_path);
-  v.bytes(11, m.log_dir), v.bytes(12, m.runtime);
+  v.bytes(11, m.log_dir), v.bytes(12, m.runtime), v(13, m.detached), v(14, m.on_exit);
 }
 
 static void fields(auto& v, Is<ExitFile> auto& m) {
   v(1, m.status), v(2, m.signal), v(3, m.started_ns), v(4, m.exited_ns), v(5, m.oom_killed);
   v(6, m.escalated), v(7, m.output_cut), v(8, m.timed_out), v(9, m.lost);
+  v(10, m.instance);
 }
 
 CTRD_API_CODEC(Options)

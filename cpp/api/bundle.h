@@ -68,6 +68,8 @@ struct StatusFile {
   uint32_t shim_pid = 0;
   uint64_t shim_start = 0;
   std::string cgroups_path, log_dir, runtime;  // what whoever cleans up after a killed shim needs
+  bool detached = false;  // no owner is watched: whatever the record says, its end ends nothing
+  OnExit on_exit = OnExit::kKeep;
 };
 // <bundle>/exit: how init ended; written before Wait is answered.
 enum class Lost : int { kNot = 0, kShim = 1, kReboot = 2 };
@@ -77,6 +79,7 @@ struct ExitFile {
   int64_t started_ns = kNotYet, exited_ns = kNotYet;
   bool oom_killed = false, escalated = false, output_cut = false, timed_out = false;
   Lost lost = Lost::kNot;
+  std::string instance;  // of the task that ended
 };
 std::string encode_file(const StatusFile& file);  // with the version byte
 std::string encode_file(const ExitFile& file);

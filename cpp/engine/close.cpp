@@ -40,6 +40,7 @@ void close(Core& core, const Wait& wait) {
     if (!first) first = std::current_exception();
   }
   reap_ending(cleanup_wait(std::chrono::seconds(1)));
+  reap_children();  // those that others have ended
   if (first) std::rethrow_exception(first);
 }
 

@@ -18,6 +18,18 @@ Error no_container(const std::string& ns, const std::string& id) {
       .with("id", id);
 }
 
+Wait at_once(const Wait& wait) { return {TimePoint::min(), wait.interrupted}; }
+
+// on_exit="delete", and its task has ended: it is removed.
+bool is_over(Core& core, const std::string& ns, const metadata::Container& record,
+             const Wait& wait) {
+  if (record.on_exit != metadata::OnExit::kDelete) return false;
+  auto task = find_task(core, {ns, record.id, ""}, wait);
+  if (!task || !has_expired(*task)) return false;
+  sweep_expired(core, ns, record.id, at_once(wait));
+  return true;
+}
+
 ContainerInfo with_status(Core& core, const std::string& ns, const metadata::Container& record,
                           const Wait& wait) {
   ContainerInfo info = describe(record);
@@ -42,16 +54,19 @@ ContainerInfo with_any_status(Core& core, const std::string& ns, const metadata:
   }
 }
 
-// The record, unless its owner is dead: then it is removed, now or by whoever comes when its shim
-// is gone.
+// The record, unless its owner is dead, or its task has ended and on_exit says "delete": then it is
+// removed, now or by whoever comes when its shim is gone.
 std::optional<metadata::Container> find_record(Core& core, const std::string& ns,
                                                const std::string& id, const Wait& wait) {
   check_identifier("namespace", ns);
   check_identifier("id", id);
   auto record = core.containers.find(ns, id, wait);
-  if (!record || !core.is_abandoned(*record)) return record;
-  sweep(core, ns, *record, Wait{TimePoint::min(), wait.interrupted});
-  return std::nullopt;
+  if (!record) return record;
+  if (is_abandoned(core, ns, *record, wait)) {
+    sweep(core, ns, *record, at_once(wait));
+    return std::nullopt;
+  }
+  return is_over(core, ns, *record, wait) ? std::nullopt : record;
 }
 
 bool has_labels(const metadata::Container& record, const ListOptions& options) {
@@ -74,11 +89,11 @@ std::set<std::string> bundle_names(Core& core, const std::string& ns) {
 class Abandoned {
  public:
   explicit Abandoned(Core& core) : core_(core) {}
-  bool operator()(const metadata::Container& record) {
+  bool operator()(const std::string& ns, const metadata::Container& record, const Wait& wait) {
     if (record.lifetime == metadata::Lifetime::kDetached) return false;
     auto [entry, fresh] = known_.try_emplace(record.owner, false);
-    if (fresh) entry->second = core_.is_abandoned(record);
-    return entry->second;
+    if (fresh) entry->second = core_.owner_has_died(record);
+    return entry->second && is_abandoned(core_, ns, record, wait);
   }
 
  private:
@@ -125,13 +140,15 @@ std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOpt
   std::vector<ContainerInfo> result;
   for (const auto& record : records) {
     if (options.limit && result.size() >= *options.limit) break;
-    if (abandoned(record)) {
-      sweep(core, ns, record, Wait{TimePoint::min(), wait.interrupted});
+    if (abandoned(ns, record, wait)) {
+      sweep(core, ns, record, at_once(wait));
       continue;
     }
     if (!has_labels(record, options)) continue;
     ContainerInfo info =
         bundles.contains(record.id) ? with_any_status(core, ns, record, wait) : describe(record);
+    bool over = info.status == TaskStatus::kStopped && record.on_exit == metadata::OnExit::kDelete;
+    if (over && is_over(core, ns, record, wait)) continue;
     if (options.status.empty() || options.status.contains(info.status))
       result.push_back(std::move(info));
   }
@@ -156,22 +173,9 @@ std::string spec(Core& core, const std::string& ns, const std::string& id, const
   return core.containers.get_full(ns, id, wait).spec;
 }
 
-void detach(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
-  check_identifier("namespace", ns);
-  check_identifier("id", id);
-  metadata::Containers::Change change;
-  change.lifetime = metadata::Lifetime::kDetached;
-  core.containers.update(ns, id, change, wait);
-  core.forget(ns, id);
-  auto task = find_task(core, {ns, id, ""}, wait);
-  if (task && !task->exit)
-    ask_bytes(core, *task, api::kShimV1, "Detach", api::encode(api::Empty{}),
-              wait.within(core.config.rpc_timeout));
-}
-
 TaskStatus status(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
   auto task = find_task(core, {ns, id, ""}, wait);
-  if (task) return task_status(*task);
+  if (task && !has_expired(*task)) return task_status(*task);
   if (!find_record(core, ns, id, wait)) throw no_container(ns, id);
   return TaskStatus::kNone;
 }

@@ -43,7 +43,7 @@ void Core::enter(const Wait& wait) {
   ready_ = true;
 }
 
-bool Core::is_abandoned(const metadata::Container& record) const {
+bool Core::owner_has_died(const metadata::Container& record) const {
   if (record.lifetime == metadata::Lifetime::kDetached || owner->is_ours(record.owner))
     return false;
   return owner_is_dead(root, record.owner, record.owner_process);

@@ -27,8 +27,8 @@ struct Core {
   // The first line of every verb: throws if closed or forked; the first one checks the state token
   // and recovers.
   void enter(const Wait& wait);
-  // True if this record's owner has died: it may be removed by whoever meets it. Ours never is.
-  bool is_abandoned(const metadata::Container& record) const;
+  // Of a record with an owner. Ours never has.
+  bool owner_has_died(const metadata::Container& record) const;
   // <state>/<ns>, made if absent.
   UniqueFd ns_dir(const std::string& ns) const;
   std::string bundle_path(const std::string& ns, const std::string& id) const;

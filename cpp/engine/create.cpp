@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/identifier.h"
 #include "base/process.h"
+#include "engine/exits.h"
 #include "engine/host.h"
 #include "engine/settle.h"
 #include "engine/verbs.h"
@@ -36,6 +37,7 @@ metadata::Container new_record(const std::string& id, const CreateOptions& optio
   record.snapshotter = "overlay";
   record.labels = options.labels;
   record.lifetime = options.detached ? metadata::Lifetime::kDetached : metadata::Lifetime::kOwner;
+  if (options.delete_on_exit) record.on_exit = metadata::OnExit::kDelete;
   return record;
 }
 
@@ -71,8 +73,11 @@ Error conflict(const metadata::Container& there) {
 
 void clear_record(Core& core, const std::string& ns, const metadata::Container& there, bool replace,
                   const Wait& wait) {
-  if (core.is_abandoned(there)) {
-    sweep_by_force(core, ns, there, wait.within(std::chrono::seconds(10)));
+  Wait limit = wait.within(std::chrono::seconds(10));
+  if (is_abandoned(core, ns, there, wait)) {
+    sweep_by_force(core, ns, there, limit);
+  } else if (auto task = find_task(core, {ns, there.id, ""}, wait); task && has_expired(*task)) {
+    sweep_expired(core, ns, there.id, limit);
   } else if (replace) {
     bool foreign =
         there.lifetime == metadata::Lifetime::kOwner && !core.owner->is_ours(there.owner);
@@ -114,12 +119,13 @@ metadata::Container write_record(Core& core, const std::string& ns, const Draft&
     try {
       auto created = core.containers.create(ns, record, draft.spec, wait);
       core.remember(ns, created.record);
+      forget_exit(core, ns, record.id);
       return created.record;
     } catch (const Error& error) {
       if (error.code() != Code::kAlreadyExists || attempt > 0) throw;
       auto there = core.containers.find(ns, record.id, wait);
-      if (there && !core.is_abandoned(*there)) throw;
       if (there) clear_record(core, ns, *there, false, wait);
+      if (there && core.containers.find(ns, record.id, wait)) throw;
     }
   }
 }

@@ -14,6 +14,10 @@ namespace {
 void clear_ended(Core& core, const std::string& ns, const std::string& id, bool replace_stopped,
                  const Wait& wait) {
   auto task = find_task(core, {ns, id, ""}, wait);
+  if (task && has_expired(*task)) {
+    sweep_expired(core, ns, id, wait.within(std::chrono::seconds(10)));
+    return;  // its record is gone: that is said next
+  }
   if (task && task->exit && replace_stopped) {
     auto ended = end_task(core, {ns, id, task->status.instance}, false, wait);
     Discard at_end(core, ended ? std::move(ended->claim) : std::nullopt);
@@ -34,7 +38,7 @@ std::optional<ProcessKey> owner_of(const metadata::Container& record) {
 metadata::Full read_record(Core& core, const std::string& ns, const std::string& id,
                            const Wait& wait) {
   metadata::Full full = core.containers.get_full(ns, id, wait);
-  if (core.is_abandoned(full.record))
+  if (is_abandoned(core, ns, full.record, wait))
     throw not_found(Kind::kContainer,
                     "container \"" + id + "\": its owner is gone, so it goes too");
   return full;

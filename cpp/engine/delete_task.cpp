@@ -3,9 +3,12 @@
 // then the bundle can be claimed. A shim that does not answer is killed, and its task settled.
 #include <signal.h>
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/log.h"
 #include "engine/children.h"
+#include "engine/exits.h"
 #include "engine/rpc.h"
 #include "engine/settle.h"
 #include "engine/verbs.h"
@@ -50,7 +53,8 @@ std::optional<api::DeleteResponse> delete_in_shim(Core& core, const Task& task, 
 // By all means: what does not work through the shim is done without it.
 void force_end(Core& core, const Task& task, const Wait& wait) {
   try {
-    if (!task.exit) kill_and_wait(core, task, wait.within(kEndLimit));
+    Nanos limit = std::min(kEndLimit, core.config.rpc_timeout);
+    if (!task.exit) kill_and_wait(core, task, wait.within(limit));
     return;
   } catch (const Error& error) {
     if (wait.expired() || error.code() == Code::kCancelled) throw;
@@ -59,8 +63,11 @@ void force_end(Core& core, const Task& task, const Wait& wait) {
   end_shim(core, task.ns, task.id, shim_of(task.status));
 }
 
-ExitStatus exit_of(const Task& task, const std::optional<api::DeleteResponse>& answer) {
+ExitStatus exit_of(const Core& core, const Task& task,
+                   const std::optional<api::DeleteResponse>& answer) {
   if (auto file = api::find_exit_file(task.dir.get())) return exit_status(*file);
+  if (auto kept = find_kept_exit(core, {task.ns, task.id, task.status.instance}))
+    return exit_status(*kept);
   ExitStatus exit;
   if (task.exit) exit = exit_status(*task.exit);
   if (answer && !task.exit) {
@@ -85,7 +92,10 @@ std::optional<Claim> claim_ended(Core& core, const Task& task, bool force, bool 
   if (!claim) return std::nullopt;
   auto status = api::find_status_file(claim->dir.get());
   if (!status || status->instance != task.status.instance) return std::nullopt;
-  if (!is_clean) settle_claimed(*claim);
+  if (is_clean) return claim;
+  settle_claimed(*claim);
+  auto exit = api::find_exit_file(claim->dir.get());
+  if (exit && exit->lost != api::Lost::kNot) keep_exit(*claim);  // others may wait for it
   return claim;
 }
 
@@ -119,15 +129,20 @@ std::optional<Ended> end_task(Core& core, const TaskRef& ref, bool force, const 
         .with("id", ref.id);
   if (!task->exit) force_end(core, *task, wait);
   auto answer = delete_task_of(core, *task, force, wait, meanwhile);
-  ExitStatus exit = exit_of(*task, answer);
+  ExitStatus exit = exit_of(core, *task, answer);
   expect_end(static_cast<pid_t>(task->status.shim_pid));
-  return Ended{exit, claim_ended(core, *task, force, answer.has_value(), wait)};
+  bool expires = task->status.on_exit == api::OnExit::kDelete;
+  return Ended{exit, claim_ended(core, *task, force, answer.has_value(), wait), expires};
 }
 
 ExitStatus delete_task(Core& core, const TaskRef& ref, bool force, const Wait& wait) {
   get_task(core, ref, wait);
   auto ended = end_task(core, ref, force, wait);
   if (!ended) throw not_found(Kind::kTask, "container \"" + ref.id + "\": its task was deleted");
+  if (ended->expires && ended->claim) {
+    sweep_claimed(core, std::move(*ended->claim));
+    return ended->exit;
+  }
   Discard at_end(core, std::move(ended->claim));
   return ended->exit;
 }

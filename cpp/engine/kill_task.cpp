@@ -8,7 +8,6 @@
 
 #include "base/cgroup.h"
 #include "base/error.h"
-#include "base/files.h"
 #include "engine/rpc.h"
 #include "engine/verbs.h"
 
@@ -44,15 +43,16 @@ void kill_in_shim(Core& core, const Task& task, int signal, bool all, const Wait
   }
 }
 
-// The exit says that the signal was not enough. Not if the task is being deleted beside us.
-void mark_escalated(const Task& task) {
-  auto exit = api::find_exit_file(task.dir.get());
-  if (!exit || exit->escalated) return;
-  exit->escalated = true;
+// SIGKILL to all; the shim writes into the exit file that the signal before was not enough. If it
+// was after all, the exit says nothing of it.
+void escalate(Core& core, const Task& task, const Wait& wait) {
+  api::KillRequest request{task.id, "", SIGKILL, true};
   try {
-    replace_file_at(task.dir.get(), api::kExitFile, api::encode_file(*exit), 0600, false);
+    ask_bytes(core, task, api::kShimV1, "Escalate", api::encode(request),
+              wait.within(core.config.rpc_timeout));
   } catch (const Error& error) {
-    if (error.sys_errno() != ENOENT) throw;
+    if (error.code() == Code::kUnimplemented) return kill_in_shim(core, task, SIGKILL, true, wait);
+    if (error.code() != Code::kNotFound) throw;
   }
 }
 
@@ -72,16 +72,18 @@ bool ended_within(Core& core, const TaskRef& ref, Nanos grace, const Wait& wait,
 void kill_task(Core& core, const TaskRef& ref, int signal, std::optional<int> pid, bool all,
                const Wait& wait) {
   check_signal(signal);
-  Task task = get_task(core, ref, wait);
-  if (task.exit) return;
+  auto [found, ended] = get_task_or_exit(core, ref, wait);
+  if (ended) return;
+  const Task& task = *found;
   if (pid && static_cast<uint32_t>(*pid) != task.status.pid) return kill_member(task, *pid, signal);
   kill_in_shim(core, task, signal, all, wait);
 }
 
 ExitStatus stop_task(Core& core, const TaskRef& ref, int signal, Nanos grace, const Wait& wait) {
   check_signal(signal);
-  Task task = get_task(core, ref, wait);
-  if (task.exit) return exit_status(*task.exit);
+  auto [found, ended] = get_task_or_exit(core, ref, wait);
+  if (ended) return *ended;
+  const Task& task = *found;
   TaskRef same{ref.ns, ref.id, task.status.instance};
   ExitStatus exit;
   bool waiting = task_status(task) == TaskStatus::kCreated;  // its init may ignore all but SIGKILL
@@ -89,12 +91,11 @@ ExitStatus stop_task(Core& core, const TaskRef& ref, int signal, Nanos grace, co
     kill_in_shim(core, task, signal, false, wait);
     if (ended_within(core, same, grace, wait, &exit)) return exit;
   }
-  kill_in_shim(core, task, SIGKILL, true, wait);
-  exit = wait_task(core, same, wait.within(core.config.rpc_timeout));
-  if (waiting) return exit;
-  mark_escalated(task);
-  exit.escalated = true;
-  return exit;
+  if (waiting)
+    kill_in_shim(core, task, SIGKILL, true, wait);
+  else
+    escalate(core, task, wait);
+  return wait_task(core, same, wait.within(core.config.rpc_timeout));
 }
 
 }  // namespace ctrd::engine

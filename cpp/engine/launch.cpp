@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "base/pidfd.h"
 #include "engine/children.h"
+#include "engine/exits.h"
 #include "engine/host.h"
 #include "engine/kill_shim.h"
 #include "engine/rpc.h"
@@ -84,7 +85,10 @@ void Launch::configure(const std::string& spec) {
   status.boot_id = boot_id();
   status.cgroups_path = facts_.cgroups_path;
   status.log_dir = core_.log_path(instance_);
-  create_file_at(dir(), api::kStatusFile, api::encode_file(status), 0600);
+  status.shim_pid = static_cast<uint32_t>(child_->pid);
+  status.shim_start = start_time(child_->pid).value_or(0);
+  // Whole from the first moment: others read it.
+  replace_file_at(dir(), api::kStatusFile, api::encode_file(status), 0600, false);
   create_file_at(dir(), api::kConfigFile, oci::make_config(spec, is_cgroup_v2()), 0600);
 }
 
@@ -116,6 +120,8 @@ api::Options Launch::options(const metadata::Container& record, int64_t timeout_
   options.log_max = core_.config.log_max;
   options.lifetime = record.lifetime == metadata::Lifetime::kDetached ? api::Lifetime::kDetached
                                                                       : api::Lifetime::kOwner;
+  options.on_exit =
+      record.on_exit == metadata::OnExit::kDelete ? api::OnExit::kDelete : api::OnExit::kKeep;
   options.timeout_ns = timeout_ns;
   options.instance = instance_;
   options.cgroups_path = facts_.cgroups_path;
@@ -124,6 +130,7 @@ api::Options Launch::options(const metadata::Container& record, int64_t timeout_
 
 ttrpc::Call Launch::create(const metadata::Container& record, int64_t timeout_ns,
                            const Wait& wait) {
+  forget_exit(core_, claim_->ns, claim_->id);
   api::CreateRequest request;
   request.id = claim_->id;
   request.bundle = path();
@@ -160,6 +167,7 @@ void Launch::explain(const Error& error) const {
 }
 
 void Launch::commit() {
+  reap_children();  // those whose containers others have removed
   adopt_child(std::move(*child_));
   child_.reset();
   claim_.reset();

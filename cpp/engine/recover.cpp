@@ -1,11 +1,17 @@
 // SPDX-License-Identifier: Apache-2.0
 // What crashes have left: trash, containers of dead owners, bundles whose claim is free.
 // Idempotent; any process, any time.
+#include <fcntl.h>
+
+#include <set>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "base/identifier.h"
 #include "base/log.h"
 #include "engine/children.h"
+#include "engine/exits.h"
+#include "engine/leftovers.h"
 #include "engine/settle.h"
 #include "engine/verbs.h"
 
@@ -28,7 +34,8 @@ bool sweep_owned(Core& core, uint64_t owner, const Wait& wait) {
   for (const auto& [ns, id] : core.containers.owned(owner, wait)) {
     wait.check();
     auto record = core.containers.find(ns, id, wait);
-    if (record && record->owner == owner) all &= sweep_by_force(core, ns, *record, limit);
+    bool dead = record && record->owner == owner && is_abandoned(core, ns, *record, wait);
+    if (dead) all &= sweep_by_force(core, ns, *record, limit);
   }
   return all;
 }
@@ -42,18 +49,61 @@ void recover_owners(Core& core, const Wait& wait) {
   }
 }
 
+// Lock files of owners without a record: of those who died while they gave their number back. A
+// record is there before its file has a name, so the files are listed first.
+void recover_owner_files(Core& core, const Wait& wait) {
+  std::vector<std::string> names = list_dir(core.root.owners.get());
+  std::erase_if(names, [](const auto& name) { return !is_identifier(name); });
+  if (names.empty()) return;
+  std::set<std::string> known;
+  for (const auto& [number, owner] : core.containers.owners(wait))
+    known.insert(std::to_string(number));
+  for (const auto& name : names) {
+    auto file = known.contains(name) ? std::nullopt
+                                     : find_at(core.root.owners.get(), name, O_RDONLY | O_CLOEXEC);
+    if (file && try_lock(file->get(), false)) unlink_at(core.root.owners.get(), name);
+  }
+}
+
+void add_instances(int ns_dir, std::set<std::string>* instances) {
+  for (const auto& id : list_dir(ns_dir)) {
+    auto dir = is_identifier(id) ? find_dir_at(ns_dir, id) : std::nullopt;
+    auto status = dir ? api::find_status_file(dir->get()) : std::nullopt;
+    if (status) instances->insert(status->instance);
+  }
+}
+
+// Logs of tasks whose bundles are gone, with a state directory that was wiped. A bundle names its
+// log before there is one, so the logs are listed first.
+void recover_logs(Core& core) {
+  std::vector<std::string> logs = list_dir(core.root.logs.get());
+  if (logs.empty()) return;
+  std::set<std::string> instances;
+  for (const auto& ns : list_dir(core.root.state.get()))
+    if (auto dir = is_identifier(ns) ? find_dir_at(core.root.state.get(), ns) : std::nullopt)
+      add_instances(dir->get(), &instances);
+  for (const auto& name : logs)
+    if (!instances.contains(name)) remove_tree_at(core.root.logs.get(), name);
+}
+
 void recover_bundle(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
   std::optional<Claim> claim;
   Wait now{TimePoint::min(), wait.interrupted};
   if (claim_bundle(core, ns, id, now, &claim) != Claimed::kTaken) return;
   bool has_task = settle_claimed(*claim);
-  if (has_task && core.containers.find(ns, id, wait)) return;
+  if (has_task && core.containers.find(ns, id, wait)) {
+    auto status = api::find_status_file(claim->dir.get());
+    if (status->on_exit == api::OnExit::kDelete) sweep_claimed(core, std::move(*claim));
+    return;
+  }
+  if (has_task) keep_exit(*claim);
   discard(core, std::move(*claim));
 }
 
 void recover_namespace(Core& core, const std::string& ns, const Wait& wait) {
   auto dir = find_dir_at(core.root.state.get(), ns);
   if (!dir) return;
+  expire_exits(dir->get());
   for (const auto& name : list_dir(dir->get())) {
     wait.check();
     if (name.starts_with(".new-") || name.starts_with(".del-"))
@@ -74,8 +124,11 @@ void recover(Core& core, const Wait& wait) {
   reap_children();
   core.containers.publish_left(wait);
   recover_owners(core, wait);
+  recover_owner_files(core, wait);
   recover_bundles(core, wait);
+  recover_logs(core);
   recover_trash(core, wait);
+  remove_leftovers(core, wait);
 }
 
 }  // namespace ctrd::engine

@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "engine/children.h"
 #include "engine/settle.h"
-#include "engine/task.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
@@ -69,47 +68,21 @@ bool remove(Core& core, const std::string& ns, const std::string& id, bool force
             const Wait& wait) {
   check_identifier("namespace", ns);
   check_identifier("id", id);
+  bool any = false;
   for (;;) {
     auto ended = end_task(core, {ns, id, ""}, force, wait);
     auto claim = ended ? std::move(ended->claim) : make_bundle(core, ns, id);
     if (!claim) {
       if (!ended) clear_way(core, ns, id, force, wait);
+      any |= ended && ended->expires;  // another may have swept what we have ended
       continue;
     }
     Discard at_end(core, std::move(claim));
     auto removed = remove_record(core, ns, id, wait);
-    if (!removed) return absent(ns, id, missing_ok);
+    if (!removed) return any || absent(ns, id, missing_ok);
     empty_trash(core, *removed);
     return true;
   }
-}
-
-bool sweep(Core& core, const std::string& ns, const metadata::Container& record, const Wait& wait) {
-  std::optional<Claim> claim;
-  Claimed claimed = claim_bundle(core, ns, record.id, wait, &claim);
-  if (claimed == Claimed::kHeld) return false;
-  if (claimed == Claimed::kTaken) settle_claimed(*claim);
-  if (claimed == Claimed::kAbsent) claim = make_bundle(core, ns, record.id);
-  if (!claim) return false;
-  Discard at_end(core, std::move(claim));
-  auto removed =
-      core.containers.remove(ns, record.id, cleanup_wait(), [&](const metadata::Container& now) {
-        return now.created_ns == record.created_ns && now.owner == record.owner &&
-               now.lifetime == metadata::Lifetime::kOwner;
-      });
-  if (removed) empty_trash(core, *removed);
-  return true;
-}
-
-bool sweep_by_force(Core& core, const std::string& ns, const metadata::Container& record,
-                    const Wait& wait) {
-  if (sweep(core, ns, record, wait)) return true;
-  wait.check();
-  auto parent = find_dir_at(core.root.state.get(), ns);
-  auto dir = parent ? find_dir_at(parent->get(), record.id) : std::nullopt;
-  auto status = dir ? api::find_status_file(dir->get()) : std::nullopt;
-  if (status) end_shim(core, ns, record.id, shim_of(*status));
-  return sweep(core, ns, record, cleanup_wait(std::chrono::seconds(1)));
 }
 
 }  // namespace ctrd::engine

@@ -25,6 +25,12 @@ void kill_everything(const api::StatusFile& status) {
     log(Level::kWarning, "cgroup " + status.cgroups_path + " could not be removed");
 }
 
+// What the shim would have removed: nobody answers there any more.
+void remove_remains(int bundle) {
+  for (const char* name : {api::kSocketFile, api::kIoDir, api::kRuntimeDir, api::kInitPidFile})
+    remove_tree_at(bundle, name);
+}
+
 api::ExitFile lost_exit(const api::StatusFile& status) {
   bool rebooted = status.boot_id != boot_id();
   api::ExitFile exit;
@@ -32,6 +38,7 @@ api::ExitFile lost_exit(const api::StatusFile& status) {
   exit.signal = rebooted ? 0 : SIGKILL;
   exit.started_ns = status.started_ns;
   exit.exited_ns = wall_ns();
+  exit.instance = status.instance;
   exit.lost = rebooted ? api::Lost::kReboot : api::Lost::kShim;
   return exit;
 }
@@ -54,6 +61,7 @@ bool settle_claimed(Claim& claim) {
   auto status = api::find_status_file(dir);
   if (!status) return false;
   kill_everything(*status);
+  remove_remains(dir);
   if (status->status == api::Status::kUnknown) return false;
   auto exit = api::find_exit_file(dir);
   if (!exit) {

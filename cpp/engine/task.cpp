@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/identifier.h"
+#include "engine/exits.h"
 #include "engine/settle.h"
 
 namespace ctrd::engine {
@@ -49,6 +50,15 @@ Task get_task(Core& core, const TaskRef& ref, const Wait& wait) {
   auto task = find_task(core, ref, wait);
   if (!task) throw_none(core, ref, wait);
   return std::move(*task);
+}
+
+TaskOrExit get_task_or_exit(Core& core, const TaskRef& ref, const Wait& wait) {
+  TaskOrExit found;
+  found.task = find_task(core, ref, wait);
+  auto exit = found.task ? found.task->exit : find_kept_exit(core, ref);
+  if (!found.task && !exit) throw_none(core, ref, wait);
+  if (exit) found.exit = exit_status(*exit);
+  return found;
 }
 
 ProcessKey shim_of(const api::StatusFile& status) {

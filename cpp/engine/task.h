@@ -26,6 +26,13 @@ std::optional<Task> find_task(Core& core, const TaskRef& ref, const Wait& wait);
 // for.
 Task get_task(Core& core, const TaskRef& ref, const Wait& wait);
 
+// The same; if only its exit is left (exits.h), that.
+struct TaskOrExit {
+  std::optional<Task> task;
+  std::optional<ExitStatus> exit;  // it has ended, with a bundle still there or not
+};
+TaskOrExit get_task_or_exit(Core& core, const TaskRef& ref, const Wait& wait);
+
 ProcessKey shim_of(const api::StatusFile& status);
 ProcessKey init_of(const api::StatusFile& status);
 ExitStatus exit_status(const api::ExitFile& file);

@@ -28,11 +28,11 @@ void start_task(Core& core, const TaskRef& ref, const Wait& wait) {
 }
 
 TaskState task_state(Core& core, const TaskRef& ref, const Wait& wait) {
-  Task task = get_task(core, ref, wait);
+  auto [task, exit] = get_task_or_exit(core, ref, wait);
   TaskState state;
-  state.status = task_status(task);
-  state.pid = live_pid(task);
-  if (task.exit) state.exit = exit_status(*task.exit);
+  state.status = task ? task_status(*task) : TaskStatus::kStopped;
+  state.pid = task ? live_pid(*task) : 0;
+  state.exit = exit;
   return state;
 }
 
@@ -59,8 +59,9 @@ void close_stdin(Core& core, const TaskRef& ref, const Wait& wait) {
 }
 
 std::optional<ExitStatus> poll_task(Core& core, const TaskRef& ref, const Wait& wait) {
-  Task task = get_task(core, ref, wait);
-  return task.exit ? std::optional(exit_status(*task.exit)) : std::nullopt;
+  auto [task, exit] = get_task_or_exit(core, ref, wait);
+  if (task && exit) sweep_expired_quietly(core, *task, Wait{TimePoint::min(), wait.interrupted});
+  return exit;
 }
 
 }  // namespace ctrd::engine

@@ -56,7 +56,8 @@ struct ContainerInfo {
 struct CreateOptions {
   std::string id;  // "": one is made up (12 hex digits that pass the identifier rule)
   bool replace = false, detached = false;
-  std::string rootfs;  // Rootfs(path): absolute or relative to the caller's cwd
+  bool delete_on_exit = false;  // container, layer and task go when the task ends
+  std::string rootfs;           // Rootfs(path): absolute or relative to the caller's cwd
   std::map<std::string, std::string> labels;
   std::string runtime;  // "auto", "crun", "runc", a path; "": the engine's default
   oci::SpecOptions spec;

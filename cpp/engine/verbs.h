@@ -11,6 +11,7 @@
 
 #include "engine/claim.h"
 #include "engine/core.h"
+#include "engine/task.h"
 
 namespace ctrd::engine {
 
@@ -42,26 +43,42 @@ std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOpt
 ContainerInfo update(Core& core, const std::string& ns, const std::string& id,
                      const Changes& labels, const Changes& annotations, const Wait& wait);
 std::string spec(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
-void detach(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
 TaskStatus status(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
 ContainerInfo describe(const metadata::Container& record);  // without status
+
+// detach.cpp
+void detach(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
 
 // remove.cpp
 bool remove(Core& core, const std::string& ns, const std::string& id, bool force, bool missing_ok,
             const Wait& wait);
+// Directories of what was removed; their trash keys go with the next batch.
+void empty_trash(Core& core, const metadata::Removed& removed);
+
+// sweep.cpp. True if the owner of this record has died: it may be removed by whoever meets it. Not
+// if its task was detached: then the record is told so.
+bool is_abandoned(Core& core, const std::string& ns, const metadata::Container& record,
+                  const Wait& wait);
 // An abandoned record, its task and its layer. False: its shim still has the claim at wait's
 // deadline.
 bool sweep(Core& core, const std::string& ns, const metadata::Container& record, const Wait& wait);
 // The same; a shim that has not ended at wait's deadline, though its owner has, is killed.
 bool sweep_by_force(Core& core, const std::string& ns, const metadata::Container& record,
                     const Wait& wait);
-// Directories of what was removed; their trash keys go with the next batch.
-void empty_trash(Core& core, const metadata::Removed& removed);
+// on_exit="delete", and it has ended: container, layer and task go, except its exit status.
+bool has_expired(const Task& task);
+// False: somebody else (its shim, for a moment) has the claim at wait's deadline.
+bool sweep_expired(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
+// The same if it is such a task, for those who have an answer to give: what fails is only logged.
+void sweep_expired_quietly(Core& core, const Task& task, const Wait& wait);
+// A bundle that we have claimed, with such a task in it.
+void sweep_claimed(Core& core, Claim claim);
 
 // delete_task.cpp
 struct Ended {
   ExitStatus exit;
   std::optional<Claim> claim;  // of the bundle, to be discarded; absent: somebody else did
+  bool expires = false;        // on_exit="delete": its container may be gone already
 };
 // Ends the task (live ones only by force), up to the removal of its bundle. nullopt: there is none.
 // `meanwhile` is called once, while the runtime deletes.

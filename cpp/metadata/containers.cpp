@@ -182,6 +182,9 @@ Container Containers::update(std::string_view ns, std::string_view id, const Cha
   write(wait, [&](const View& view, Batch& batch) {
     Changes changes(view, batch, journal());
     record = get_container(view, ns, id);
+    if (change.may && !change.may(record))
+      throw Error(Code::kAborted, "container \"" + record.id + "\" has changed meanwhile",
+                  Kind::kContainer);
     apply(change.labels, record.labels);
     apply(change.annotations, record.annotations);
     check_labels(record.labels);

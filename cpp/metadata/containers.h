@@ -56,7 +56,8 @@ class Containers {
     std::map<std::string, std::optional<std::string>> labels = {};
     std::map<std::string, std::optional<std::string>> annotations = {};
     std::function<std::string(std::string)> respec = {};
-    std::optional<Lifetime> lifetime = {};  // kDetached clears the owner
+    std::optional<Lifetime> lifetime = {};           // kDetached clears the owner
+    std::function<bool(const Container&)> may = {};  // asked under the lock; false: kAborted
   };
   Container update(std::string_view ns, std::string_view id, const Change& change,
                    const Wait& wait);

@@ -33,8 +33,10 @@ void check_version(const View& view, Batch& batch) {
 
 void check_same_boot(const State& known, const State& state) {
   if (known.token == state.token) return;
+  bool same_path = known.path == state.path;
   Error error = failed_precondition(
-      "open the root: its state directory in this boot is " + known.path + ", not " + state.path,
+      "open the root: its state directory in this boot is " + known.path + ", not " + state.path +
+          (same_path ? ": the file .id in it is another one, or was lost" : ""),
       Kind::kRoot);
   throw std::move(error).with("known", known.path).with("given", state.path);
 }

@@ -15,6 +15,11 @@ Lifetime to_lifetime(int value) {
   return static_cast<Lifetime>(value);
 }
 
+OnExit to_on_exit(int value) {
+  if (value != 0 && value != 1) throw damaged("container", "unknown on_exit");
+  return static_cast<OnExit>(value);
+}
+
 }  // namespace
 
 std::string encode(const Container& record) {
@@ -24,12 +29,12 @@ std::string encode(const Container& record) {
   out.add(8, record.snapshot_number).add(9, static_cast<int>(record.lifetime));
   out.add(10, record.owner).add(11, record.owner_process).add(12, record.created_ns);
   out.add(13, record.updated_ns).add(14, record.labels).add(15, record.extensions);
-  return out.add(16, record.annotations).take();
+  return out.add(16, record.annotations).add(17, static_cast<int>(record.on_exit)).take();
 }
 
 Container decode_container(std::string_view id, std::string_view bytes) {
   Container record;
-  int lifetime = 0;
+  int lifetime = 0, on_exit = 0;
   record.id = id;
   read_fields(bytes, "container \"" + record.id + '"', [&](Field field) {
     return field.read(2, record.image) || field.read(3, record.rootfs) ||
@@ -39,9 +44,10 @@ Container decode_container(std::string_view id, std::string_view bytes) {
            field.read(10, record.owner) || field.read(11, record.owner_process) ||
            field.read(12, record.created_ns) || field.read(13, record.updated_ns) ||
            field.read(14, record.labels) || field.read(15, record.extensions) ||
-           field.read(16, record.annotations);
+           field.read(16, record.annotations) || field.read(17, on_exit);
   });
   record.lifetime = to_lifetime(lifetime);
+  record.on_exit = to_on_exit(on_exit);
   return record;
 }
 

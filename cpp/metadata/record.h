@@ -17,6 +17,7 @@ namespace ctrd::metadata {
 using Labels = std::map<std::string, std::string>;
 
 enum class Lifetime : int { kOwner = 0, kDetached = 1 };
+enum class OnExit : int { kKeep = 0, kDelete = 1 };
 
 struct Container {
   std::string id;              // 1; not stored in the value twice: filled from the key
@@ -35,6 +36,7 @@ struct Container {
   Labels labels;                           // 14
   Labels extensions;                       // 15; values are Any bytes
   Labels annotations;                      // 16; a copy of the spec's, so that listing parses none
+  OnExit on_exit = OnExit::kKeep;          // 17; kDelete: goes when its task has ended
 };
 std::string encode(const Container& record);
 Container decode_container(std::string_view id, std::string_view bytes);

@@ -19,11 +19,14 @@ void try_overlay(const std::string& dir) {
     std::string path = dir + "/" + name;
     if (::mkdir(path.c_str(), 0700) < 0) throw sys_error("making " + path);
   }
+  // By descriptor: a ',' or ':' in the path would have to be escaped.
+  UniqueFd top = open_dir(dir);
   Mount overlay{.type = "overlay",
                 .source = "overlay",
                 .target = "",
-                .options = {"lowerdir=" + dir + "/lower", "upperdir=" + dir + "/upper",
-                            "workdir=" + dir + "/work"}};
+                .options = {"lowerdir=" + fd_path(top.get(), "lower"),
+                            "upperdir=" + fd_path(top.get(), "upper"),
+                            "workdir=" + fd_path(top.get(), "work")}};
   std::string merged = dir + "/merged";
   mount_all({overlay}, merged);
   try {

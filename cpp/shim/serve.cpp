@@ -6,10 +6,12 @@
 #include <sys/stat.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <boost/asio/co_spawn.hpp>
 #include <exception>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "base/identifier.h"
 #include "base/log.h"
 #include "shim/mount_namespace.h"
@@ -33,8 +35,10 @@ class Shim {
   Hooks hooks();
   void created();
   void owner_gone();
-  void end_everything(std::string_view why);
-  asio::awaitable<void> end();
+  void end_everything(std::string_view why, bool patient = false);
+  asio::awaitable<void> end(bool patient);
+  asio::awaitable<void> end_at_exit();
+  void detach();
   void leave();
 
   asio::io_context loop_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE};  // one thread: no locks
@@ -47,6 +51,19 @@ class Shim {
   bool owner_lost_ = false, ending_ = false, leaving_ = false;
   ttrpc::Server server_;
 };
+
+// One above the client's, as containerd's shims have it: the kernel takes what can be started again
+// before what started it. The container's own is what its spec says.
+void raise_oom_score() {
+  try {
+    constexpr int kMost = 1000;
+    int score = std::stoi(read_file_at(open_dir("/proc/self").get(), "oom_score_adj", 64));
+    UniqueFd file = open_at(open_dir("/proc/self").get(), "oom_score_adj", O_WRONLY);
+    write_all(file.get(), std::to_string(std::min(score + 1, kMost)));
+  } catch (const std::exception& error) {
+    log(Level::kWarning, std::string("oom_score_adj: ") + error.what());
+  }
+}
 
 void check_descriptors() {
   for (int fd = api::kListenFd; fd <= api::kSpawnerFd; ++fd)
@@ -85,7 +102,7 @@ void Shim::run() {
 Hooks Shim::hooks() {
   return {.created = [this] { created(); },
           .finished = [this] { leave(); },
-          .detach = [this] { owner_.stop(); },
+          .detach = [this] { detach(); },
           .is_owned = [this] { return owner_.active(); }};
 }
 
@@ -95,23 +112,44 @@ void Shim::created() {
     owner_.stop();
   else if (owner_lost_)
     owner_gone();
+  if (task_.options().on_exit == api::OnExit::kDelete)
+    start(loop_, end_at_exit(), "waiting for the end of the task");
+}
+
+// One step of the loop: the owner's end comes before it, or never.
+void Shim::detach() {
+  if (ending_ || owner_lost_)
+    throw failed_precondition("detach: the owner has gone, and the task with it", Kind::kTask);
+  task_.detach();
+  owner_.stop();
+}
+
+// on_exit="delete": who meets the ended bundle removes record and layer.
+asio::awaitable<void> Shim::end_at_exit() {
+  try {
+    co_await task_.wait();
+  } catch (const Error&) {
+    co_return;  // it was deleted
+  }
+  end_everything("its task has ended", true);
 }
 
 // Before there is a task its spawner counts: only Create tells whether it has an owner at all.
 void Shim::owner_gone() {
+  if (task_.exists() && task_.options().lifetime == api::Lifetime::kDetached) return;
   owner_lost_ = true;
   if (task_.exists()) end_everything("its owner has gone");
 }
 
-void Shim::end_everything(std::string_view why) {
+void Shim::end_everything(std::string_view why, bool patient) {
   if (std::exchange(ending_, true)) return;
   log(Level::kInfo, "the shim ends: " + std::string(why));
-  start(loop_, end(), "ending the task");
+  start(loop_, end(patient), "ending the task");
 }
 
-asio::awaitable<void> Shim::end() {
+asio::awaitable<void> Shim::end(bool patient) {
   try {
-    co_await task_.end();
+    co_await task_.end(patient);
   } catch (const std::exception& error) {
     log(Level::kError, std::string("ending the task: ") + error.what());
   }
@@ -131,6 +169,7 @@ void serve(const Arguments& arguments) {
   checked(arguments);
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) throw sys_error("becoming a subreaper");
   ::umask(0);
+  raise_oom_score();
   enter_private_mount_namespace();
   static Shim shim(arguments);
   shim.run();

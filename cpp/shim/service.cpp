@@ -48,8 +48,11 @@ Service::Query Service::find_query(std::string_view method) {
 }
 
 Service::Query Service::find_shim_query(std::string_view method) {
-  static constexpr std::array<std::pair<std::string_view, Query>, 3> kQueries{
-      {{"Info", &Service::info}, {"Detach", &Service::detach}, {"Limit", &Service::limit}}};
+  static constexpr std::array<std::pair<std::string_view, Query>, 4> kQueries{
+      {{"Info", &Service::info},
+       {"Detach", &Service::detach},
+       {"Limit", &Service::limit},
+       {"Escalate", &Service::escalate}}};
   return find_row(kQueries, method);
 }
 
@@ -167,6 +170,13 @@ std::string Service::info(const Request& /*request*/) {
 
 std::string Service::detach(const Request& /*request*/) {
   hooks_.detach();
+  return {};
+}
+
+std::string Service::escalate(const Request& request) {
+  auto message = api::decode<api::KillRequest>(request.payload);
+  check_process(message.id, message.exec_id);
+  task_.escalate();
   return {};
 }
 

@@ -17,7 +17,7 @@ struct Hooks {
   std::function<void()> created;  // Create has succeeded
   std::function<void()>
       finished;  // the task was deleted, or Shutdown came without one: end after this answer
-  std::function<void()> detach;  // watch the owner no more
+  std::function<void()> detach;  // watch the owner no more; throws if it has gone already
   std::function<bool()> is_owned;
 };
 
@@ -48,6 +48,7 @@ class Service {
   std::string info(const ttrpc::Request& request);
   std::string detach(const ttrpc::Request& request);
   std::string limit(const ttrpc::Request& request);
+  std::string escalate(const ttrpc::Request& request);
 
   void check_id(const std::string& id) const;
   void check_process(const std::string& id, const std::string& exec_id) const;

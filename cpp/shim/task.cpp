@@ -7,6 +7,7 @@
 
 #include <cerrno>
 #include <csignal>
+#include <utility>
 
 #include "base/cgroup.h"
 #include "base/error.h"
@@ -62,6 +63,22 @@ void Task::kill(uint32_t signal, bool all) {
   if (::syscall(SYS_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0) == 0) return;
   if (errno == ESRCH) throw already_finished();
   throw sys_error("sending signal " + std::to_string(signal) + " to task " + id_);
+}
+
+void Task::escalate() {
+  kill(SIGKILL, true);
+  if (!ended_) escalated_ = true;
+}
+
+void Task::detach() {
+  require();
+  api::Lifetime before = std::exchange(options_.lifetime, api::Lifetime::kDetached);
+  try {
+    bundle_.write(status_file());
+  } catch (...) {
+    options_.lifetime = before;
+    throw;
+  }
 }
 
 void Task::close_stdin() {
@@ -127,6 +144,8 @@ api::StatusFile Task::status_file() const {
   file.cgroups_path = config_.cgroups_path;
   file.log_dir = options_.log_dir;
   file.runtime = options_.binary_name;
+  file.on_exit = options_.on_exit;
+  file.detached = options_.lifetime == api::Lifetime::kDetached;
   return file;
 }
 

@@ -39,10 +39,14 @@ class Task {
   // Parked until the task has stopped; ends with its caller.
   asio::awaitable<api::WaitResponse> wait();
   // The owner has gone or we were told to end: kills whatever there is, in whatever state, and
-  // removes all but status and exit.
-  asio::awaitable<void> end();
+  // removes all but status and exit. patient: a runtime that is just deleting is waited for.
+  asio::awaitable<void> end(bool patient = false);
 
   void kill(uint32_t signal, bool all);
+  // SIGKILL to all, after a signal that did not end it: the exit file will say so.
+  void escalate();
+  // Has no owner any more, and its status file says so.
+  void detach();
   void close_stdin();
   void limit(int64_t timeout_ns);
   api::StateResponse state() const;
@@ -98,7 +102,7 @@ class Task {
   uint64_t pid_start_ = 0;
   UniqueFd pidfd_;  // of init, until it is reaped
   bool starting_ = false;
-  bool timed_out_ = false;
+  bool timed_out_ = false, escalated_ = false;
   bool runtime_ran_ = false;  // create was executed: there may be something to delete
   int64_t created_ns_ = api::kNotYet, started_ns_ = api::kNotYet;
   std::optional<Ended> ended_;  // init was reaped; status_ follows when all is settled

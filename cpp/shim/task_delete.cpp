@@ -28,9 +28,9 @@ asio::awaitable<api::DeleteResponse> Task::remove() {
   co_return response;
 }
 
-asio::awaitable<void> Task::end() {
+asio::awaitable<void> Task::end(bool patient) {
   ending_ = true;
-  runner_.abort();
+  if (!patient) runner_.abort();
   Lock::Guard guard = co_await lock_.acquire();
   if (!exists()) co_return;
   if (status_ != api::Status::kStopped) co_await kill_and_wait();
@@ -39,6 +39,7 @@ asio::awaitable<void> Task::end() {
   bundle_.try_remove(api::kIoDir);
   bundle_.try_remove(api::kSocketFile);
   if (options_.on_exit == api::OnExit::kDelete) publish_deleted();  // who meets it only tidies up
+  forget();
 }
 
 asio::awaitable<void> Task::kill_and_wait() {
@@ -72,7 +73,7 @@ void Task::forget() {
   pid_ = 0;
   pid_start_ = 0;
   pidfd_.reset();
-  timed_out_ = runtime_ran_ = false;
+  timed_out_ = escalated_ = runtime_ran_ = false;
   created_ns_ = started_ns_ = api::kNotYet;
   ended_.reset();
   changed_.notify();

@@ -34,6 +34,8 @@ void Task::stop(bool output_cut, bool oom_killed) {
   exit.oom_killed = oom_killed;
   exit.output_cut = output_cut;
   exit.timed_out = timed_out_;
+  exit.escalated = escalated_;
+  exit.instance = options_.instance;
   bundle_.try_write(exit);
   if (oom_killed) publisher_.publish(api::TaskOOM{id_});
   publish_exit();  // before the status file says so: see settle() of the engine

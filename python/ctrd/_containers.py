@@ -45,7 +45,8 @@ class Containers:
             image: A Rootfs.
             args: The command and its arguments; never split by a shell.
             options: See CreateOptions. id: its name (made up when absent). replace: delete one of this name first.
-                lifetime: "owner" (it ends with this process) or "detached". memory: bytes or "512M".
+                lifetime: "owner" (it ends with this process) or "detached". on_exit: "keep", or "delete": container
+                and layer go when the task ends, wait() still answers. memory: bytes or "512M".
                 spec: a merge patch of the OCI runtime spec, or a function that edits it.
 
         Returns:

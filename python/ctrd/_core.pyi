@@ -69,6 +69,7 @@ class CreateOptions:
     id: str
     replace: bool
     detached: bool
+    delete_on_exit: bool
     rootfs: str
     labels: Mapping[str, str]
     runtime: str

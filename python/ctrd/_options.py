@@ -133,6 +133,10 @@ def _set_lifetime(target: _core.CreateOptions, value: object) -> None:
     target.detached = checks.choice("lifetime", value, ("owner", "detached")) == "detached"
 
 
+def _set_on_exit(target: _core.CreateOptions, value: object) -> None:
+    target.delete_on_exit = checks.choice("on_exit", value, ("keep", "delete")) == "delete"
+
+
 def _named(field: str, value: object) -> str:
     """An id that was given; the core makes one up for ""."""
     name = checks.text(field, value)
@@ -229,6 +233,7 @@ _RECORD: dict[str, Callable[[Any, Any], None]] = {
     "replace": _set("replace", checks.flag),
     "labels": _set("labels", checks.text_mapping),
     "lifetime": _set_lifetime,
+    "on_exit": _set_on_exit,
     "runtime": _set("runtime", checks.text),
 }
 _SPEC: dict[str, Callable[[Any, Any], None]] = {

@@ -18,6 +18,7 @@ LabelChange = Mapping[str, str | None]
 Sig = int | str
 Size = int | str
 Lifetime = Literal["owner", "detached"]
+OnExit = Literal["keep", "delete"]
 Status = Literal["none", "created", "running", "pausing", "paused", "stopped", "unknown"]
 
 
@@ -68,6 +69,7 @@ class CreateOptions(TypedDict, total=False):
     labels: Labels
     annotations: Labels
     lifetime: Lifetime
+    on_exit: OnExit
     shell: str
     env: Mapping[str, str | None]
     cwd: str
@@ -113,6 +115,7 @@ class StartOptions(CreateOptions, total=False):
 DEFAULTS: dict[str, Any] = {
     "replace": False,
     "lifetime": "owner",
+    "on_exit": "keep",
     "cwd": "/",
     "read_only": False,
     "pids": 2048,

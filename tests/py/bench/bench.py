@@ -1,13 +1,16 @@
 """`make bench`: the figures that ctrd promises, as medians, beside the bare runtime and containerd in the same run.
 
-Benchmarks print; they never fail a build. `bench.py [name ...]` runs only these: run, shim, store, growth, events.
+Benchmarks print; they never fail a build. `bench.py [name ...]` runs only these: run, shim, store, growth, events,
+recover.
 """
 
 from __future__ import annotations
 
 import importlib.resources
 import os
+import signal
 import statistics
+import subprocess
 import sys
 import tempfile
 import time
@@ -163,9 +166,44 @@ def bench_events(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
     events.measure(engine, image, RUNS, say)
 
 
+DYING = """if True:
+    import concurrent.futures, ctrd, sys
+    engine, image = ctrd.Engine(sys.argv[1], state=sys.argv[2]), ctrd.Rootfs(sys.argv[3])
+    with concurrent.futures.ThreadPoolExecutor(4) as pool:
+        made = list(pool.map(lambda _: engine.start(image, "sleep", "1000", lifetime=sys.argv[4]), range(100)))
+    print(*[c.task().pid for c in made], flush=True)
+    sys.stdin.read()
+"""
+
+
+def bench_recover(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
+    """An engine's first verb on a root where a client and the shims of its 100 containers were killed."""
+    print("recover")
+    for lifetime in ("owner", "detached"):
+        arguments = [str(engine.root), str(engine.state), str(image.path), lifetime]
+        command = [sys.executable, "-c", DYING, *arguments]
+        with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as client:
+            assert client.stdout
+            for pid in client.stdout.readline().split():
+                shim = int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+                os.kill(shim, signal.SIGKILL)
+            client.kill()
+        with ctrd.Engine(engine.root, state=engine.state) as other:
+            took = timed(lambda: len(other.containers))  # noqa: B023
+            say(f"100 dead containers (lifetime {lifetime!r})", f"{took * 1000:.0f} ms", "aim: at most 5,000 ms")
+            for name in list(other.containers):
+                other.containers.delete(name)
+
+
 def main() -> None:
-    benches = {"run": bench_run, "shim": bench_shim, "store": bench_store, "growth": bench_growth}
-    benches["events"] = bench_events
+    benches = {
+        "run": bench_run,
+        "shim": bench_shim,
+        "store": bench_store,
+        "growth": bench_growth,
+        "events": bench_events,
+        "recover": bench_recover,
+    }
     image = ctrd.Rootfs(roots.busybox())
     for name in sys.argv[1:] or benches:
         with (
