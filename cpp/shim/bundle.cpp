@@ -2,6 +2,7 @@
 #include "shim/bundle.h"
 
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <cerrno>
 #include <charconv>
@@ -15,6 +16,8 @@ namespace ctrd::shim {
 namespace {
 
 constexpr mode_t kFileMode = 0600;
+constexpr const char* kSpareFile = "exit.spare";
+constexpr std::size_t kSpareSize = 256;  // more than an exit file has, and one block
 
 bool is_private_pid(const oci::Json& ns) {
   return ns.value("type", "") == "pid" && ns.value("path", "").empty();
@@ -70,9 +73,28 @@ void Bundle::try_write(const api::StatusFile& status) const {
   }
 }
 
+void Bundle::make_spare() const {
+  replace_file_at(dir_.get(), kSpareFile, std::string(kSpareSize, '\0'), kFileMode, false);
+}
+
+void Bundle::use_spare(const std::string& bytes) const {
+  UniqueFd spare = open_at(dir_.get(), kSpareFile, O_WRONLY);
+  write_all(spare.get(), bytes);
+  if (::ftruncate(spare.get(), static_cast<off_t>(bytes.size())) < 0)
+    throw sys_error("cut the spare exit file");
+  rename_at(dir_.get(), kSpareFile, dir_.get(), api::kExitFile);
+}
+
 void Bundle::try_write(const api::ExitFile& exit) const {
+  std::string bytes = api::encode_file(exit);
   try {
-    replace_file_at(dir_.get(), api::kExitFile, api::encode_file(exit), kFileMode, false);
+    use_spare(bytes);
+    return;
+  } catch (const Error& error) {  // a runtime's or a user's doing: as if there were none
+    log(Level::kDebug, error.message());
+  }
+  try {
+    replace_file_at(dir_.get(), api::kExitFile, bytes, kFileMode, false);
   } catch (const Error& error) {
     log(Level::kError, "there is no exit file: " + error.message());
   }

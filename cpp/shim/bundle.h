@@ -31,11 +31,16 @@ class Bundle {
 
   void write(const api::StatusFile& status) const;  // throws
   void try_write(const api::StatusFile& status) const;
+  // Room for an exit file, kept from Create on: a disk may be full when the task ends, and the exit
+  // is told by nothing else.
+  void make_spare() const;  // throws
   void try_write(const api::ExitFile& exit) const;
   void try_remove(const char* name) const;  // a file or a whole directory
   void make_rootfs() const;
 
  private:
+  void use_spare(const std::string& bytes) const;
+
   std::string path_;
   UniqueFd dir_;
 };

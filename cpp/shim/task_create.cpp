@@ -104,6 +104,7 @@ asio::awaitable<void> Task::make(const api::CreateRequest& request, TimePoint de
   created_ns_ = wall_ns();
   status_ = api::Status::kCreated;
   bundle_.write(status_file());
+  bundle_.make_spare();
 }
 
 asio::awaitable<void> Task::run_create() {
