@@ -24,14 +24,14 @@ class Entered final : public Engine {
     return engine::create(enter(wait), ns, options, wait);
   }
   ContainerInfo get(const std::string& ns, const std::string& id, const Wait& wait) override {
-    return engine::get(enter(wait), ns, id, wait);
+    return sparing(wait, [&] { return engine::get(core_, ns, id, wait); });
   }
   bool contains(const std::string& ns, const std::string& id, const Wait& wait) override {
-    return engine::contains(enter(wait), ns, id, wait);
+    return sparing(wait, [&] { return engine::contains(core_, ns, id, wait); });
   }
   std::vector<ContainerInfo> list(const std::string& ns, const ListOptions& options,
                                   const Wait& wait) override {
-    return engine::list(enter(wait), ns, options, wait);
+    return sparing(wait, [&] { return engine::list(core_, ns, options, wait); });
   }
   ContainerInfo update(const std::string& ns, const std::string& id, const Changes& labels,
                        const Changes& annotations, const Wait& wait) override {
@@ -42,7 +42,7 @@ class Entered final : public Engine {
   }
   bool remove(const std::string& ns, const std::string& id, bool force, bool missing_ok,
               const Wait& wait) override {
-    return engine::remove(enter(wait), ns, id, force, missing_ok, wait);
+    return sparing(wait, [&] { return engine::remove(core_, ns, id, force, missing_ok, wait); });
   }
   void detach(const std::string& ns, const std::string& id, const Wait& wait) override {
     engine::detach(enter(wait), ns, id, wait);
@@ -81,7 +81,7 @@ class Entered final : public Engine {
     return engine::stop_task(enter(wait), task, signal, grace, wait);
   }
   ExitStatus delete_task(const TaskRef& task, bool force, const Wait& wait) override {
-    return engine::delete_task(enter(wait), task, force, wait);
+    return sparing(wait, [&] { return engine::delete_task(core_, task, force, wait); });
   }
   TaskStatus status(const std::string& ns, const std::string& id, const Wait& wait) override {
     return engine::status(enter(wait), ns, id, wait);
@@ -102,12 +102,21 @@ class Entered final : public Engine {
     check_not_forked(core_.generation);
     return engine::doctor(core_, wait);
   }
-  void recover(const Wait& wait) override { engine::recover(enter(wait), wait); }
+  void recover(const Wait& wait) override {
+    sparing(wait, [&] { engine::recover(core_, wait); });
+  }
 
  private:
   Core& enter(const Wait& wait) {
-    core_.enter(wait);
+    with_reserves(core_.root, [&] { core_.enter(wait); });  // recovers what crashes have left
+    core_.root.state_reserve->keep();
     return core_;
+  }
+  // A verb that works on a full disk too.
+  template <typename Verb>
+  auto sparing(const Wait& wait, const Verb& verb) -> decltype(verb()) {
+    enter(wait);
+    return with_reserves(core_.root, verb);
   }
   Core core_;
 };

@@ -17,6 +17,8 @@ namespace {
 
 constexpr mode_t kRootMode = 0700;
 constexpr mode_t kStateMode = 0711;
+constexpr uint64_t kReserve = 4u << 20;
+constexpr uint64_t kStateReserve = 64u << 10;
 
 struct stat facts_of(int dir, const std::string& path) {
   struct stat facts;
@@ -89,6 +91,11 @@ std::string token_of(int state) {
 
 }  // namespace
 
+bool Root::release_reserves() const {
+  bool of_state = state_reserve->release();
+  return reserve->release() || of_state;
+}
+
 UniqueFd Root::metadata() const { return make_dirs_at(dir.get(), "metadata", kRootMode); }
 
 std::string default_state(int root_dir) { return "/run/ctrd/" + hex12(hash_of(root_dir)); }
@@ -108,6 +115,9 @@ Root open_root(const Config& config) {
   root.state_path = real_path(state);
   root.owners = make_dirs_at(root.state.get(), ".owners", kRootMode);
   root.hash6 = hex12(hash_of(root.dir.get())).substr(0, 6);
+  root.reserve = std::make_shared<store::Reserve>(root.dir.dup(), "reserve", kReserve);
+  root.state_reserve =
+      std::make_shared<store::Reserve>(root.state.dup(), ".reserve", kStateReserve);
   root.token = {token_of(root.state.get()), boot_id(), root.state_path};
   return root;
 }

@@ -3,11 +3,14 @@
 // owner locks). Checks and makes them; takes no lock. Source: design.md 10.
 #pragma once
 
+#include <memory>
 #include <string>
 
+#include "base/error.h"
 #include "base/unique_fd.h"
 #include "engine/engine.h"
 #include "metadata/record.h"
+#include "store/reserve.h"
 
 namespace ctrd::engine {
 
@@ -17,9 +20,24 @@ struct Root {
   UniqueFd state, owners;         // <state>, <state>/.owners
   std::string hash6;              // of the root's device and inode: part of every cgroup's name
   metadata::State token;          // what the store must agree with
+  // 4 MiB in the root, 64 KiB in the state: let go when the disk is full. design.md 6.1, trap 5.
+  std::shared_ptr<store::Reserve> reserve, state_reserve;
 
-  UniqueFd metadata() const;  // <root>/metadata
+  UniqueFd metadata() const;      // <root>/metadata
+  bool release_reserves() const;  // false: there was nothing to let go
 };
+
+// f; when the disk is full once more, without the reserves. For what only looks, or gives space
+// back: f may be run twice.
+template <typename F>
+auto with_reserves(const Root& root, const F& f) {
+  try {
+    return f();
+  } catch (const Error& error) {
+    if (!store::is_full(error) || !root.release_reserves()) throw;
+  }
+  return f();
+}
 
 // Throws kPermissionDenied for a directory that is another user's or that others can write to;
 // merely readable by others is tightened. D8 89, 90.

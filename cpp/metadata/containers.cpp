@@ -207,6 +207,7 @@ std::optional<Removed> Containers::remove(std::string_view ns, std::string_view 
   write(wait, [&](const View& view, Batch& batch) {
     auto record = find_container(view, ns, id);
     if (!record || (may && !may(*record))) return;
+    batch.use_reserve();
     auto trash = Changes(view, batch, journal()).drop(ns, *record);
     removed = Removed{std::move(*record), std::move(trash)};
   });

@@ -93,6 +93,7 @@ std::vector<std::pair<std::string, std::string>> Containers::owned(uint64_t owne
 
 void Containers::forget_owner(uint64_t owner, const Wait& wait) {
   write(wait, [&](const View& view, Batch& batch) {
+    batch.use_reserve();
     if (view.find(key_owner(owner)) && !is_referred(view, owner)) batch.erase(key_owner(owner));
   });
 }

@@ -185,9 +185,9 @@ def test_no_space_in_the_state_directory(tmp_path: Path, rootfs: ctrd.Rootfs) ->
                 place.all_green()
 
 
-def test_no_space_and_a_process_that_has_just_come(small: Path, rootfs: ctrd.Rootfs) -> None:
+def test_no_space_and_a_process_that_has_just_come(tmp_path: Path, rootfs: ctrd.Rootfs) -> None:
     """The database was left dirty by one that was killed: opening it writes, and must work at 0 bytes free."""
-    with ctrd.Engine(small / "root", state=small / "state") as engine:
+    with tmpfs(tmp_path / "small", "size=32m") as small, ctrd.Engine(small / "root", state=small / "state") as engine:
         filler = Filler(small)
         with placed(engine, rootfs, filler, filler.fill) as place:
             code = """if True:
@@ -201,6 +201,7 @@ def test_no_space_and_a_process_that_has_just_come(small: Path, rootfs: ctrd.Roo
                 assert writer.stdout
                 for _ in range(20):
                     last = int(writer.stdout.readline())
+                eventually((small / "root/reserve.7").exists, "there is a reserve")  # made last
                 writer.kill()
                 writer.wait(timeout=30)
             filler.fill()

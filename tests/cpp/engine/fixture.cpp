@@ -100,6 +100,12 @@ void EngineTest::SetUp() {
 }
 
 void EngineTest::TearDown() {
+  close_all();
+  expect_no_trace();
+  fs::remove_all(top_);
+}
+
+void EngineTest::close_all() {
   for (auto& engine : open_) {
     try {
       if (!engine->closed()) engine->recover(soon());  // what dead owners' names leave
@@ -109,8 +115,6 @@ void EngineTest::TearDown() {
     }
   }
   open_.clear();
-  expect_no_trace();
-  fs::remove_all(top_);
 }
 
 void EngineTest::expect_no_trace() const {

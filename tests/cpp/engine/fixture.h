@@ -51,6 +51,7 @@ class EngineTest : public ::testing::Test {
  protected:
   void SetUp() override;
   void TearDown() override;  // closes what open() gave, then looks
+  void close_all();          // the first half of it
 
   Config config() const;
   std::shared_ptr<Engine> open();  // closed at the end
