@@ -25,7 +25,7 @@ from ._run import RUN_KEYS, run
 from ._signature import check_known, takes
 from ._types import DEVNULL, LOG, PIPE, PathLike, RunOptions, StartOptions
 from ._values import DoctorReport, RunResult
-from .errors import FailedPrecondition
+from .errors import FailedPrecondition, ForkedEngine
 
 START_KEYS = frozenset(StartOptions.__annotations__)
 _STREAMS = ("stdin", "stdout", "stderr")
@@ -100,6 +100,8 @@ class Engine:
         """
         if self.closed:
             raise FailedPrecondition(f"with_namespace: the engine on {str(self.root)!r} is closed", op="with_namespace")
+        if any(core is self._core for core in _inherited):
+            raise ForkedEngine("with_namespace: the engine was made before os.fork()", op="with_namespace")
         view = Engine.__new__(Engine)
         view._settings, view._core_config, view._views = self._settings, self._core_config, []
         view.namespace = checks.text("name", name)
