@@ -2,6 +2,7 @@
 // What crashes have left: trash, containers of dead owners, bundles whose claim is free.
 // Idempotent; any process, any time.
 #include <fcntl.h>
+#include <signal.h>
 
 #include <set>
 
@@ -100,6 +101,29 @@ void recover_bundle(Core& core, const std::string& ns, const std::string& id, co
   discard(core, std::move(*claim));
 }
 
+template <typename F>
+void for_each_bundle(Core& core, const Wait& wait, const F& f) {
+  for (const auto& ns : list_dir(core.root.state.get())) {
+    auto dir = is_identifier(ns) ? find_dir_at(core.root.state.get(), ns) : std::nullopt;
+    if (!dir) continue;
+    for (const auto& id : list_dir(dir->get())) {
+      wait.check();
+      if (is_identifier(id)) f(ns, id);
+    }
+  }
+}
+
+// A container takes its time to die (its namespaces go with it), so those of dead shims are killed
+// all at once, before one after another is settled.
+void kill_orphans(Core& core, const Wait& wait) {
+  for_each_bundle(core, wait, [&](const std::string& ns, const std::string& id) {
+    std::optional<Claim> claim;
+    if (claim_bundle(core, ns, id, Wait{TimePoint::min(), {}}, &claim) != Claimed::kTaken) return;
+    auto status = api::find_status_file(claim->dir.get());
+    if (status && status->pid > 0) signal_process(init_of(*status), SIGKILL);
+  });
+}
+
 void recover_namespace(Core& core, const std::string& ns, const Wait& wait) {
   auto dir = find_dir_at(core.root.state.get(), ns);
   if (!dir) return;
@@ -123,6 +147,7 @@ void recover_bundles(Core& core, const Wait& wait) {
 void recover(Core& core, const Wait& wait) {
   reap_children();
   core.containers.publish_left(wait);
+  kill_orphans(core, wait);
   recover_owners(core, wait);
   recover_owner_files(core, wait);
   recover_bundles(core, wait);

@@ -95,6 +95,7 @@ TEST_F(Readers, OneThatIsGoneHarmsNobody) {
   EXPECT_EQ(engine().wait_task(task(id), soon()).status, 5);
 }
 
+// B8: kill and delete wait for no peer of a FIFO.
 TEST_F(Readers, OneThatNeverReadsHoldsUpNothingElse) {
   std::string id = create({"/bin/sh", "-c", "head -c 1000000 /dev/zero"});
   NewTask made =

@@ -178,6 +178,7 @@ TEST(FakeRuntime, ThatHangsInStartLeavesTheTaskCreated) {
   EXPECT_EQ(shim.run(shim.task().remove()).exit_status, 137U);
 }
 
+// B8.
 TEST(FakeRuntime, FifoWithoutReaderEndsAtTheDeadline) {
   Harness h(find_program("crun").value());
   h.configure({"/bin/true"});
