@@ -15,8 +15,8 @@ Core::Core(const Config& config_)
     : config(config_),
       root(open_root(config_)),
       events(std::make_shared<Events>(make_dirs_at(root.dir.get(), "journal", 0700))),
-      containers(store::Store::at(root.metadata(), {.lock_timeout = config_.lock_timeout,
-                                                    .reserve = root.reserve})),
+      containers(store::Store::at(root.metadata(),
+                                  {.lock_timeout = config_.lock_timeout, .reserve = root.reserve})),
       overlay(root.snapshots.get(), root.path + "/snapshots"),
       owner(Owner::join(root)),
       generation(fork_generation()) {
