@@ -76,7 +76,8 @@ struct FullDiskTest : EngineTest {
 };
 
 TEST_F(FullDiskTest, WithoutAByte) {
-  on_small_disks("size=16m,nr_inodes=1000", "size=1m,nr_inodes=1000", [&] { fill_list_and_delete(); });
+  on_small_disks("size=16m,nr_inodes=1000", "size=1m,nr_inodes=1000",
+                 [&] { fill_list_and_delete(); });
 }
 
 TEST_F(FullDiskTest, WithoutAnInode) {
