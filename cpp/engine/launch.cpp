@@ -156,7 +156,8 @@ void Launch::explain(const Error& error) const {
   if (is_program && !facts_.args.empty()) {  // crun 1.8 does not say which
     Error named(error.code(), "\"" + facts_.args[0] + "\": " + error.message(), error.kind());
     for (const auto& [key, value] : error.context()) named.with(key, value);
-    throw named.with("value", escaped(facts_.args[0], 64));
+    named.with("value", escaped(facts_.args[0], 64));
+    throw Error(std::move(named));
   }
   if (error.code() != Code::kUnavailable || error.kind() != Kind::kNone) return;
   std::string words = find_file_at(dir(), api::kShimLogFile, 1u << 20).value_or("");
