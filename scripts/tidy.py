@@ -18,6 +18,8 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "dev"
 CACHE = BUILD / "tidy-cache"
 SOURCES = ("cpp", "bindings")
+# clang 14 takes the pair in api::EventFields, a recursive type, for incomplete where it meets it first; g++ 12 does not.
+CANNOT_PARSE = ("bindings/rows.cpp",)
 
 # clang 14 needs the feature macro that libstdc++ 12's <coroutine> asks for. Its own warnings are no errors: g++
 # holds those.
@@ -81,7 +83,9 @@ def main() -> int:
     entries = [
         entry
         for entry in json.loads(commands.read_text())
-        if Path(entry["file"]).is_relative_to(ROOT) and Path(entry["file"]).relative_to(ROOT).parts[0] in SOURCES
+        if Path(entry["file"]).is_relative_to(ROOT)
+        and Path(entry["file"]).relative_to(ROOT).parts[0] in SOURCES
+        and str(Path(entry["file"]).relative_to(ROOT)) not in CANNOT_PARSE
     ]
     CACHE.mkdir(exist_ok=True)
     deps = ninja_deps()
