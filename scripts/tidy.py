@@ -18,7 +18,7 @@ ROOT = Path(__file__).resolve().parent.parent
 BUILD = ROOT / "build" / "dev"
 CACHE = BUILD / "tidy-cache"
 SOURCES = ("cpp", "bindings")
-# clang 14 takes the pair in api::EventFields, a recursive type, for incomplete where it meets it first; g++ 12 does not.
+# clang 14 takes the pair in api::EventFields, a recursive type, for incomplete where it meets it first.
 CANNOT_PARSE = ("bindings/rows.cpp",)
 
 # clang 14 needs the feature macro that libstdc++ 12's <coroutine> asks for. Its own warnings are no errors: g++
