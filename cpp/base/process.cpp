@@ -89,6 +89,11 @@ std::optional<uint64_t> start_time(pid_t pid, bool alive_only) {
   return number((*fields)[22 - 3]);
 }
 
+std::optional<char> process_state(pid_t pid) {
+  auto fields = stat_fields(pid);
+  return fields ? std::optional(fields->front().front()) : std::nullopt;
+}
+
 const std::string& boot_id() {
   static const std::string id = read_boot_id();
   return id;

@@ -17,7 +17,8 @@ namespace ctrd {
 // Start time in clock ticks since boot (field 22 of stat). nullopt: gone, or a zombie if
 // alive_only.
 std::optional<uint64_t> start_time(pid_t pid, bool alive_only = true);
-const std::string& boot_id();  // /proc/sys/kernel/random/boot_id, read once
+std::optional<char> process_state(pid_t pid);  // 'R', 'S', 'T', 'Z' ... of proc(5); nullopt: gone
+const std::string& boot_id();                  // /proc/sys/kernel/random/boot_id, read once
 
 struct ProcessKey {  // names one process for ever
   pid_t pid = 0;

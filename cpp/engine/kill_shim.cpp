@@ -30,11 +30,9 @@ void kill_children(pid_t parent) {
 // SIGSTOP takes effect when the process is next scheduled.
 bool wait_stopped(pid_t pid) {
   for (Wait wait{after(std::chrono::milliseconds(100)), {}}; !wait.expired();) {
-    std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-    std::string stat((std::istreambuf_iterator<char>(file)), {});
-    auto end = stat.rfind(')');
-    if (end == std::string::npos || end + 2 >= stat.size()) return false;
-    if (stat[end + 2] == 'T') return true;
+    auto state = process_state(pid);
+    if (!state) return false;
+    if (*state == 'T') return true;
     poll_until({}, wait.within(std::chrono::microseconds(200)));
   }
   return false;
@@ -42,18 +40,18 @@ bool wait_stopped(pid_t pid) {
 
 }  // namespace
 
-bool end_shim_within(const ProcessKey& shim, Nanos patience) {
-  if (!signal_process(shim, SIGTERM)) return true;
-  if (wait_process(shim, Wait{after(patience), {}})) return true;
+void end_shim_soon(const ProcessKey& shim) {
+  signal_process(shim, SIGTERM);
+  if (wait_process(shim, Wait{after(kPatience), {}})) return;
   kill_shim(shim);
-  return wait_process(shim, Wait{after(std::chrono::seconds(5)), {}});
+  wait_process(shim, cleanup_wait());
 }
 
 void end_at_once(Core& core, const TaskRef& ref) {
   Wait wait = cleanup_wait(kEndLimit);
   auto task = find_task(core, ref, wait);
   if (!task) return;
-  end_shim_within(shim_of(task->status), kPatience);
+  end_shim_soon(shim_of(task->status));
   settle(core, ref.ns, ref.id, wait);
 }
 

@@ -4,14 +4,13 @@
 #pragma once
 
 #include "base/process.h"
-#include "base/time.h"
 #include "engine/core.h"
 
 namespace ctrd::engine {
 
-// SIGTERM, on which a shim ends its task; if it has not gone after `patience`, kill_shim(). True:
-// it has gone.
-bool end_shim_within(const ProcessKey& shim, Nanos patience);
+// SIGTERM, on which a shim ends its task; if it has not gone in a moment, kill_shim(). A child of
+// ours is reaped.
+void end_shim_soon(const ProcessKey& shim);
 // After an interruption: this task, and whatever its shim is doing, is over in a tenth of a second.
 // Its bundle stays, as that of an ended task. Its exit is lost unless the shim was that fast.
 void end_at_once(Core& core, const TaskRef& ref);

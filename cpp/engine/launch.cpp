@@ -2,7 +2,6 @@
 #include "engine/launch.h"
 
 #include <fcntl.h>
-#include <signal.h>
 #include <unistd.h>
 
 #include <cstdlib>
@@ -20,8 +19,6 @@
 
 namespace ctrd::engine {
 namespace {
-
-constexpr Nanos kPatience = std::chrono::milliseconds(80);  // for a shim to end after a failure
 
 std::optional<Claim> claim_new(Core& core, const std::string& ns, const std::string& id) {
   auto claim = make_bundle(core, ns, id);
@@ -85,8 +82,9 @@ void Launch::configure(const std::string& spec) {
   status.boot_id = boot_id();
   status.cgroups_path = facts_.cgroups_path;
   status.log_dir = core_.log_path(instance_);
-  status.shim_pid = static_cast<uint32_t>(child_->pid);
-  status.shim_start = start_time(child_->pid).value_or(0);
+  ProcessKey key = shim();
+  status.shim_pid = static_cast<uint32_t>(key.pid);
+  status.shim_start = key.start;
   // Whole from the first moment: others read it.
   replace_file_at(dir(), api::kStatusFile, api::encode_file(status), 0600, false);
   create_file_at(dir(), api::kConfigFile, oci::make_config(spec, is_cgroup_v2()), 0600);
@@ -169,22 +167,25 @@ void Launch::explain(const Error& error) const {
 
 void Launch::commit() {
   reap_children();  // those whose containers others have removed
-  adopt_child(std::move(*child_));
-  child_.reset();
+  adopt_shim();
   claim_.reset();
 }
 
-// SIGTERM lets the shim clean up itself; one that does not is killed. The call may have been
-// interrupted, so there is no time.
+ProcessKey Launch::shim() const {
+  return {child_->pid, start_time(child_->pid).value_or(0), boot_id()};
+}
+
+void Launch::adopt_shim() {
+  adopt_child(std::move(*child_));
+  child_.reset();
+}
+
+// The shim cleans up itself if it can. The call may have been interrupted, so there is no time.
 void Launch::end_child() {
   if (!child_) return;
-  ProcessKey shim{child_->pid, start_time(child_->pid, false).value_or(0), boot_id()};
-  ::kill(child_->pid, SIGTERM);
-  if (!reap(*child_, cleanup_wait(kPatience))) {
-    kill_shim(shim);
-    reap(*child_, cleanup_wait());
-  }
-  child_.reset();
+  ProcessKey key = shim();
+  adopt_shim();
+  end_shim_soon(key);
 }
 
 void Launch::roll_back() {

@@ -47,6 +47,8 @@ class Launch {
  private:
   std::string path() const { return core_.bundle_path(claim_->ns, claim_->id); }
   api::Options options(const metadata::Container& record, int64_t timeout_ns) const;
+  ProcessKey shim() const;  // our child_
+  void adopt_shim();
   void end_child();
   void roll_back();
 
