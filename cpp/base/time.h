@@ -33,6 +33,8 @@ struct Wait {
 
   // The same interruption, the earlier of both deadlines.
   Wait within(Nanos limit) const;
+  // The same interruption; only looks, and waits for nothing.
+  Wait at_once() const { return {TimePoint::min(), interrupted}; }
   bool expired() const;
   void check() const;  // calls interrupted; does not look at the deadline
 };

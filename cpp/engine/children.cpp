@@ -15,7 +15,7 @@ struct Children {
   std::map<pid_t, Child> by_pid, ending;
 };
 
-bool has_ended(const Child& child) { return reap(child, Wait{TimePoint::min(), {}}).has_value(); }
+bool has_ended(const Child& child) { return reap(child, Wait{}.at_once()).has_value(); }
 
 }  // namespace
 

@@ -18,15 +18,13 @@ Error no_container(const std::string& ns, const std::string& id) {
       .with("id", id);
 }
 
-Wait at_once(const Wait& wait) { return {TimePoint::min(), wait.interrupted}; }
-
 // on_exit="delete", and its task has ended: it is removed.
 bool is_over(Core& core, const std::string& ns, const metadata::Container& record,
              const Wait& wait) {
   if (record.on_exit != metadata::OnExit::kDelete) return false;
   auto task = find_task(core, {ns, record.id, ""}, wait);
   if (!task || !has_expired(*task)) return false;
-  sweep_expired(core, ns, record.id, at_once(wait));
+  sweep_expired(core, ns, record.id, wait.at_once());
   return true;
 }
 
@@ -63,7 +61,7 @@ std::optional<metadata::Container> find_record(Core& core, const std::string& ns
   auto record = core.containers.find(ns, id, wait);
   if (!record) return record;
   if (is_abandoned(core, ns, *record, wait)) {
-    sweep(core, ns, *record, at_once(wait));
+    sweep(core, ns, *record, wait.at_once());
     return std::nullopt;
   }
   return is_over(core, ns, *record, wait) ? std::nullopt : record;
@@ -141,7 +139,7 @@ std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOpt
   for (const auto& record : records) {
     if (options.limit && result.size() >= *options.limit) break;
     if (abandoned(ns, record, wait)) {
-      sweep(core, ns, record, at_once(wait));
+      sweep(core, ns, record, wait.at_once());
       continue;
     }
     if (!has_labels(record, options)) continue;

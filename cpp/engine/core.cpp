@@ -35,7 +35,7 @@ void Core::leave(const Wait& wait) {
 void Core::enter(const Wait& wait) {
   check_not_forked(generation);
   if (closed) throw failed_precondition("engine is closed");
-  reap_ending(Wait{TimePoint::min(), {}});
+  reap_ending(Wait{}.at_once());
   if (ready_) return;
   auto lock = lock_patiently(first_, wait, "wait for the first verb");
   if (ready_) return;
@@ -48,6 +48,10 @@ bool Core::owner_has_died(const metadata::Container& record) const {
   if (record.lifetime == metadata::Lifetime::kDetached || owner->is_ours(record.owner))
     return false;
   return owner_is_dead(root, record.owner, record.owner_process);
+}
+
+std::optional<UniqueFd> Core::find_dir(const std::string& ns, const std::string& name) const {
+  return find_dir_at(root.state.get(), ns + "/" + name);
 }
 
 UniqueFd Core::ns_dir(const std::string& ns) const {

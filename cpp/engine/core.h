@@ -29,6 +29,8 @@ struct Core {
   void enter(const Wait& wait);
   // Of a record with an owner. Ours never has.
   bool owner_has_died(const metadata::Container& record) const;
+  // <state>/<ns>/<name>: a bundle, or what belongs to the namespace. nullopt: not there.
+  std::optional<UniqueFd> find_dir(const std::string& ns, const std::string& name) const;
   // <state>/<ns>, made if absent.
   UniqueFd ns_dir(const std::string& ns) const;
   std::string bundle_path(const std::string& ns, const std::string& id) const;

@@ -25,8 +25,7 @@ void clear_ended(Core& core, const std::string& ns, const std::string& id, bool 
   }
   if (task) return;
   std::optional<Claim> claim;
-  Wait now{TimePoint::min(), wait.interrupted};
-  if (claim_bundle(core, ns, id, now, &claim) != Claimed::kTaken) return;
+  if (claim_bundle(core, ns, id, wait.at_once(), &claim) != Claimed::kTaken) return;
   if (!settle_claimed(*claim)) discard(core, std::move(*claim));
 }
 

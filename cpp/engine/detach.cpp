@@ -24,7 +24,7 @@ void detach_task(Core& core, const std::string& ns, const std::string& id, const
 bool is_being_made(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
   if (find_task(core, {ns, id, ""}, wait)) return false;
   std::optional<Claim> claim;
-  return claim_bundle(core, ns, id, Wait{TimePoint::min(), {}}, &claim) == Claimed::kHeld;
+  return claim_bundle(core, ns, id, Wait{}.at_once(), &claim) == Claimed::kHeld;
 }
 
 }  // namespace

@@ -69,8 +69,7 @@ void keep_exit(const Claim& claim) {
 std::optional<api::ExitFile> find_kept_exit(const Core& core, const TaskRef& ref) {
   check_identifier("namespace", ref.ns);
   check_identifier("id", ref.id);
-  auto parent = find_dir_at(core.root.state.get(), ref.ns);
-  auto dir = parent ? find_dir_at(parent->get(), kExitsDir) : std::nullopt;
+  auto dir = core.find_dir(ref.ns, kExitsDir);
   auto age = dir ? age_ns(dir->get(), ref.id) : std::nullopt;
   if (!age || *age > kAgeNs) return std::nullopt;
   auto bytes = find_file_at(dir->get(), ref.id, kMaxFile);
@@ -81,9 +80,7 @@ std::optional<api::ExitFile> find_kept_exit(const Core& core, const TaskRef& ref
 }
 
 void forget_exit(const Core& core, const std::string& ns, const std::string& id) {
-  auto parent = find_dir_at(core.root.state.get(), ns);
-  auto dir = parent ? find_dir_at(parent->get(), kExitsDir) : std::nullopt;
-  if (dir) unlink_at(dir->get(), id);
+  if (auto dir = core.find_dir(ns, kExitsDir)) unlink_at(dir->get(), id);
 }
 
 void expire_exits(int ns_dir) {

@@ -66,41 +66,6 @@ void recover_owner_files(Core& core, const Wait& wait) {
   }
 }
 
-void add_instances(int ns_dir, std::set<std::string>* instances) {
-  for (const auto& id : list_dir(ns_dir)) {
-    auto dir = is_identifier(id) ? find_dir_at(ns_dir, id) : std::nullopt;
-    auto status = dir ? api::find_status_file(dir->get()) : std::nullopt;
-    if (status) instances->insert(status->instance);
-  }
-}
-
-// Logs of tasks whose bundles are gone, with a state directory that was wiped. A bundle names its
-// log before there is one, so the logs are listed first.
-void recover_logs(Core& core) {
-  std::vector<std::string> logs = list_dir(core.root.logs.get());
-  if (logs.empty()) return;
-  std::set<std::string> instances;
-  for (const auto& ns : list_dir(core.root.state.get()))
-    if (auto dir = is_identifier(ns) ? find_dir_at(core.root.state.get(), ns) : std::nullopt)
-      add_instances(dir->get(), &instances);
-  for (const auto& name : logs)
-    if (!instances.contains(name)) remove_tree_at(core.root.logs.get(), name);
-}
-
-void recover_bundle(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
-  std::optional<Claim> claim;
-  Wait now{TimePoint::min(), wait.interrupted};
-  if (claim_bundle(core, ns, id, now, &claim) != Claimed::kTaken) return;
-  bool has_task = settle_claimed(*claim);
-  if (has_task && core.containers.find(ns, id, wait)) {
-    auto status = api::find_status_file(claim->dir.get());
-    if (status->on_exit == api::OnExit::kDelete) sweep_claimed(core, std::move(*claim));
-    return;
-  }
-  if (has_task) keep_exit(*claim);
-  discard(core, std::move(*claim));
-}
-
 template <typename F>
 void for_each_bundle(Core& core, const Wait& wait, const F& f) {
   for (const auto& ns : list_dir(core.root.state.get())) {
@@ -113,12 +78,38 @@ void for_each_bundle(Core& core, const Wait& wait, const F& f) {
   }
 }
 
+// Logs of tasks whose bundles are gone, with a state directory that was wiped. A bundle names its
+// log before there is one, so the logs are listed first.
+void recover_logs(Core& core, const Wait& wait) {
+  std::vector<std::string> logs = list_dir(core.root.logs.get());
+  if (logs.empty()) return;
+  std::set<std::string> instances;
+  for_each_bundle(core, wait, [&](const std::string& ns, const std::string& id) {
+    if (auto status = find_status(core, ns, id)) instances.insert(status->instance);
+  });
+  for (const auto& name : logs)
+    if (!instances.contains(name)) remove_tree_at(core.root.logs.get(), name);
+}
+
+void recover_bundle(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
+  std::optional<Claim> claim;
+  if (claim_bundle(core, ns, id, wait.at_once(), &claim) != Claimed::kTaken) return;
+  bool has_task = settle_claimed(*claim);
+  if (has_task && core.containers.find(ns, id, wait)) {
+    auto status = api::find_status_file(claim->dir.get());
+    if (status->on_exit == api::OnExit::kDelete) sweep_claimed(core, std::move(*claim));
+    return;
+  }
+  if (has_task) keep_exit(*claim);
+  discard(core, std::move(*claim));
+}
+
 // A container takes its time to die (its namespaces go with it), so those of dead shims are killed
 // all at once, before one after another is settled.
 void kill_orphans(Core& core, const Wait& wait) {
   for_each_bundle(core, wait, [&](const std::string& ns, const std::string& id) {
     std::optional<Claim> claim;
-    if (claim_bundle(core, ns, id, Wait{TimePoint::min(), {}}, &claim) != Claimed::kTaken) return;
+    if (claim_bundle(core, ns, id, Wait{}.at_once(), &claim) != Claimed::kTaken) return;
     auto status = api::find_status_file(claim->dir.get());
     if (status && status->pid > 0) signal_process(init_of(*status), SIGKILL);
   });
@@ -151,7 +142,7 @@ void recover(Core& core, const Wait& wait) {
   recover_owners(core, wait);
   recover_owner_files(core, wait);
   recover_bundles(core, wait);
-  recover_logs(core);
+  recover_logs(core, wait);
   recover_trash(core, wait);
   remove_leftovers(core, wait);
 }

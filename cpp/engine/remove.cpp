@@ -44,7 +44,7 @@ void clear_way(Core& core, const std::string& ns, const std::string& id, bool fo
 Discard::~Discard() {
   try {
     if (claim_) discard(core_, std::move(*claim_));
-    reap_ending(Wait{TimePoint::min(), {}});
+    reap_ending(Wait{}.at_once());
   } catch (const std::exception& error) {
     log(Level::kWarning, std::string("a bundle could not be removed: ") + error.what());
   }

@@ -15,13 +15,6 @@ namespace {
 
 using May = std::function<bool(const metadata::Container&)>;
 
-std::optional<api::StatusFile> find_status(const Core& core, const std::string& ns,
-                                           const std::string& id) {
-  auto parent = find_dir_at(core.root.state.get(), ns);
-  auto dir = parent ? find_dir_at(parent->get(), id) : std::nullopt;
-  return dir ? api::find_status_file(dir->get()) : std::nullopt;
-}
-
 // Record, layer and bundle; its exit stays readable.
 void remove_swept(Core& core, Claim claim, const May& may) {
   const std::string ns = claim.ns, id = claim.id;

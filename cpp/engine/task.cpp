@@ -11,9 +11,7 @@ namespace ctrd::engine {
 namespace {
 
 std::optional<Task> read_task(const Core& core, const TaskRef& ref) {
-  auto parent = find_dir_at(core.root.state.get(), ref.ns);
-  if (!parent) return std::nullopt;
-  auto dir = find_dir_at(parent->get(), ref.id);
+  auto dir = core.find_dir(ref.ns, ref.id);
   if (!dir) return std::nullopt;
   auto status = api::find_status_file(dir->get());
   if (!status || status->status == api::Status::kUnknown) return std::nullopt;
@@ -32,6 +30,12 @@ std::optional<Task> read_task(const Core& core, const TaskRef& ref) {
 }
 
 }  // namespace
+
+std::optional<api::StatusFile> find_status(const Core& core, const std::string& ns,
+                                           const std::string& id) {
+  auto dir = core.find_dir(ns, id);
+  return dir ? api::find_status_file(dir->get()) : std::nullopt;
+}
 
 std::optional<Task> find_task(Core& core, const TaskRef& ref, const Wait& wait) {
   check_identifier("namespace", ref.ns);

@@ -19,6 +19,9 @@ struct Task {
   std::optional<api::ExitFile> exit;  // it has ended
 };
 
+// What the bundle's status file says, as it is.
+std::optional<api::StatusFile> find_status(const Core& core, const std::string& ns,
+                                           const std::string& id);
 // nullopt: no task, or another instance than the one asked for, or one that is still being made.
 // One whose shim has died is settled first.
 std::optional<Task> find_task(Core& core, const TaskRef& ref, const Wait& wait);

@@ -60,7 +60,7 @@ void close_stdin(Core& core, const TaskRef& ref, const Wait& wait) {
 
 std::optional<ExitStatus> poll_task(Core& core, const TaskRef& ref, const Wait& wait) {
   auto [task, exit] = get_task_or_exit(core, ref, wait);
-  if (task && exit) sweep_expired_quietly(core, *task, Wait{TimePoint::min(), wait.interrupted});
+  if (task && exit) sweep_expired_quietly(core, *task, wait.at_once());
   return exit;
 }
 
