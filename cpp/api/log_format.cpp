@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "api/log_format.h"
 
-#include <charconv>
 #include <cstring>
 
 namespace ctrd::api {
 namespace {
 
-constexpr std::size_t kNameDigits = 20;
 constexpr std::string_view kMark = "ctr";
 
 void put(char* to, uint64_t value, int bytes) {
@@ -44,18 +42,6 @@ std::optional<LogHeader> decode_log_header(std::string_view bytes) {
                    .stream = static_cast<Stream>(stream),
                    .seq = get(bytes.data() + 8, 8),
                    .time_ns = static_cast<int64_t>(get(bytes.data() + 16, 8))};
-}
-
-std::string segment_name(uint64_t first_seq) {
-  std::string digits = std::to_string(first_seq);
-  return std::string(kNameDigits - digits.size(), '0') + digits;
-}
-
-std::optional<uint64_t> parse_segment_name(std::string_view name) {
-  uint64_t value = 0;
-  auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), value);
-  bool whole = error == std::errc() && end == name.data() + name.size();
-  return whole && name.size() == kNameDigits ? std::optional(value) : std::nullopt;
 }
 
 }  // namespace ctrd::api

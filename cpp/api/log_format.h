@@ -24,7 +24,4 @@ std::array<char, kLogHeader> encode_log_header(const LogHeader& header);
 // Of the first kLogHeader bytes; nullopt: no record begins like that.
 std::optional<LogHeader> decode_log_header(std::string_view bytes);
 
-std::string segment_name(uint64_t first_seq);
-std::optional<uint64_t> parse_segment_name(std::string_view name);
-
 }  // namespace ctrd::api

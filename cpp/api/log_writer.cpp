@@ -9,6 +9,7 @@
 #include "api/log_format.h"
 #include "base/error.h"
 #include "base/files.h"
+#include "base/segment_name.h"
 #include "base/time.h"
 
 namespace ctrd::api {

@@ -10,7 +10,6 @@
 namespace ctrd::journal {
 namespace {
 
-constexpr std::size_t kNameDigits = 20;
 constexpr std::size_t kHexDigits = 8;
 
 constexpr std::array<uint32_t, 256> make_table() {
@@ -70,18 +69,6 @@ std::optional<std::size_t> find_record(std::string_view bytes, std::size_t from)
   for (std::size_t at = bytes.find('\n', from); at != bytes.npos; at = bytes.find('\n', at + 1))
     if (parse_record(bytes.substr(at)).got == Parsed::Got::kRecord) return at;
   return std::nullopt;
-}
-
-std::string segment_name(uint64_t base) {
-  std::string digits = std::to_string(base);
-  return std::string(kNameDigits - digits.size(), '0') + digits;
-}
-
-std::optional<uint64_t> parse_segment_name(std::string_view name) {
-  uint64_t base = 0;
-  auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), base);
-  bool whole = error == std::errc() && end == name.data() + name.size();
-  return whole && name.size() == kNameDigits ? std::optional(base) : std::nullopt;
 }
 
 }  // namespace ctrd::journal

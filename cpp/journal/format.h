@@ -34,8 +34,4 @@ Parsed parse_record(std::string_view bytes);
 // Where the next whole record begins, behind `from`; nullopt: none in these bytes.
 std::optional<std::size_t> find_record(std::string_view bytes, std::size_t from);
 
-// 20 digits: the position of the segment's first byte in the whole journal.
-std::string segment_name(uint64_t base);
-std::optional<uint64_t> parse_segment_name(std::string_view name);
-
 }  // namespace ctrd::journal

@@ -10,6 +10,7 @@
 #include <utility>
 
 #include "base/error.h"
+#include "base/segment_name.h"
 #include "journal/format.h"
 
 namespace ctrd::journal {

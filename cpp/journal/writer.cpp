@@ -11,6 +11,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/segment_name.h"
 #include "journal/format.h"
 
 namespace ctrd::journal {

@@ -13,6 +13,7 @@
 
 #include "api/log_format.h"
 #include "api/scratch.h"
+#include "base/segment_name.h"
 
 namespace ctrd::api {
 namespace {

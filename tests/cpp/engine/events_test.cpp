@@ -5,6 +5,7 @@
 #include <fcntl.h>
 
 #include "base/files.h"
+#include "base/segment_name.h"
 #include "engine/fixture.h"
 #include "journal/format.h"
 
@@ -28,8 +29,7 @@ class EventsTest : public EngineTest {
   void add(const std::string& record) {
     engine().list(kNs, {}, soon());
     UniqueFd journal = open_dir(root_ + "/journal");
-    UniqueFd segment =
-        open_at(journal.get(), journal::segment_name(0), O_WRONLY | O_APPEND | O_CREAT);
+    UniqueFd segment = open_at(journal.get(), segment_name(0), O_WRONLY | O_APPEND | O_CREAT);
     write_all(segment.get(), record);
   }
   static std::string oom(const std::string& id) {

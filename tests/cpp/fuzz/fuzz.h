@@ -7,6 +7,7 @@
 #include <cstdlib>
 #include <functional>
 #include <iostream>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -37,6 +38,14 @@ inline bool accepts(const std::function<void()>& f) {
     require(error.message().size() <= 1024, "a message beyond 1 KiB");
     return false;
   }
+}
+
+// The first byte says which of the cases gets the rest.
+using Case = void (*)(std::string_view);
+inline void run_case(std::span<const Case> cases, std::string_view input) {
+  if (input.empty()) return;
+  std::size_t which = static_cast<unsigned char>(input[0]) % cases.size();
+  accepts([&] { cases[which](input.substr(1)); });
 }
 
 }  // namespace ctrd::fuzz

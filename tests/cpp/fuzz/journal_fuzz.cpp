@@ -5,10 +5,11 @@
 #include <unistd.h>
 
 #include "base/files.h"
+#include "base/segment_name.h"
 #include "fuzz/fuzz.h"
-#include "fuzz/scratch.h"
 #include "journal/format.h"
 #include "journal/reader.h"
+#include "support/scratch_dir.h"
 
 namespace ctrd::fuzz {
 
@@ -20,12 +21,13 @@ std::vector<std::string> seeds() {
 }
 
 void run(std::string_view input) {
-  static Scratch scratch;
+  static const ScratchDir scratch("/dev/shm/ctrd-fuzz-");
+  static const UniqueFd dir = scratch.dir();
   static const std::string kLast = "the last record, which no damage before it may swallow";
-  std::string name = journal::segment_name(0);
+  std::string name = segment_name(0);
   std::string text = std::string(input) + "\n" + journal::encode_record(kLast);
-  replace_file_at(scratch.dir(), name, text, 0600, false);
-  journal::Reader reader(open_dir_at(scratch.dir(), "."), 0);
+  replace_file_at(dir.get(), name, text, 0600, false);
+  journal::Reader reader(open_dir_at(dir.get(), "."), 0);
   std::string last;
   uint64_t seq = 0;
   for (std::size_t n = 0; auto record = reader.next(); ++n) {

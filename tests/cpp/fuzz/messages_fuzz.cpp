@@ -4,12 +4,11 @@
 #include "api/event.h"
 #include "api/log_format.h"
 #include "api/task.h"
+#include "base/segment_name.h"
 #include "fuzz/fuzz.h"
 
 namespace ctrd::fuzz {
 namespace {
-
-using Case = void (*)(std::string_view);
 
 // What was accepted once is accepted again, and means the same.
 template <typename T>
@@ -41,7 +40,7 @@ constexpr Case kCases[] = {
     [](std::string_view bytes) { api::decode_exit_file(bytes); },
     [](std::string_view bytes) {
       api::decode_log_header(bytes);
-      api::parse_segment_name(bytes);
+      parse_segment_name(bytes);
     },
 };
 
@@ -74,10 +73,6 @@ std::vector<std::string> seeds() {
   return all;
 }
 
-void run(std::string_view input) {
-  if (input.empty()) return;
-  std::size_t which = static_cast<unsigned char>(input[0]) % std::size(kCases);
-  accepts([&] { kCases[which](input.substr(1)); });
-}
+void run(std::string_view input) { run_case(kCases, input); }
 
 }  // namespace ctrd::fuzz

@@ -5,9 +5,9 @@
 
 #include "base/identifier.h"
 #include "fuzz/fuzz.h"
-#include "fuzz/scratch.h"
 #include "metadata/record.h"
 #include "oci/user.h"
+#include "support/scratch_dir.h"
 
 namespace ctrd::fuzz {
 namespace {
@@ -27,12 +27,13 @@ void check_id(std::string_view id) {
 }
 
 void check_user(std::string_view user, std::string_view passwd, std::string_view group) {
-  static Scratch scratch;
-  UniqueFd etc = make_dirs_at(scratch.dir(), "etc", 0700);
+  static const ScratchDir scratch("/dev/shm/ctrd-fuzz-");
+  static const UniqueFd dir = scratch.dir();
+  UniqueFd etc = make_dirs_at(dir.get(), "etc", 0700);
   replace_file_at(etc.get(), "passwd", passwd, 0600, false);
   replace_file_at(etc.get(), "group", group, 0600, false);
   accepts([&] {
-    oci::User found = oci::resolve_user(user, scratch.dir());
+    oci::User found = oci::resolve_user(user, dir.get());
     require(found.uid <= 0x7fffffff && found.gid <= 0x7fffffff, "an id beyond 31 bits");
     bool number = !user.empty() && user.find_first_not_of("0123456789") == user.npos;
     if (number)

@@ -9,7 +9,6 @@ namespace ctrd::fuzz {
 namespace {
 
 using namespace metadata;
-using Case = void (*)(std::string_view);
 
 template <auto decode>
 void record(std::string_view bytes) {
@@ -58,10 +57,6 @@ std::vector<std::string> seeds() {
   return plain;
 }
 
-void run(std::string_view input) {
-  if (input.empty()) return;
-  std::size_t which = static_cast<unsigned char>(input[0]) % std::size(kCases);
-  accepts([&] { kCases[which](input.substr(1)); });
-}
+void run(std::string_view input) { run_case(kCases, input); }
 
 }  // namespace ctrd::fuzz

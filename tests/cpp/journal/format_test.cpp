@@ -4,6 +4,7 @@
 #include <gtest/gtest.h>
 
 #include "base/error.h"
+#include "base/segment_name.h"
 
 namespace ctrd::journal {
 namespace {

@@ -7,6 +7,7 @@
 
 #include <random>
 
+#include "base/segment_name.h"
 #include "journal/format.h"
 #include "journal/scratch.h"
 

@@ -6,32 +6,22 @@
 #include <sys/wait.h>
 #include <unistd.h>
 
-#include <cstdlib>
-#include <filesystem>
+#include <algorithm>
 #include <fstream>
 #include <functional>
 #include <string>
 #include <vector>
 
-#include "base/error.h"
 #include "base/files.h"
 #include "journal/reader.h"
 #include "journal/writer.h"
+#include "support/scratch_dir.h"
 
 namespace ctrd::journal {
 
-struct Scratch {
-  Scratch() {
-    if (::mkdtemp(path.data()) == nullptr) throw sys_error("mkdtemp");
-  }
-  ~Scratch() {
-    std::error_code ignored;
-    std::filesystem::remove_all(path, ignored);
-  }
-  Scratch(const Scratch&) = delete;
-  Scratch& operator=(const Scratch&) = delete;
+struct Scratch : ScratchDir {
+  Scratch() : ScratchDir("/tmp/ctrd-journal-") {}
 
-  UniqueFd dir() const { return open_dir(path); }
   std::vector<std::string> names() const {
     auto found = list_dir(dir().get());
     std::sort(found.begin(), found.end());
@@ -41,8 +31,6 @@ struct Scratch {
   void add_raw(const std::string& name, const std::string& bytes) const {
     std::ofstream(file(name), std::ios::app | std::ios::binary) << bytes;
   }
-
-  std::string path = "/tmp/ctrd-journal-XXXXXX";
 };
 
 inline Wait soon() { return Wait{after(std::chrono::seconds(20)), {}}; }

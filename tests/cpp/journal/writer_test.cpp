@@ -10,6 +10,7 @@
 #include <iostream>
 #include <set>
 
+#include "base/segment_name.h"
 #include "journal/format.h"
 #include "journal/scratch.h"
 
