@@ -98,8 +98,8 @@ class Engine:
             >>> engine.with_namespace("ci").namespace
             'ci'
         """
-        if self.closed:
-            raise FailedPrecondition(f"with_namespace: the engine on {str(self.root)!r} is closed", op="with_namespace")
+        if isinstance(self._core, _Closed):
+            self._core.with_namespace()
         if any(core is self._core for core in _inherited):
             raise ForkedEngine("with_namespace: the engine was made before os.fork()", op="with_namespace")
         view = Engine.__new__(Engine)
