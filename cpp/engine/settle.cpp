@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "engine/children.h"
+#include "engine/orphans.h"
 #include "engine/task.h"
 
 namespace ctrd::engine {
@@ -17,8 +18,10 @@ namespace {
 constexpr uint32_t kKilled = 128 + SIGKILL;
 constexpr uint32_t kNobodyKnows = 255;
 
-void kill_everything(const api::StatusFile& status) {
+// bundle: its path. The shim may have died in the middle of the create of a runtime.
+void kill_everything(const std::string& bundle, const api::StatusFile& status) {
   if (status.boot_id != boot_id() && !status.boot_id.empty()) return;
+  if (status.status == api::Status::kUnknown) kill_runtime(bundle);
   signal_process(init_of(status), SIGKILL);
   if (!status.cgroups_path.starts_with("/ctrd-")) return;
   if (!kill_cgroup(status.cgroups_path, cleanup_wait(std::chrono::seconds(10))))
@@ -60,7 +63,7 @@ bool settle_claimed(Claim& claim) {
   int dir = claim.dir.get();
   auto status = api::find_status_file(dir);
   if (!status) return false;
-  kill_everything(*status);
+  kill_everything(real_path(fd_path(dir)), *status);
   remove_remains(dir);
   if (status->status == api::Status::kUnknown) return false;
   auto exit = api::find_exit_file(dir);

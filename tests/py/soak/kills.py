@@ -7,8 +7,11 @@ import random
 import signal
 import time
 from collections.abc import Callable
+from contextlib import suppress
+from pathlib import Path
 
-from load import Client
+import ctrd
+from load import SHIM_DIES, Client
 from place import Place, Violation, fork, kill, new_place
 
 SLOTS = 4
@@ -134,3 +137,36 @@ def probes(count: int, seed: int) -> str:
         place.check("soak.py kill-probes")
         place.nothing_left("soak.py kill-probes")
     return f"{count} kills: no probe is left, no process, no cgroup"
+
+
+def _runs_a_runtime(shim: int) -> bool:
+    try:
+        children = Path(f"/proc/{shim}/task/{shim}/children").read_text().split()
+        return any(Path(f"/proc/{pid}/comm").read_text().startswith(("crun", "runc")) for pid in children)
+    except OSError:
+        return False
+
+
+def creates(count: int, seed: int) -> str:
+    """kill -9 of shims whose runtime is at work, which goes on: nothing that it still makes is left."""
+
+    def work() -> None:
+        engine = place.engine()
+        while True:
+            with suppress(*SHIM_DIES, ctrd.FailedPrecondition, ctrd.NotFound):
+                engine.start(place.image, "sleep", "1000").delete(force=True)
+
+    chance, done = random.Random(seed), 0
+    with new_place() as place:
+        pid = fork(work)
+        while done < count:
+            for shim in place.shims():
+                if _runs_a_runtime(shim):
+                    time.sleep(chance.random() * 0.006)
+                    with suppress(ProcessLookupError):
+                        os.kill(shim, signal.SIGKILL)
+                        done += 1
+        kill(pid)
+        place.check(f"soak.py kill-creates --count {count} --seed {seed}")
+        place.nothing_left("soak.py kill-creates")
+    return f"{done} kills: no process, no cgroup, no directory is left"

@@ -20,6 +20,7 @@ SOAKS: dict[str, tuple[Callable[[int, int], str], int]] = {
     "kill-clients": (kills.clients, 10_000),
     "kill-shims": (kills.shims, 1_000),
     "kill-both": (kills.both, 500),
+    "kill-creates": (kills.creates, 500),
     "kill-probes": (kills.probes, 100),
     "sweep-client": (sweeps.kill_client, 1),
     "sweep-shim": (sweeps.kill_shim, 1),
