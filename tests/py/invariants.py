@@ -9,8 +9,8 @@ leveldb_reader.py, locks by /proc/locks. What runs may run; a client in the midd
     --closed    every process has closed the root cleanly: no lock held, the marker says clean
     --acks      what a client was told is done (acknowledged.py); nothing else may have changed those containers
 
-Not here because what they speak of does not exist yet: I6 (blobs). I16 is checked in journals (when there is one), I19
-and I20 compare two moments: `fingerprint` and `canary` are for that.
+Not here because what it speaks of does not exist yet: I6 (blobs). I19 and I20 compare two moments: `canary` and
+`fingerprint` are for that.
 """
 
 from __future__ import annotations
@@ -28,6 +28,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import acknowledged  # noqa: E402
+import journal_reader  # noqa: E402
 import leveldb_reader  # noqa: E402
 from disk_records import Bundle, Store, decode_store  # noqa: E402
 from leveldb_reader import Damaged  # noqa: E402
@@ -291,6 +292,11 @@ def _is_special(path: Path) -> bool:
     return stat.S_ISSOCK(mode) or stat.S_ISFIFO(mode) or path.suffix == ".pid"
 
 
+def events_in_order(root: Root) -> Iterator[str]:
+    """I16: of each task create, start, exit and delete in this order, each at most once."""
+    yield from journal_reader.out_of_order(root.path / "journal")
+
+
 def locks_are_free(root: Root) -> Iterator[str]:
     """I17: after a clean close no lock is held, and the marker says clean."""
     if not root.closed:
@@ -321,6 +327,7 @@ CHECKS: dict[str, Callable[[Root], Iterator[str]]] = {
     "I11": mounts,
     "I12/I13": cgroups_have_records,
     "I14/I18": bundles_have_records,
+    "I16": events_in_order,
     "I17": locks_are_free,
 }
 

@@ -32,12 +32,17 @@ def _make_table() -> list[int]:
 _TABLE = _make_table()
 
 
-def masked_crc(data: bytes) -> int:
-    """LevelDB's form of the CRC-32C of these bytes."""
+def crc32c(data: bytes) -> int:
+    """The CRC-32C of these bytes."""
     crc, table = 0xFFFFFFFF, _TABLE
     for byte in data:
         crc = crc >> 8 ^ table[(crc ^ byte) & 0xFF]
-    crc ^= 0xFFFFFFFF
+    return crc ^ 0xFFFFFFFF
+
+
+def masked_crc(data: bytes) -> int:
+    """LevelDB's form of it."""
+    crc = crc32c(data)
     return ((crc >> 15 | crc << 17) + 0xA282EAD8) & 0xFFFFFFFF
 
 

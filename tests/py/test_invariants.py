@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import acknowledged
 import ctrd
 import invariants
+import journal_reader
 import leveldb_reader
 import pytest
 from leveldb_writer import change
@@ -279,6 +280,33 @@ def test_canary_and_fingerprint(place: Place, tmp_path: Path) -> None:
     before = invariants.fingerprint(place.root, place.state)
     with there(place.state / "x", Path.mkdir):
         assert before != invariants.fingerprint(place.root, place.state)
+
+
+def test_events_out_of_order(place: Place, engine: ctrd.Engine) -> None:
+    assert [
+        event.what for event in journal_reader.task_events(place.root / "journal") if event.container == "gone"
+    ] == [
+        "create",
+        "start",
+        "exit",
+    ]
+    segment = max((place.root / "journal").glob("[0-9]*"))
+    whole = segment.read_bytes()
+    exit = next(body for body in journal_reader.bodies(whole) if b"/tasks/exit" in body)
+    segment.write_bytes(whole + b"torn" + record(exit))
+    only(place.found())  # the same id: written twice
+    id = exit.index(b"\xc2\x3e\x10") + 3  # field 1000, 16 bytes
+    segment.write_bytes(whole + record(exit[:id] + b"0123456789abcdef" + exit[id + 16 :]))
+    only(place.found(), "I16")
+    segment.write_bytes(whole + record(b"\xff"))
+    only(place.found(), "I16")
+    segment.write_bytes(whole)
+    only(place.found())
+
+
+def record(body: bytes) -> bytes:
+    """As the journal has it."""
+    return f"\n{len(body):08x}{leveldb_reader.crc32c(body):08x}".encode() + body + b"\n"
 
 
 def test_the_program(place: Place) -> None:
