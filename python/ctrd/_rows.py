@@ -72,13 +72,14 @@ def container_info(row: _core._InfoRow) -> ContainerInfo:
         pid,
         end,
     ) = row
+    made = instant(created)
     return ContainerInfo(
         id_,
         image or None,
         labels,
         annotations,
-        instant(created),
-        instant(updated),
+        made,
+        made if updated == created else instant(updated),  # datetimes are a quarter of a list's time
         runtime,
         snapshotter,
         key,
