@@ -152,11 +152,11 @@ def test_detach_at_any_moment_of_the_owners_death(engine: ctrd.Engine, rootfs: c
         sys.stdin.read()
     """
     lived = 0
-    for i in range(14):
+    for i in range(8):
         with python(engine, code, str(rootfs.path)) as owner:
             assert owner.stdout
             pid = int(owner.stdout.readline())
-            time.sleep(i * 0.0004)  # not a synchronisation: the moment of its death
+            time.sleep(i * 0.0007)  # not a synchronisation: the moment of its death
             owner.kill()
             said = owner.stdout.read()
         if alive(pid) and eventually(lambda: stays(engine, pid), "it is decided") == "lives":  # noqa: B023

@@ -224,10 +224,10 @@ def test_b1_a_client_killed_while_it_runs(engine: ctrd.Engine, rootfs: ctrd.Root
         while True:
             engine.run(image, "true")
     """
-    for i in range(16):
+    for i in range(7):
         with python(engine, code, str(rootfs.path)) as client:
             assert client.stdout and client.stdout.readline() == "go\n"
-            time.sleep(0.002 + i * 0.003)  # not a synchronisation: the moment of its death
+            time.sleep(0.002 + i * 0.007)  # not a synchronisation: the moment of its death
             client.kill()
         listed = engine.containers.list()
         assert len(listed) == 0 and len(processes_of(engine)) <= 1
@@ -270,7 +270,7 @@ def test_readers_beside_removers(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> No
     code = """if True:
         import ctrd, sys
         image, engine = ctrd.Rootfs(sys.argv[1]), ctrd.default_engine()
-        for i in range(12):
+        for i in range(5):
             c = engine.start(image, "true", id=f"c{i % 3}")
             c.wait(timeout=60)
             c.delete()
