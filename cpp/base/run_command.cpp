@@ -134,10 +134,22 @@ class Running {
   Child child_;
 };
 
+// With SIGCHLD ignored the kernel keeps no exit status of any child, and every program seems to fail.
+void need_exit_status(const std::string& program) {
+  struct sigaction action {};
+  ::sigaction(SIGCHLD, nullptr, &action);
+  if (action.sa_handler != SIG_IGN && !(action.sa_flags & SA_NOCLDWAIT)) return;
+  throw failed_precondition("\"" + program +
+                            "\" cannot be run: this process ignores SIGCHLD, so the exit status of "
+                            "its children is lost")
+      .with("hint", "signal.signal(signal.SIGCHLD, signal.SIG_DFL) before the first use of ctrd");
+}
+
 }  // namespace
 
 Output run_command(SpawnSpec spec, const std::string& input, const Wait& wait,
                    std::size_t max_output) {
+  need_exit_status(spec.argv.at(0));
   Output output;
   Running running(std::move(spec), input, &output, max_output);
   try {

@@ -223,7 +223,7 @@ ODD = """if True:
     with open(here, "w") as file:
         file.write(said)
 """
-# SIGCHLD (17) is not among the ignored: then the kernel keeps no exit status of any child.
+# SIGCHLD (17) is not among the ignored: the next test has it.
 ODDITIES = {
     "masks": ("signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.valid_signals()))", "os.umask(0o022)"),
     "ignored": ("[signal.signal(n, signal.SIG_IGN) for n in set(signal.valid_signals()) - {9, 17, 19}]", "pass"),
@@ -261,6 +261,22 @@ def test_what_is_odd_in_the_caller_does_not_reach_the_container(
     assert int(facts["SigBlk:"], 16) == 0 and int(facts["SigIgn:"], 16) & ((1 << 31) - 1) == 0
     assert facts["Umask:"] == "0022" and said[6] == "1024"
     assert set(said[7:]) <= {"0", "1", "2", "3"}, said
+    assert len(engine.containers) == 0
+
+
+def test_who_ignores_sigchld_is_told_what_to_do(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    """The kernel keeps no exit status for it: what must run a program says so; what is known already is used."""
+    code = """if True:
+        import ctrd, signal, sys
+        signal.signal(signal.SIGCHLD, signal.SIG_IGN)
+        try:
+            print(ctrd.run(ctrd.Rootfs(sys.argv[1]), "true").returncode)
+        except ctrd.FailedPrecondition as error:
+            print("SIGCHLD" in str(error), "SIG_DFL" in error.hint)
+    """
+    assert python_says(engine, code, str(rootfs.path)) == "True True\n"
+    assert engine.run(rootfs, "true").returncode == 0
+    assert python_says(engine, code, str(rootfs.path)) == "0\n"
     assert len(engine.containers) == 0
 
 

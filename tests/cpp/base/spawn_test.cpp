@@ -195,6 +195,20 @@ TEST(SpawnTest, SignalsAreAsInAFreshProcess) {
   EXPECT_EQ(signal_bits(status, "SigBlk") & ~kInternal, 0u);
 }
 
+TEST(SpawnTest, WhoIgnoresSigchldCannotLearnAnExitStatus) {
+  for (bool by_flag : {false, true}) {
+    struct sigaction action {};
+    struct sigaction before {};
+    action.sa_handler = by_flag ? SIG_DFL : SIG_IGN;
+    action.sa_flags = by_flag ? SA_NOCLDWAIT : 0;
+    ASSERT_EQ(::sigaction(SIGCHLD, &action, &before), 0);
+    Error error = error_of([&] { run_command({.argv = {"true"}}, "", {}); });
+    ::sigaction(SIGCHLD, &before, nullptr);
+    EXPECT_EQ(error.code(), Code::kFailedPrecondition);
+    EXPECT_NE(error.message().find("SIGCHLD"), std::string::npos);
+  }
+}
+
 TEST(SpawnTest, AMissingProgramIsNotFound) {
   for (std::string name : {"/nowhere/program", "no-such-program-here", "./missing"}) {
     Error error = error_of([&] { spawn({.argv = {name}}); });

@@ -71,6 +71,22 @@ TEST_F(DamageTest, OfTheManifest) {
   expect_data_loss(failure(), temp.path(), name);
 }
 
+// A real one, of an hour ago: the tables that it names have been compacted away since.
+TEST_F(DamageTest, OfAnOlderManifest) {
+  std::string name = files("MANIFEST").at(0);
+  std::string older = read_file_at(temp.fd(), name);
+  for (int i = 0; i < 4000; ++i) put(*store, "k" + std::to_string(i), std::string(2000, 'y'));
+  std::string newer_name = files("MANIFEST").at(0);
+  std::string newer = read_file_at(temp.fd(), newer_name);
+  replace_file_at(temp.fd(), newer_name, older, 0600, false);
+  Error error = failure();
+  EXPECT_EQ(error.code(), Code::kDataLoss) << error.what();
+  EXPECT_THAT(error.message(), HasSubstr(".ldb"));
+  EXPECT_THAT(std::string(error.find("hint")), HasSubstr("restore"));
+  replace_file_at(temp.fd(), newer_name, newer, 0600, false);
+  EXPECT_EQ(contents(*store).size(), 4000u);
+}
+
 TEST_F(DamageTest, OfATable) {
   std::string name = files(".ldb").at(0);
   std::string bytes = read_file_at(temp.fd(), name);
