@@ -24,6 +24,11 @@ inline constexpr const char* kShimLogFile = "shim.log";
 inline constexpr const char* kRuntimeLogFile = "log.json";
 inline constexpr const char* kInitPidFile = "init.pid";
 inline constexpr const char* kIoDir = "io";  // io/stdin io/stdout io/stderr: FIFOs
+// exec/<exec id>/: FIFOs of the same names, made by the client; pid and process.json by the shim,
+// which removes it all at the exec's Delete.
+inline constexpr const char* kExecDir = "exec";
+inline constexpr const char* kExecPidFile = "pid";  // the host pid, decimal, once it is started
+inline constexpr const char* kProcessFile = "process.json";
 
 // Descriptors of the shim under our engine (action `serve`); 0 /dev/null, 1 and 2 shim.log.
 inline constexpr int kListenFd = 3;  // bound to sock and listening

@@ -145,7 +145,24 @@ struct ShutdownRequest {
 };
 
 // ctrd.shim.v1.Shim: Info(Empty), Detach(Empty) -> Empty, Limit -> Empty (before Start:
-// kFailedPrecondition later).
+// kFailedPrecondition later), Escalate(KillRequest) -> Empty. And two of Task's verbs whose answer
+// is all that there is to say of an exit, for init and execs alike:
+//   Wait(WaitRequest) -> ExitInfo      parks as Task's Wait, may be asked again until Delete
+//   Delete(DeleteRequest) -> ExitInfo  as Task's Delete; only this one knows output_cut of an exec
+// Other shims answer kUnimplemented: then Task's own Wait and Delete have the status alone.
+//
+// The life of an exec, as whoever drives it sees it:
+//   the client makes exec/<exec id>/ in the bundle (0700), its FIFOs there, and opens those for
+//     reading; Exec with their absolute paths ("" is /dev/null, "stdout:" as stderr merges it);
+//     spec is the process JSON, with terminal and consoleSize {height, width} if it wants a tty
+//     (the request's terminal counts). Then Limit, if it has a deadline. Start answers the host
+//     pid.
+//   Wait answers at its exit, whatever still holds its output; Delete then passes on what is in the
+//     pipes (at most Options.drain_ns; ExitInfo.output_cut says that there was more), closes the
+//     FIFOs and removes exec/<exec id>/. A FIFO ends by itself once nobody writes to it any more.
+//   A Start that fails leaves it as it was: Delete it. After init's end Start and Exec are
+//     kFailedPrecondition. exec/<exec id>/pid (decimal) and process.json are there while it is.
+//   A tty is one stream, stdout; ResizePty before Start is remembered.
 struct InfoResponse {
   std::string version, instance;
   uint32_t shim_pid = 0;
@@ -154,6 +171,21 @@ struct InfoResponse {
 struct LimitRequest {
   std::string id, exec_id;
   int64_t timeout_ns = 0;
+};
+struct ExitInfo {
+  uint32_t status = 0;  // exit code, or 128 + signal
+  uint32_t signal = 0;  // 0: it exited
+  int64_t started_ns = kNotYet, exited_ns = kNotYet;
+  bool oom_killed = false;  // the kernel killed something in its cgroup (init), or itself (exec)
+  bool escalated = false, output_cut = false;
+  bool timed_out = false;  // its Limit killed it, with all that it had forked
+  uint32_t pid = 0;
+};
+
+// The info of a ProcessInfo that belongs to an exec.
+inline constexpr std::string_view kProcessDetailsType = "containerd.runc.v1.ProcessDetails";
+struct ProcessDetails {
+  std::string exec_id;
 };
 
 template <typename T>
@@ -192,6 +224,8 @@ CTRD_API_MESSAGE(ConnectResponse)
 CTRD_API_MESSAGE(ShutdownRequest)
 CTRD_API_MESSAGE(InfoResponse)
 CTRD_API_MESSAGE(LimitRequest)
+CTRD_API_MESSAGE(ExitInfo)
+CTRD_API_MESSAGE(ProcessDetails)
 #undef CTRD_API_MESSAGE
 
 }  // namespace ctrd::api

@@ -49,6 +49,11 @@ static void fields(auto& v, Is<InfoResponse> auto& m) {
 static void fields(auto& v, Is<LimitRequest> auto& m) {
   v(1, m.id), v(2, m.exec_id), v(3, m.timeout_ns);
 }
+static void fields(auto& v, Is<ExitInfo> auto& m) {
+  v(1, m.status), v(2, m.signal), v(3, m.started_ns), v(4, m.exited_ns);
+  v(5, m.oom_killed), v(6, m.escalated), v(7, m.output_cut), v(8, m.timed_out), v(9, m.pid);
+}
+static void fields(auto& v, Is<ProcessDetails> auto& m) { v(1, m.exec_id); }
 
 CTRD_API_CODEC(StateRequest)
 CTRD_API_CODEC(StateResponse)
@@ -64,5 +69,7 @@ CTRD_API_CODEC(WaitRequest)
 CTRD_API_CODEC(WaitResponse)
 CTRD_API_CODEC(InfoResponse)
 CTRD_API_CODEC(LimitRequest)
+CTRD_API_CODEC(ExitInfo)
+CTRD_API_CODEC(ProcessDetails)
 
 }  // namespace ctrd::api

@@ -156,6 +156,25 @@ TEST(Members, ConnectShutdownInfoLimit) {
   EXPECT_EQ(expect_ids<LimitRequest>(limit).timeout_ns, limit.timeout_ns());
 }
 
+TEST(Members, ExitInfo) {
+  auto theirs = filled<shim1::ExitInfo>();
+  auto ours = read<ExitInfo>(theirs);
+  EXPECT_EQ(ours.status, theirs.status());
+  EXPECT_EQ(ours.signal, theirs.signal());
+  EXPECT_EQ(ours.started_ns, theirs.started_ns());
+  EXPECT_EQ(ours.exited_ns, theirs.exited_ns());
+  EXPECT_EQ(ours.pid, theirs.pid());
+  for (int set = 0; set < 4; ++set) {
+    theirs.set_oom_killed(set == 0), theirs.set_escalated(set == 1);
+    theirs.set_output_cut(set == 2), theirs.set_timed_out(set == 3);
+    ours = read<ExitInfo>(theirs);
+    EXPECT_EQ(ours.oom_killed, set == 0);
+    EXPECT_EQ(ours.escalated, set == 1);
+    EXPECT_EQ(ours.output_cut, set == 2);
+    EXPECT_EQ(ours.timed_out, set == 3);
+  }
+}
+
 TEST(Members, Options) {
   auto theirs = filled<shim1::Options>();
   auto ours = read<Options>(theirs);

@@ -118,6 +118,8 @@ const std::vector<Codec>& codecs() {
       codec<ShutdownRequest, v2::ShutdownRequest>("ShutdownRequest"),
       codec<InfoResponse, shim1::InfoResponse>("InfoResponse"),
       codec<LimitRequest, shim1::LimitRequest>("LimitRequest"),
+      codec<ExitInfo, shim1::ExitInfo>("ExitInfo"),
+      codec<ProcessDetails, containerd::v1::types::ProcessDetails>("ProcessDetails"),
       codec<Event, ev::Envelope>("Event"),
       codec<ContainerCreate, ev::ContainerCreate>("ContainerCreate"),
       codec<ContainerUpdate, ev::ContainerUpdate>("ContainerUpdate"),

@@ -42,6 +42,8 @@ constexpr Case kCases[] = {
       api::decode_log_header(bytes);
       parse_segment_name(bytes);
     },
+    message<api::ExitInfo>,
+    message<api::ProcessDetails>,
 };
 
 std::string seed(std::size_t which, const std::string& bytes) {
