@@ -7,10 +7,10 @@
 #include "oci/capabilities.h"
 #include "oci/mounts.h"
 #include "oci/namespaces.h"
+#include "oci/process.h"
 #include "oci/resources.h"
 #include "oci/rlimits.h"
 #include "oci/seccomp.h"
-#include "oci/user.h"
 
 namespace ctrd::oci {
 namespace {
@@ -21,45 +21,11 @@ constexpr const char* kPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/us
 
 bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
 
-Json args_json(const SpecOptions& options) {
-  if (options.args.empty()) throw invalid("args", "", "name a program");
-  if (options.args.front().empty()) throw invalid("args", "", "the program's name is empty");
-  for (const std::string& arg : options.args) {
-    if (has_nul(arg)) throw invalid("args", arg, "must not have NUL in it");
-    if (!is_utf8(arg)) throw invalid("args", arg, "must be UTF-8");
-  }
-  return options.args;
-}
-
-void check_variable(const std::string& name, const std::optional<std::string>& value) {
-  if (name.empty() || name.find('=') != std::string::npos || has_nul(name)) {
-    throw invalid("env", name, "a variable's name must not be empty nor have = or NUL in it");
-  }
-  if (value && has_nul(*value)) throw invalid("env", name, "its value must not have NUL in it");
-  if (!is_utf8(name) || (value && !is_utf8(*value))) throw invalid("env", name, "must be UTF-8");
-}
-
 Json env_json(const SpecOptions& options) {
   std::vector<std::string> env = {kPath};
   if (options.tty) env.emplace_back("TERM=xterm");
-  for (const auto& [name, value] : options.env) {
-    check_variable(name, value);
-    std::string prefix = name + "=";
-    std::erase_if(env, [&](const std::string& entry) { return entry.starts_with(prefix); });
-    if (value) env.push_back(prefix + *value);
-  }
+  change_env(env, options.env);
   return env;
-}
-
-// The group itself comes first among the additional ones (CVE-2023-25173: without it, files that
-// deny their group are open).
-Json user_json(const SpecOptions& options, int rootfs_dir) {
-  User user = options.user.empty() ? User{} : resolve_user(options.user, rootfs_dir);
-  std::vector<uint32_t> groups = {user.gid};
-  for (uint32_t gid : user.additional_gids) {
-    if (std::find(groups.begin(), groups.end(), gid) == groups.end()) groups.push_back(gid);
-  }
-  return {{"uid", user.uid}, {"gid", user.gid}, {"additionalGids", groups}};
 }
 
 Json capabilities_json(const SpecOptions& options) {
@@ -69,18 +35,14 @@ Json capabilities_json(const SpecOptions& options) {
 
 Json process_json(const SpecOptions& options, int rootfs_dir) {
   check_cwd("cwd", options.cwd);
-  Json process = {{"args", args_json(options)},
+  Json process = {{"args", args_json(options.args)},
                   {"env", env_json(options)},
                   {"cwd", options.cwd},
-                  {"user", user_json(options, rootfs_dir)},
+                  {"user", user_json(options.user, rootfs_dir)},
                   {"capabilities", capabilities_json(options)},
                   {"noNewPrivileges", options.no_new_privileges},
-                  {"rlimits", rlimits_json(options)},
-                  {"terminal", options.tty}};
-  if (options.tty && options.console_size) {
-    process["consoleSize"] = {{"width", options.console_size->first},
-                              {"height", options.console_size->second}};
-  }
+                  {"rlimits", rlimits_json(options)}};
+  set_terminal(process, options.tty, options.console_size);
   return process;
 }
 
