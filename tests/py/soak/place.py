@@ -87,8 +87,8 @@ class Place:
         before = invariants.fingerprint(self.root, self.state)
         self.recover()
         after = invariants.fingerprint(self.root, self.state)
-        if _owners_apart(before) != _owners_apart(after):
-            raise Violation(f"{what}: a second recovery changed something")
+        if changed := _changes(_owners_apart(before), _owners_apart(after)):
+            raise Violation(f"{what}: a second recovery changed\n  " + "\n  ".join(changed))
         if invariants.canary(self.image.path) != self.canary:
             raise Violation(f"{what}: the user's root directory has changed")
 
@@ -145,6 +145,20 @@ def _owners_apart(fingerprint: dict[str, object]) -> dict[str, object]:
     entries = fingerprint["store"]
     assert isinstance(entries, dict)
     return {**fingerprint, "store": {key: value for key, value in entries.items() if not key.startswith(b".n/")}}
+
+
+def _changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
+    """What is in one of two fingerprints only: "- path", "+ key", and the keys of other values."""
+    found: list[str] = []
+    names, names_after, entries, entries_after = before["names"], after["names"], before["store"], after["store"]
+    assert isinstance(names, list) and isinstance(names_after, list)
+    assert isinstance(entries, dict) and isinstance(entries_after, dict)
+    found += [f"- {name}" for name in sorted({*names} - {*names_after})]
+    found += [f"+ {name}" for name in sorted({*names_after} - {*names})]
+    for key in sorted({*entries} | {*entries_after}):
+        if entries.get(key) != entries_after.get(key):
+            found.append(f"{key!r}: {str(entries.get(key))[:200]} became {str(entries_after.get(key))[:200]}")
+    return found
 
 
 @contextmanager
