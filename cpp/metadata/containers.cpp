@@ -83,9 +83,7 @@ void Containers::write(const Wait& wait, const std::function<void(const View&, B
       listed.swap(listed_);
       for (uint64_t n : tidied) batch.erase(key_trash(n));
       for (uint64_t n : listed) batch.erase(key_outbox(n));
-      pending = find_pending(view, listed);
-      if (pending.size() == kMostPending) return;  // no room in the journal for long: in order
-      std::ranges::move(added_pending(batch), std::back_inserter(pending));
+      pending = backlog_.find(view, listed, batch);
     });
   } catch (...) {
     forget_trash_later(tidied);
@@ -107,7 +105,7 @@ void Containers::publish_left(const Wait& wait) {
   std::vector<Pending> pending;
   store_->read(wait, [&](const View& view) {
     std::lock_guard lock(later_mutex_);
-    pending = find_pending(view, listed_);
+    pending = backlog_.find(view, listed_);
   });
   publish(pending);
 }

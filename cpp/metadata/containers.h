@@ -102,6 +102,7 @@ class Containers {
   std::mutex later_mutex_;
   std::vector<uint64_t> later_;   // numbers of trash keys
   std::vector<uint64_t> listed_;  // of outbox keys whose events are in the journal
+  Backlog backlog_;
 };
 
 }  // namespace ctrd::metadata

@@ -2,6 +2,8 @@
 #include "metadata/outbox.h"
 
 #include <algorithm>
+#include <cstdint>
+#include <iterator>
 
 #include "metadata/fields.h"
 #include "metadata/schema.h"
@@ -18,6 +20,13 @@ Pending numbered(std::string_view key, std::string_view value, bool is_left) {
   return pending;
 }
 
+std::vector<Pending> added(const store::Batch& batch) {
+  std::vector<Pending> found;
+  for (const auto& [key, value] : batch.changes())
+    if (value && key.starts_with(outbox_prefix())) found.push_back(numbered(key, *value, false));
+  return found;
+}
+
 }  // namespace
 
 std::string encode(const Pending& pending) {
@@ -32,20 +41,20 @@ Pending decode_pending(std::string_view bytes) {
   return pending;
 }
 
-std::vector<Pending> find_pending(const store::View& view, const std::vector<uint64_t>& done) {
+std::vector<Pending> Backlog::find(const store::View& view, const std::vector<uint64_t>& done,
+                                   const store::Batch& batch) {
+  uint64_t first = view.opening() == opening_ ? first_ : 0;
   std::vector<Pending> found;
-  view.scan_prefix(outbox_prefix(), [&](std::string_view key, std::string_view value) {
+  auto collect = [&](std::string_view key, std::string_view value) {
     Pending pending = numbered(key, value, true);
     if (std::ranges::find(done, pending.number) == done.end()) found.push_back(std::move(pending));
-    return found.size() < kMostPending;
-  });
-  return found;
-}
-
-std::vector<Pending> added_pending(const store::Batch& batch) {
-  std::vector<Pending> found;
-  for (const auto& [key, value] : batch.changes())
-    if (value && key.starts_with(outbox_prefix())) found.push_back(numbered(key, *value, false));
+    return found.size() < kMost;
+  };
+  view.scan(key_outbox(first), key_outbox(UINT64_MAX), collect);
+  if (found.size() < kMost) std::ranges::move(added(batch), std::back_inserter(found));
+  if (found.empty()) return found;
+  opening_ = view.opening();
+  first_ = found.front().number;  // numbers only grow, also when this batch fails
   return found;
 }
 

@@ -31,10 +31,19 @@ struct Outlet {
   std::function<std::vector<uint64_t>(const std::vector<Pending>&)> publish = {};
 };
 
-// The first of the store, at most kMostPending, without those whose numbers are known to be done.
-constexpr std::size_t kMostPending = 256;
-std::vector<Pending> find_pending(const store::View& view, const std::vector<uint64_t>& done);
-// Those that this batch adds.
-std::vector<Pending> added_pending(const store::Batch& batch);
+// Reads what is left in the store. The keys that were erased are a scan's cost for long, so it
+// remembers for one opening of the database below which number there is nothing.
+class Backlog {
+ public:
+  static constexpr std::size_t kMost = 256;
+  // The first ones, at most kMost, without those whose numbers are known to be done; then, unless
+  // there are kMost, those that this batch adds.
+  std::vector<Pending> find(const store::View& view, const std::vector<uint64_t>& done,
+                            const store::Batch& batch = {});
+
+ private:
+  uint64_t opening_ = 0;
+  uint64_t first_ = 0;
+};
 
 }  // namespace ctrd::metadata

@@ -4,6 +4,7 @@
 #include <leveldb/comparator.h>
 #include <leveldb/write_batch.h>
 
+#include <atomic>
 #include <vector>
 
 #include "base/files.h"
@@ -59,6 +60,11 @@ leveldb::WriteBatch to_leveldb(const Batch& batch) {
   return result;
 }
 
+uint64_t next_opening() {
+  static std::atomic<uint64_t> openings = 0;
+  return ++openings;
+}
+
 }  // namespace
 
 void prepare_leveldb() {
@@ -67,7 +73,8 @@ void prepare_leveldb() {
   leveldb::Env::Default();
 }
 
-Database::Database(int dir, std::string path, bool reuse) : path_(std::move(path)) {
+Database::Database(int dir, std::string path, bool reuse)
+    : path_(std::move(path)), opening_(next_opening()) {
   check_current(dir);
   leveldb::DB* db = nullptr;
   leveldb::Status status = leveldb::DB::Open(options(&env_, reuse), fd_path(dir), &db);

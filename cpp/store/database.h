@@ -33,6 +33,7 @@ class Database : public View {
   std::optional<std::string> find(std::string_view key) const override;
   void scan(std::string_view first, std::string_view last,
             const std::function<bool(std::string_view, std::string_view)>& f) const override;
+  uint64_t opening() const override { return opening_; }
   void apply(const Batch& batch);
   // What LevelDB wants done in the background; nothing is left when an operation ends.
   void run_background() { env_.run_background(); }
@@ -47,6 +48,7 @@ class Database : public View {
   void check_current(int dir) const;
 
   std::string path_;
+  const uint64_t opening_;
   mutable Env env_;  // before db_, which uses it to the end
   std::unique_ptr<leveldb::DB> db_;
 };

@@ -24,6 +24,8 @@ class View {
  public:
   virtual ~View() = default;
   virtual std::optional<std::string> find(std::string_view key) const = 0;
+  // Which opening of the database this is: while it is the same, no other process has written.
+  virtual uint64_t opening() const = 0;
   // Keys in [first, last) in byte order; f returns false to stop.
   virtual void scan(
       std::string_view first, std::string_view last,

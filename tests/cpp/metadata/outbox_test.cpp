@@ -45,7 +45,7 @@ struct OutboxTest : ContainersTest {
   OutboxTest() { containers.set_outlet(journal.outlet()); }
   std::vector<Pending> outbox() {
     std::vector<Pending> all;
-    store->read({}, [&](const store::View& view) { all = find_pending(view, {}); });
+    store->read({}, [&](const store::View& view) { all = Backlog().find(view, {}); });
     return all;
   }
   FakeJournal journal;
@@ -174,6 +174,43 @@ TEST(Pending, Codec) {
   EXPECT_EQ(read.event, pending.event);
   EXPECT_EQ(read.from, pending.from);
   EXPECT_THROW(decode_pending("\xff"), Error);
+}
+
+// Where scans begin, and which opening of the database it is said to be.
+struct WatchedView : store::View {
+  WatchedView(const store::View& whole, uint64_t opening) : view(whole), number(opening) {}
+  std::optional<std::string> find(std::string_view key) const override { return view.find(key); }
+  uint64_t opening() const override { return number; }
+  void scan(std::string_view first, std::string_view last,
+            const std::function<bool(std::string_view, std::string_view)>& f) const override {
+    begins.emplace_back(first);
+    view.scan(first, last, f);
+  }
+  const store::View& view;
+  uint64_t number;
+  mutable std::vector<std::string> begins;
+};
+
+TEST_F(OutboxTest, WhatIsErasedIsNotScannedAgain) {
+  journal.broken = true;
+  create("one");
+  create("two");
+  std::vector<Pending> all = outbox();
+  ASSERT_EQ(all.size(), 4u);
+  Backlog backlog;
+  store->read({}, [&](const store::View& view) {
+    WatchedView first(view, 1000), second(view, 1001);
+    std::vector<uint64_t> done = {all[0].number, all[1].number};
+    EXPECT_EQ(backlog.find(first, {}).size(), 4u);
+    EXPECT_EQ(backlog.find(first, done).size(), 2u);
+    EXPECT_EQ(backlog.find(first, done).size(), 2u);
+    EXPECT_EQ(backlog.find(second, done).size(), 2u);
+    EXPECT_EQ(backlog.find(second, done).size(), 2u);
+    std::string from_all = key_outbox(0), from_first = key_outbox(all[0].number),
+                from_third = key_outbox(all[2].number);
+    EXPECT_THAT(first.begins, ElementsAre(from_all, from_first, from_third));
+    EXPECT_THAT(second.begins, ElementsAre(from_all, from_third));
+  });
 }
 
 }  // namespace
