@@ -153,7 +153,8 @@ def _changes(before: dict[str, object], after: dict[str, object]) -> list[str]:
     names, names_after, entries, entries_after = before["names"], after["names"], before["store"], after["store"]
     assert isinstance(names, list) and isinstance(names_after, list)
     assert isinstance(entries, dict) and isinstance(entries_after, dict)
-    found += [f"- {name}" for name in sorted({*names} - {*names_after})]
+    gone = sorted({*names} - {*names_after})
+    found += [f"- {name}" for name in gone if "/.exits/" not in name]  # those go after ten minutes
     found += [f"+ {name}" for name in sorted({*names_after} - {*names})]
     for key in sorted({*entries} | {*entries_after}):
         if entries.get(key) != entries_after.get(key):
