@@ -48,6 +48,18 @@ static void fields(auto& v, Is<ExitFile> auto& m) {
 
 CTRD_API_CODEC(Options)
 
+template <typename T>
+static std::optional<T> find_file(int dir, const char* name) {
+  auto bytes = find_file_at(dir, name, kMaxFile);
+  if (!bytes) return std::nullopt;
+  try {
+    return decode_file<T>(*bytes, name);
+  } catch (const Error& error) {
+    std::string path = real_path(fd_path(dir)) + "/" + name;
+    throw Error(error.code(), path + ": " + error.message()).with("path", path);
+  }
+}
+
 std::string encode_file(const StatusFile& file) { return with_version(file); }
 std::string encode_file(const ExitFile& file) { return with_version(file); }
 
@@ -59,13 +71,11 @@ ExitFile decode_exit_file(std::string_view bytes) {
 }
 
 std::optional<StatusFile> find_status_file(int bundle_dir) {
-  auto bytes = find_file_at(bundle_dir, kStatusFile, kMaxFile);
-  return bytes ? std::optional(decode_status_file(*bytes)) : std::nullopt;
+  return find_file<StatusFile>(bundle_dir, kStatusFile);
 }
 
 std::optional<ExitFile> find_exit_file(int bundle_dir) {
-  auto bytes = find_file_at(bundle_dir, kExitFile, kMaxFile);
-  return bytes ? std::optional(decode_exit_file(*bytes)) : std::nullopt;
+  return find_file<ExitFile>(bundle_dir, kExitFile);
 }
 
 }  // namespace ctrd::api

@@ -90,7 +90,8 @@ std::string encode_file(const StatusFile& file);  // with the version byte
 std::string encode_file(const ExitFile& file);
 StatusFile decode_status_file(std::string_view bytes);  // throws kDataLoss
 ExitFile decode_exit_file(std::string_view bytes);
-std::optional<StatusFile> find_status_file(int bundle_dir);  // nullopt: not there
+// nullopt: not there. Throws kDataLoss with "path": it cannot be decoded.
+std::optional<StatusFile> find_status_file(int bundle_dir);
 std::optional<ExitFile> find_exit_file(int bundle_dir);
 
 }  // namespace ctrd::api

@@ -53,6 +53,7 @@ LockFd make_socket(int bundle_dir) {
   LockFd socket =
       LockFd::open([] { return UniqueFd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0)); });
   if (!socket) throw sys_error("make a socket");
+  if (::fchmod(socket.get(), 0600) < 0) throw sys_error("chmod a socket");  // its name gets that
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::string path = fd_path(bundle_dir, api::kSocketFile);  // the real one may be too long

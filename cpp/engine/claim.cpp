@@ -13,6 +13,8 @@
 #include "base/identifier.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "engine/task.h"
+#include "oci/spec.h"
 
 namespace ctrd::engine {
 namespace {
@@ -61,9 +63,20 @@ void pause(Nanos* step, const Wait& wait) {
 }
 
 void remove_logs(const Core& core, int bundle) {
-  auto status = api::find_status_file(bundle);
+  auto status = readable_status(bundle);  // if not, recover removes them
   if (status && is_identifier(status->instance))
     remove_tree_at(core.root.logs.get(), status->instance);
+}
+
+Claim claim_of(const Core& core, LockFd dir, UniqueFd parent, const std::string& ns,
+               const std::string& id) {
+  return {std::move(dir),
+          std::move(parent),
+          ns,
+          id,
+          core.events,
+          oci::cgroups_path(core.root.hash6, ns, id),
+          std::nullopt};
 }
 
 }  // namespace
@@ -71,7 +84,7 @@ void remove_logs(const Core& core, int bundle) {
 std::optional<Claim> make_bundle(const Core& core, const std::string& ns, const std::string& id) {
   check_identifier("id", id);
   for (;;) {
-    Claim claim{{}, core.ns_dir(ns), ns, id, core.events};
+    Claim claim = claim_of(core, {}, core.ns_dir(ns), ns, id);
     std::string hidden = ".new-" + random_hex(8);
     auto dir = make_hidden(claim.parent.get(), hidden);
     if (!dir) continue;
@@ -96,7 +109,7 @@ Claimed claim_bundle(const Core& core, const std::string& ns, const std::string&
     if (!dir) return Claimed::kAbsent;
     bool locked = try_lock(dir.get());
     if (locked && is_named(parent->get(), id, dir.get())) {
-      *claim = Claim{std::move(dir), std::move(*parent), ns, id, core.events};
+      *claim = claim_of(core, std::move(dir), std::move(*parent), ns, id);
       return Claimed::kTaken;
     }
     if (!locked && wait.expired()) return Claimed::kHeld;
@@ -107,8 +120,8 @@ Claimed claim_bundle(const Core& core, const std::string& ns, const std::string&
 void discard(const Core& core, Claim claim) {
   remove_logs(core, claim.dir.get());
   std::string hidden = ".del-" + random_hex(8);
+  if (claim.deleted) claim.events->append_new({*claim.deleted});  // once: it has its own id
   rename_at(claim.parent.get(), claim.id, claim.parent.get(), hidden);
-  if (claim.deleted) claim.events->append_new({*claim.deleted});
   remove_tree_at(claim.parent.get(), hidden);
 }
 

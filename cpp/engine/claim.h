@@ -16,7 +16,8 @@ struct Claim {
   LockFd dir;       // the bundle directory, locked
   UniqueFd parent;  // <state>/<ns>
   std::string ns, id;
-  std::shared_ptr<Events> events = {};
+  std::shared_ptr<Events> events;
+  std::string cgroups_path;  // of its task, whatever its files say
   // Its shim is gone, so it is for us to tell of the task's deletion.
   std::optional<api::Event> deleted = {};
 };

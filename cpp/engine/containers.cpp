@@ -39,13 +39,16 @@ ContainerInfo with_status(Core& core, const std::string& ns, const metadata::Con
   return info;
 }
 
-// A task that cannot be settled now (somebody else is at it) does not spoil the list.
+// A task that cannot be settled now (somebody else is at it, its processes do not end) or read does
+// not spoil the list.
 ContainerInfo with_any_status(Core& core, const std::string& ns, const metadata::Container& record,
                               const Wait& wait) {
   try {
     return with_status(core, ns, record, wait);
   } catch (const Error& error) {
-    if (error.code() != Code::kUnavailable) throw;
+    bool is_its_own = error.code() == Code::kUnavailable || error.code() == Code::kDataLoss ||
+                      (error.code() == Code::kDeadlineExceeded && !wait.expired());
+    if (!is_its_own || error.kind() == Kind::kRoot) throw;
     ContainerInfo info = describe(record);
     info.status = TaskStatus::kUnknown;
     return info;

@@ -11,6 +11,7 @@
 #include "engine/exits.h"
 #include "engine/rpc.h"
 #include "engine/settle.h"
+#include "engine/task.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
@@ -65,7 +66,7 @@ void force_end(Core& core, const Task& task, const Wait& wait) {
 
 ExitStatus exit_of(const Core& core, const Task& task,
                    const std::optional<api::DeleteResponse>& answer) {
-  if (auto file = api::find_exit_file(task.dir.get())) return exit_status(*file);
+  if (auto file = readable_exit(task.dir.get())) return exit_status(*file);
   if (auto kept = find_kept_exit(core, {task.ns, task.id, task.status.instance}))
     return exit_status(*kept);
   ExitStatus exit;
@@ -90,11 +91,11 @@ std::optional<Claim> claim_ended(Core& core, const Task& task, bool force, bool 
     throw Error(Code::kUnavailable,
                 "container \"" + task.id + "\": the shim of its ended task does not exit");
   if (!claim) return std::nullopt;
-  auto status = api::find_status_file(claim->dir.get());
+  auto status = readable_status(claim->dir.get());
   if (!status || status->instance != task.status.instance) return std::nullopt;
   if (is_clean) return claim;
   settle_claimed(*claim);
-  auto exit = api::find_exit_file(claim->dir.get());
+  auto exit = readable_exit(claim->dir.get());
   if (exit && exit->lost != api::Lost::kNot) keep_exit(*claim);  // others may wait for it
   return claim;
 }

@@ -77,12 +77,14 @@ std::vector<uint64_t> Events::publish(const std::vector<metadata::Pending>& pend
   return done;
 }
 
-// When the oldest event that is kept happened; 0 if all are.
+// When the oldest event that is kept happened; 0 if all are, or if nobody can compare: the clock
+// was set back.
 int64_t Events::oldest_ns() {
   journal::Extent kept = journal::extent_of(dir());
   if (kept.begin == 0) return 0;
   auto oldest = journal::Reader::near(open_dir_at(dir(), "."), kept.begin).next();
-  return oldest ? api::decode<api::Event>(oldest->body).time_ns : 0;
+  int64_t time_ns = oldest ? api::decode<api::Event>(oldest->body).time_ns : 0;
+  return time_ns > wall_ns() ? 0 : time_ns;
 }
 
 // What is older than all that is kept may have been there once.

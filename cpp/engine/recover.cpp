@@ -14,6 +14,7 @@
 #include "engine/exits.h"
 #include "engine/leftovers.h"
 #include "engine/settle.h"
+#include "engine/task.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
@@ -21,6 +22,25 @@ namespace {
 
 // For the shims of a dead owner to end by themselves.
 constexpr Nanos kOwnerLimit = std::chrono::seconds(5);
+
+// For one container's processes to end.
+constexpr Nanos kSettleLimit = std::chrono::seconds(2);
+
+// One container that cannot be cleaned up now, whose files are damaged or whose processes do not
+// end, must not make the whole root unusable: false, and the next recovery tries again.
+template <typename F>
+bool cleans(const std::string& what, const Wait& wait, const F& f) {
+  try {
+    f();
+    return true;
+  } catch (const Error& error) {
+    bool is_its_own = error.code() == Code::kDataLoss || error.code() == Code::kUnavailable ||
+                      (error.code() == Code::kDeadlineExceeded && !wait.expired());
+    if (!is_its_own || error.kind() == Kind::kRoot) throw;
+    log(Level::kWarning, what + " is not cleaned up yet: " + error.message());
+    return false;
+  }
+}
 
 void recover_trash(Core& core, const Wait& wait) {
   metadata::Removed left;
@@ -36,7 +56,10 @@ bool sweep_owned(Core& core, uint64_t owner, const Wait& wait) {
     wait.check();
     auto record = core.containers.find(ns, id, wait);
     bool dead = record && record->owner == owner && is_abandoned(core, ns, *record, wait);
-    if (dead) all &= sweep_by_force(core, ns, *record, limit);
+    bool swept = false;
+    if (dead)
+      cleans("container " + id, wait, [&] { swept = sweep_by_force(core, ns, *record, limit); });
+    all &= !dead || swept;
   }
   return all;
 }
@@ -84,9 +107,13 @@ void recover_logs(Core& core, const Wait& wait) {
   std::vector<std::string> logs = list_dir(core.root.logs.get());
   if (logs.empty()) return;
   std::set<std::string> instances;
+  bool all = true;
   for_each_bundle(core, wait, [&](const std::string& ns, const std::string& id) {
-    if (auto status = find_status(core, ns, id)) instances.insert(status->instance);
+    all &= cleans("container " + id, wait, [&] {
+      if (auto status = find_status(core, ns, id)) instances.insert(status->instance);
+    });
   });
+  if (!all) return;  // one of them may be that one's
   for (const auto& name : logs)
     if (!instances.contains(name)) remove_tree_at(core.root.logs.get(), name);
 }
@@ -94,9 +121,9 @@ void recover_logs(Core& core, const Wait& wait) {
 void recover_bundle(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
   std::optional<Claim> claim;
   if (claim_bundle(core, ns, id, wait.at_once(), &claim) != Claimed::kTaken) return;
-  bool has_task = settle_claimed(*claim);
+  bool has_task = settle_claimed(*claim, kSettleLimit);
   if (has_task && core.containers.find(ns, id, wait)) {
-    auto status = api::find_status_file(claim->dir.get());
+    auto status = readable_status(claim->dir.get());
     if (status->on_exit == api::OnExit::kDelete) sweep_claimed(core, std::move(*claim));
     return;
   }
@@ -110,7 +137,7 @@ void kill_orphans(Core& core, const Wait& wait) {
   for_each_bundle(core, wait, [&](const std::string& ns, const std::string& id) {
     std::optional<Claim> claim;
     if (claim_bundle(core, ns, id, Wait{}.at_once(), &claim) != Claimed::kTaken) return;
-    auto status = api::find_status_file(claim->dir.get());
+    auto status = readable_status(claim->dir.get());
     if (status && status->pid > 0) signal_process(init_of(*status), SIGKILL);
   });
 }
@@ -124,7 +151,7 @@ void recover_namespace(Core& core, const std::string& ns, const Wait& wait) {
     if (name.starts_with(".new-") || name.starts_with(".del-"))
       remove_leftover(dir->get(), name);
     else if (is_identifier(name))
-      recover_bundle(core, ns, name, wait);
+      cleans("container " + name, wait, [&] { recover_bundle(core, ns, name, wait); });
   }
 }
 

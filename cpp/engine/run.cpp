@@ -11,6 +11,7 @@
 #include "engine/launch.h"
 #include "engine/rpc.h"
 #include "engine/run_streams.h"
+#include "engine/task.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
@@ -151,7 +152,7 @@ void Run::see_through() {
   } catch (const Error& error) {
     if (error.code() != Code::kUnavailable) throw;
   }
-  auto file = api::find_exit_file(dir_.get());
+  auto file = readable_exit(dir_.get());
   exit_ = file ? exit_status(*file) : wait_task(core_, ref(), wait_);  // settles a shim that died
   drain();
 }

@@ -3,6 +3,8 @@
 
 #include <signal.h>
 
+#include <algorithm>
+
 #include "api/bundle.h"
 #include "base/cgroup.h"
 #include "base/error.h"
@@ -19,13 +21,22 @@ constexpr uint32_t kKilled = 128 + SIGKILL;
 constexpr uint32_t kNobodyKnows = 255;
 
 // bundle: its path. The shim may have died in the middle of the create of a runtime.
-void kill_everything(const std::string& bundle, const api::StatusFile& status) {
+void kill_everything(const std::string& bundle, const api::StatusFile& status, Nanos limit) {
   if (status.boot_id != boot_id() && !status.boot_id.empty()) return;
   if (status.status == api::Status::kUnknown) kill_runtime(bundle);
   signal_process(init_of(status), SIGKILL);
   if (!status.cgroups_path.starts_with("/ctrd-")) return;
-  if (!kill_cgroup(status.cgroups_path, cleanup_wait(std::chrono::seconds(10))))
-    log(Level::kWarning, "cgroup " + status.cgroups_path + " could not be removed");
+  if (kill_cgroup(status.cgroups_path, cleanup_wait(limit))) return;
+  throw Error(Code::kDeadlineExceeded,
+              "cgroup " + status.cgroups_path + ": its processes are killed, but do not end")
+      .with("bundle", bundle);
+}
+
+// What is needed to clean up after a status that is not there, or cannot be read.
+api::StatusFile unknown_status(const Claim& claim) {
+  api::StatusFile status;
+  status.cgroups_path = claim.cgroups_path;
+  return status;
 }
 
 // What the shim would have removed: nobody answers there any more.
@@ -40,7 +51,7 @@ api::ExitFile lost_exit(const api::StatusFile& status) {
   exit.status = rebooted ? kNobodyKnows : kKilled;
   exit.signal = rebooted ? 0 : SIGKILL;
   exit.started_ns = status.started_ns;
-  exit.exited_ns = wall_ns();
+  exit.exited_ns = std::max(wall_ns(), exit.started_ns + 1);  // the clock may have been set back
   exit.instance = status.instance;
   exit.lost = rebooted ? api::Lost::kReboot : api::Lost::kShim;
   return exit;
@@ -59,14 +70,14 @@ void tell(Claim& claim, api::StatusFile status, const api::ExitFile& exit) {
 
 }  // namespace
 
-bool settle_claimed(Claim& claim) {
+bool settle_claimed(Claim& claim, Nanos limit) {
   int dir = claim.dir.get();
-  auto status = api::find_status_file(dir);
-  if (!status) return false;
-  kill_everything(real_path(fd_path(dir)), *status);
+  auto status = readable_status(dir);
+  if (!status) status = unknown_status(claim);
+  kill_everything(real_path(fd_path(dir)), *status, limit);
   remove_remains(dir);
   if (status->status == api::Status::kUnknown) return false;
-  auto exit = api::find_exit_file(dir);
+  auto exit = readable_exit(dir);
   if (!exit) {
     exit = lost_exit(*status);
     replace_file_at(dir, api::kExitFile, api::encode_file(*exit), 0600, false);

@@ -19,7 +19,7 @@ using May = std::function<bool(const metadata::Container&)>;
 void remove_swept(Core& core, Claim claim, const May& may) {
   const std::string ns = claim.ns, id = claim.id;
   keep_exit(claim);
-  if (auto status = api::find_status_file(claim.dir.get()))
+  if (auto status = readable_status(claim.dir.get()))
     expect_end(static_cast<pid_t>(status->shim_pid));  // if it is a child of ours
   Discard at_end(core, std::move(claim));
   auto removed = core.containers.remove(ns, id, cleanup_wait(), may);
@@ -91,7 +91,7 @@ bool sweep_expired(Core& core, const std::string& ns, const std::string& id, con
   std::optional<Claim> claim;
   Claimed claimed = claim_bundle(core, ns, id, wait, &claim);
   if (claimed != Claimed::kTaken) return claimed == Claimed::kAbsent;
-  auto status = api::find_status_file(claim->dir.get());
+  auto status = readable_status(claim->dir.get());
   bool expired = settle_claimed(*claim) && status->on_exit == api::OnExit::kDelete;
   if (expired) sweep_claimed(core, std::move(*claim));
   return true;

@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/identifier.h"
+#include "base/log.h"
 #include "engine/exits.h"
 #include "engine/settle.h"
 
@@ -16,8 +17,31 @@ std::optional<Task> read_task(const Core& core, const TaskRef& ref) {
   auto status = api::find_status_file(dir->get());
   if (!status || status->status == api::Status::kUnknown) return std::nullopt;
   if (!ref.instance.empty() && ref.instance != status->instance) return std::nullopt;
-  auto exit = api::find_exit_file(dir->get());
+  auto exit = readable_exit(dir->get());
   return Task{std::move(*dir), ref.ns, ref.id, std::move(*status), exit};
+}
+
+// Settled if nobody holds it: then it is gone.
+std::optional<Task> read_or_settle(Core& core, const TaskRef& ref, const Wait& wait) {
+  try {
+    return read_task(core, ref);
+  } catch (const Error& error) {
+    if (error.code() != Code::kDataLoss) throw;
+    log(Level::kWarning, error.message());
+  }
+  settle(core, ref.ns, ref.id, wait);
+  return read_task(core, ref);
+}
+
+template <typename T>
+std::optional<T> readable(std::optional<T> (*find)(int), int bundle) {
+  try {
+    return find(bundle);
+  } catch (const Error& error) {
+    if (error.code() != Code::kDataLoss) throw;
+    log(Level::kWarning, error.message());
+    return std::nullopt;
+  }
 }
 
 [[noreturn]] void throw_none(Core& core, const TaskRef& ref, const Wait& wait) {
@@ -31,6 +55,14 @@ std::optional<Task> read_task(const Core& core, const TaskRef& ref) {
 
 }  // namespace
 
+std::optional<api::StatusFile> readable_status(int bundle) {
+  return readable(&api::find_status_file, bundle);
+}
+
+std::optional<api::ExitFile> readable_exit(int bundle) {
+  return readable(&api::find_exit_file, bundle);
+}
+
 std::optional<api::StatusFile> find_status(const Core& core, const std::string& ns,
                                            const std::string& id) {
   auto dir = core.find_dir(ns, id);
@@ -41,7 +73,7 @@ std::optional<Task> find_task(Core& core, const TaskRef& ref, const Wait& wait) 
   check_identifier("namespace", ref.ns);
   check_identifier("id", ref.id);
   for (int attempt = 0;; ++attempt) {
-    auto task = read_task(core, ref);
+    auto task = read_or_settle(core, ref, wait);
     if (!task || task->exit || is_alive(shim_of(task->status))) return task;
     if (attempt == 3)
       throw Error(Code::kUnavailable, "task of container \"" + ref.id +

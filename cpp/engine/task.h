@@ -19,11 +19,15 @@ struct Task {
   std::optional<api::ExitFile> exit;  // it has ended
 };
 
+// What the files say; those that a power loss has made unreadable are logged, and as if absent.
+std::optional<api::StatusFile> readable_status(int bundle);
+std::optional<api::ExitFile> readable_exit(int bundle);
 // What the bundle's status file says, as it is.
 std::optional<api::StatusFile> find_status(const Core& core, const std::string& ns,
                                            const std::string& id);
 // nullopt: no task, or another instance than the one asked for, or one that is still being made.
-// One whose shim has died is settled first.
+// One whose shim has died is settled first. Throws kDataLoss: a shim is there, but its status
+// cannot be read.
 std::optional<Task> find_task(Core& core, const TaskRef& ref, const Wait& wait);
 // Throws kNotFound: kTask, or kContainer if there is no such container and no instance was asked
 // for.

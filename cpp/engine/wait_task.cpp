@@ -4,6 +4,7 @@
 #include "base/error.h"
 #include "engine/exits.h"
 #include "engine/rpc.h"
+#include "engine/task.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
@@ -15,7 +16,7 @@ TaskRef same(const Task& task) { return {task.ns, task.id, task.status.instance}
 
 // The exit file may be gone already (task deleted by another); the answer has the essentials too.
 ExitStatus exit_of(const Core& core, const Task& task, const api::WaitResponse& answer) {
-  if (auto file = api::find_exit_file(task.dir.get())) return exit_status(*file);
+  if (auto file = readable_exit(task.dir.get())) return exit_status(*file);
   if (auto kept = find_kept_exit(core, same(task))) return exit_status(*kept);
   ExitStatus exit;
   exit.status = static_cast<int>(answer.exit_status);
@@ -28,7 +29,7 @@ ExitStatus exit_of(const Core& core, const Task& task, const api::WaitResponse& 
 ExitStatus parked(Core& core, const Task& task, const Wait& wait) {
   auto answer = ask<api::WaitResponse>(core, task, "Wait", api::WaitRequest{task.id, ""}, wait);
   if (answer) return exit_of(core, task, *answer);
-  if (auto file = api::find_exit_file(task.dir.get())) return exit_status(*file);
+  if (auto file = readable_exit(task.dir.get())) return exit_status(*file);
   if (auto kept = find_kept_exit(core, same(task))) return exit_status(*kept);
   throw not_found(Kind::kTask, "container \"" + task.id + "\": its task was deleted meanwhile");
 }

@@ -611,3 +611,51 @@ def test_recovery_of_many(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
         assert len(other.containers) == 0
     assert not any(map(alive, inits))
     assert left_on_disk(engine) == []
+
+
+@pytest.mark.parametrize(
+    "content", [b"", b"\x01\xff\xff\xff", b"\x07what a newer one writes"], ids=["empty", "torn", "newer"]
+)
+@pytest.mark.parametrize("name", ["status", "exit"])
+def test_a_damaged_file_in_one_bundle_spoils_no_other(
+    engine: ctrd.Engine, rootfs: ctrd.Rootfs, name: str, content: bytes
+) -> None:
+    """As a power loss leaves it: whoever comes cleans up after it, and everything else works."""
+    bad = engine.start(rootfs, "sleep", "1000", id="bad", lifetime="detached")
+    good = engine.start(rootfs, "sleep", "1000", id="good", lifetime="detached")
+    pid = bad.task().pid or 0
+    kill(shim_of(bad))
+    (engine.state / "default/bad" / name).write_bytes(content)
+    code = """if True:
+        import ctrd, sys
+        engine = ctrd.default_engine()
+        print([(i.id, str(i.status)) for i in engine.containers.list()])
+        print(engine.run(ctrd.Rootfs(sys.argv[1]), "echo", "works").stdout, end="")
+        engine.containers["bad"].start().delete(force=True)
+        engine.containers["good"].kill()
+        print(engine.containers["good"].wait(timeout=60))
+    """
+    status = "none" if name == "status" else "stopped"
+    said = python_says(engine, code, str(rootfs.path))
+    assert said == f"[('bad', '{status}'), ('good', 'running')]\nworks\n137\n"
+    assert not alive(pid) and cgroups_of(engine, "bad") == []
+    good.delete()
+    assert left_on_disk(engine) == [] and list((engine.root / "logs").iterdir()) == []
+
+
+def test_a_status_that_cannot_be_read_while_its_shim_lives(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    """The list says "unknown"; verbs name the file; nothing is thrown away; a later status mends it."""
+    with engine.start(rootfs, "sleep", "1000", id="x", lifetime="detached") as c:
+        path = engine.state / "default/x/status"
+        good = path.read_bytes()
+        path.write_bytes(b"")
+        code = """if True:
+            import ctrd
+            print([(i.id, str(i.status)) for i in ctrd.default_engine().containers.list()])
+        """
+        assert python_says(engine, code) == "[('x', 'unknown')]\n"
+        with pytest.raises(ctrd.DataLoss, match=str(path)) as error:
+            c.kill()
+        assert error.value.path == str(path)
+        path.write_bytes(good)
+        assert c.status() == "running" and c.logs().read() == ""
