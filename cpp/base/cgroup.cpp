@@ -131,15 +131,27 @@ void set_frozen(const std::string& path, bool frozen) {
 
 void pause(const Wait& wait) { poll_until({}, wait.within(kPause)); }
 
+// As many as a walk needs, kept free for it.
+std::vector<UniqueFd> some_descriptors() {
+  std::vector<UniqueFd> some(8);
+  for (auto& one : some) one.reset(::open("/", O_PATH | O_CLOEXEC));
+  return some;
+}
+
 // Descriptors of processes that were in the cgroup after they had been opened: none of them can be
 // another one that took the number meanwhile.
-std::vector<UniqueFd> open_members(const std::string& path) {
+// Takes from `pids` those that it has tried: as many as descriptors allow, one at least.
+std::vector<UniqueFd> open_members(const std::string& path, std::set<pid_t>* pids) {
   std::vector<std::pair<pid_t, UniqueFd>> opened;
-  for (pid_t pid : pids_of(path)) {
-    if (opened.size() == kBatch) break;
+  std::vector<UniqueFd> spare = some_descriptors();
+  while (!pids->empty() && opened.size() < kBatch) {
+    pid_t pid = *pids->begin();
     UniqueFd fd(pid == ::getpid() ? -1 : raw_pidfd_open(pid));
+    if (!fd && !opened.empty() && (errno == EMFILE || errno == ENFILE)) break;
+    pids->erase(pids->begin());
     if (fd) opened.emplace_back(pid, std::move(fd));
   }
+  spare.clear();
   std::set<pid_t> still = pids_of(path);
   std::vector<UniqueFd> members;
   for (auto& [pid, fd] : opened)
@@ -165,7 +177,8 @@ void wait_for_end(std::vector<UniqueFd> members, const Wait& wait) {
 void kill_round(const std::string& path, bool freeze, const Wait& wait) {
   if (freeze) set_frozen(path, true);
   walk_all(path, [](int dir) { write_control(dir, "cgroup.kill", "1"); });
-  std::vector<UniqueFd> members = open_members(path);
+  std::set<pid_t> pids = pids_of(path);
+  std::vector<UniqueFd> members = open_members(path, &pids);
   for (const auto& member : members) raw_pidfd_send_signal(member.get(), SIGKILL);
   set_frozen(path, false);
   if (members.empty()) return pause(wait);
@@ -216,6 +229,16 @@ std::vector<pid_t> cgroup_pids(const std::string& cgroups_path) {
   check_path(cgroups_path);
   std::set<pid_t> pids = pids_of(cgroups_path);
   return {pids.begin(), pids.end()};
+}
+
+std::size_t signal_members(const std::string& cgroups_path, int signal) {
+  check_ours(cgroups_path);
+  std::size_t count = 0;
+  std::set<pid_t> left = pids_of(cgroups_path);
+  while (!left.empty())
+    for (const auto& member : open_members(cgroups_path, &left))
+      if (raw_pidfd_send_signal(member.get(), signal) == 0) ++count;
+  return count;
 }
 
 bool kill_cgroup(const std::string& cgroups_path, const Wait& wait) {

@@ -20,6 +20,9 @@ std::vector<std::string> cgroup_mounts();
 std::vector<std::string> cgroup_dirs(const std::string& cgroups_path);
 // Host pids of all processes in it and below, each once, ascending.
 std::vector<pid_t> cgroup_pids(const std::string& cgroups_path);
+// Signals each process in it and below, but for ourselves, by a descriptor: never one that took a
+// number meanwhile. Returns how many. Throws invalid unless the path begins with "/ctrd-".
+std::size_t signal_members(const std::string& cgroups_path, int signal);
 // SIGKILLs until none is left (thaws a frozen one; v2: cgroup.kill), then removes the directories.
 // True: all gone at the deadline. Throws invalid unless the path begins with "/ctrd-".
 bool kill_cgroup(const std::string& cgroups_path, const Wait& wait);

@@ -46,13 +46,13 @@ std::vector<pid_t> children() {
 }
 
 // Never throws: a task must come to its end whatever the host's cgroups are like.
-std::vector<pid_t> of_cgroup(const std::string& cgroups_path) {
-  if (cgroups_path.empty()) return {};
+std::size_t signal_all(const std::string& cgroups_path, int signal) {
+  if (cgroups_path.empty()) return 0;
   try {
-    return cgroup_pids(cgroups_path);
+    return signal_members(cgroups_path, signal);
   } catch (const Error& error) {
     log(Level::kWarning, error.message());
-    return {};
+    return 0;
   }
 }
 
@@ -68,10 +68,10 @@ std::vector<std::string> dirs_of(const std::string& cgroups_path) {
 
 // True if there was anything to kill.
 bool kill_round(const std::string& cgroups_path) {
-  std::vector<pid_t> pids = of_cgroup(cgroups_path);
-  std::ranges::copy(children(), std::back_inserter(pids));
-  for (pid_t pid : pids) ::kill(pid, SIGKILL);
-  return !pids.empty();
+  bool any = signal_all(cgroups_path, SIGKILL) > 0;
+  std::vector<pid_t> ours = children();  // their numbers are theirs until we reap them
+  for (pid_t pid : ours) ::kill(pid, SIGKILL);
+  return any || !ours.empty();
 }
 
 // The number behind a word at the start of a line: "oom_kill 3".
@@ -85,9 +85,7 @@ uint64_t counter(std::string_view text, std::string_view word) {
 }  // namespace
 
 std::size_t signal_cgroup(const std::string& cgroups_path, int signal) {
-  std::vector<pid_t> pids = of_cgroup(cgroups_path);
-  for (pid_t pid : pids) ::kill(pid, signal);
-  return pids.size();
+  return signal_all(cgroups_path, signal);
 }
 
 asio::awaitable<bool> kill_leftovers(const std::string& cgroups_path, Nanos bound) {

@@ -4,9 +4,11 @@
 #include <fcntl.h>
 #include <gtest/gtest.h>
 #include <signal.h>
+#include <sys/resource.h>
 #include <unistd.h>
 
 #include <algorithm>
+#include <functional>
 
 #include "base/process.h"
 #include "base/spawn.h"
@@ -132,6 +134,28 @@ TEST_F(CgroupTest, KillsManyThatFork) {
   EXPECT_TRUE(has_ended(0));
 }
 
+// With fewer descriptors than processes; the limit is only lowered.
+TEST_F(CgroupTest, SignalsEachMemberAndNobodyElse) {
+  make(path_ + "/sub");
+  make(path_ + "-other");
+  for (int i = 0; i < 5; ++i) start(i % 2 ? path_ : path_ + "/sub");
+  start(path_ + "-other");
+  rlimit before{};
+  ASSERT_EQ(::getrlimit(RLIMIT_NOFILE, &before), 0);
+  std::vector<UniqueFd> free(12);
+  for (auto& one : free) one.reset(::open("/", O_PATH | O_CLOEXEC));
+  rlimit few{static_cast<rlim_t>(free.back().get()), before.rlim_max};
+  free.clear();
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &few), 0);
+  std::size_t signalled = signal_members(path_, SIGKILL);
+  ASSERT_EQ(::setrlimit(RLIMIT_NOFILE, &before), 0);
+  EXPECT_EQ(signalled, 5u);
+  for (std::size_t i = 0; i < 5; ++i) EXPECT_TRUE(reap(children_[i], patient()));
+  EXPECT_FALSE(has_ended(5));
+  EXPECT_EQ(signal_members(path_, SIGKILL), 0u);
+  EXPECT_TRUE(kill_cgroup(path_ + "-other", patient()));
+}
+
 TEST_F(CgroupTest, ThawsAFrozenOneFirst) {
   start(path_);
   bool has_freezer = false;
@@ -156,7 +180,9 @@ TEST_F(CgroupTest, ADeadlineThatHasPassedStillTriesOnce) {
 TEST(CgroupPathTest, OnlyOursAreKilled) {
   for (std::string path :
        {"", "/", "ctrd-x", "/docker/x", "/ctrd", "/ctrd-a/../..", "/ctrd-a/./b", "/..", "//ctrd-a"})
-    EXPECT_EQ(code_of([&] { kill_cgroup(path, {}); }), Code::kInvalidArgument) << path;
+    for (const auto& f : {std::function<void()>([&] { kill_cgroup(path, {}); }),
+                          std::function<void()>([&] { signal_members(path, 0); })})
+      EXPECT_EQ(code_of(f), Code::kInvalidArgument) << path;
   for (std::string path : {"", "/", "//", "/a/../b", ".."}) {
     EXPECT_EQ(code_of([&] { cgroup_pids(path); }), Code::kInvalidArgument) << path;
     EXPECT_EQ(code_of([&] { cgroup_dirs(path); }), Code::kInvalidArgument) << path;
