@@ -58,6 +58,13 @@ void bind_read(PyEngine& cls) {
          },
          py::arg("ns"), py::arg("id"))
       .def(
+          "find",
+          [](Engine& self, const std::string& ns, const std::string& id) {
+            return to_row(
+                call("get", {}, [&](const Wait& wait) { return self.find(ns, id, wait); }));
+          },
+          py::arg("ns"), py::arg("id"))
+      .def(
           "contains",
           [](Engine& self, const std::string& ns, const std::string& id) {
             return call("contains", {},

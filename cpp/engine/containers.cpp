@@ -127,6 +127,19 @@ ContainerInfo get(Core& core, const std::string& ns, const std::string& id, cons
   return with_status(core, ns, *record, wait);
 }
 
+std::optional<ContainerInfo> find_running(Core& core, const std::string& ns, const std::string& id,
+                                          const Wait& wait) {
+  auto task = find_task(core, {ns, id, ""}, wait);
+  if (!task) return std::nullopt;
+  ContainerInfo info;
+  info.id = id;
+  info.detached = task->status.detached;
+  info.status = task_status(*task);
+  info.pid = live_pid(*task);
+  if (task->exit) info.exit = exit_status(*task->exit);
+  return info;
+}
+
 bool contains(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
   check_identifier("namespace", ns);
   return is_identifier(id) && find_record(core, ns, id, wait).has_value();

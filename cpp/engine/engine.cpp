@@ -3,12 +3,18 @@
 #include "engine/engine.h"
 
 #include "base/error.h"
+#include "base/log.h"
 #include "engine/core.h"
 #include "engine/fork.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
 namespace {
+
+// The store cannot be opened, or not be read.
+bool is_damaged(const Error& error) {
+  return error.code() == Code::kDataLoss && error.kind() == Kind::kRoot;
+}
 
 class Entered final : public Engine {
  public:
@@ -25,6 +31,16 @@ class Entered final : public Engine {
   }
   ContainerInfo get(const std::string& ns, const std::string& id, const Wait& wait) override {
     return sparing(wait, [&] { return engine::get(core_, ns, id, wait); });
+  }
+  ContainerInfo find(const std::string& ns, const std::string& id, const Wait& wait) override {
+    try {
+      return get(ns, id, wait);
+    } catch (const Error& error) {
+      if (!is_damaged(error)) throw;
+      auto info = engine::find_running(core_, ns, id, wait);
+      if (!info) throw;
+      return *info;
+    }
   }
   bool contains(const std::string& ns, const std::string& id, const Wait& wait) override {
     return sparing(wait, [&] { return engine::contains(core_, ns, id, wait); });
@@ -56,13 +72,13 @@ class Entered final : public Engine {
     engine::start_task(enter(wait), task, wait);
   }
   ExitStatus wait_task(const TaskRef& task, const Wait& wait) override {
-    return engine::wait_task(enter(wait), task, wait);
+    return engine::wait_task(enter_task(wait), task, wait);
   }
   std::optional<ExitStatus> poll_task(const TaskRef& task, const Wait& wait) override {
-    return engine::poll_task(enter(wait), task, wait);
+    return engine::poll_task(enter_task(wait), task, wait);
   }
   TaskState task_state(const TaskRef& task, const Wait& wait) override {
-    return engine::task_state(enter(wait), task, wait);
+    return engine::task_state(enter_task(wait), task, wait);
   }
   TaskInfo task_info(const TaskRef& task, const Wait& wait) override {
     return engine::task_info(enter(wait), task, wait);
@@ -71,20 +87,20 @@ class Entered final : public Engine {
     engine::close_stdin(enter(wait), task, wait);
   }
   std::vector<ProcessFacts> task_processes(const TaskRef& task, const Wait& wait) override {
-    return engine::task_processes(enter(wait), task, wait);
+    return engine::task_processes(enter_task(wait), task, wait);
   }
   void kill_task(const TaskRef& task, int signal, std::optional<int> pid, bool all,
                  const Wait& wait) override {
-    engine::kill_task(enter(wait), task, signal, pid, all, wait);
+    engine::kill_task(enter_task(wait), task, signal, pid, all, wait);
   }
   ExitStatus stop_task(const TaskRef& task, int signal, Nanos grace, const Wait& wait) override {
-    return engine::stop_task(enter(wait), task, signal, grace, wait);
+    return engine::stop_task(enter_task(wait), task, signal, grace, wait);
   }
   ExitStatus delete_task(const TaskRef& task, bool force, const Wait& wait) override {
     return sparing(wait, [&] { return engine::delete_task(core_, task, force, wait); });
   }
   TaskStatus status(const std::string& ns, const std::string& id, const Wait& wait) override {
-    return engine::status(enter(wait), ns, id, wait);
+    return engine::status(enter_task(wait), ns, id, wait);
   }
 
   RunResult run(const std::string& ns, const CreateOptions& create, const RunOptions& options,
@@ -111,6 +127,16 @@ class Entered final : public Engine {
     with_reserves(core_.root, [&] { core_.enter(wait); });  // recovers what crashes have left
     core_.root.state_reserve->keep();
     return core_;
+  }
+  // For what a task's files suffice: it can be ended when the records are damaged.
+  Core& enter_task(const Wait& wait) {
+    try {
+      return enter(wait);
+    } catch (const Error& error) {
+      if (!is_damaged(error)) throw;
+      log(Level::kWarning, error.message());
+      return core_;
+    }
   }
   // A verb that works on a full disk too.
   template <typename Verb>

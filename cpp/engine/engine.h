@@ -64,6 +64,9 @@ class Engine {
                                const Wait& wait) = 0;
   virtual ContainerInfo get(const std::string& ns, const std::string& id,
                             const Wait& wait) = 0;  // kNotFound (Kind::kContainer)
+  // The same; if the records are damaged (kDataLoss, kRoot), by its task: id, status and pid, with
+  // which it can be ended.
+  virtual ContainerInfo find(const std::string& ns, const std::string& id, const Wait& wait) = 0;
   virtual bool contains(const std::string& ns, const std::string& id, const Wait& wait) = 0;
   virtual std::vector<ContainerInfo> list(const std::string& ns, const ListOptions& options,
                                           const Wait& wait) = 0;

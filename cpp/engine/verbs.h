@@ -37,6 +37,9 @@ ContainerInfo create(Core& core, const std::string& ns, const CreateOptions& opt
 
 // containers.cpp
 ContainerInfo get(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
+// By its task alone, when the records cannot be read: enough to end it. nullopt: there is none.
+std::optional<ContainerInfo> find_running(Core& core, const std::string& ns, const std::string& id,
+                                          const Wait& wait);
 bool contains(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
 std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOptions& options,
                                 const Wait& wait);

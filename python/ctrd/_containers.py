@@ -81,12 +81,10 @@ class Containers:
 
         Raises:
             ContainerNotFound: There is none of this name.
+            DataLoss: The records are damaged, and it has no task; one that has can still be ended by its handle.
         """
-        return Container(self._engine, self._info(id))
-
-    def _info(self, id: str) -> ContainerInfo:
-        row = self._engine._core.get(self._engine.namespace, checks.text("id", id))
-        return _rows.container_info(row)
+        row = self._engine._core.find(self._engine.namespace, checks.text("id", id))
+        return Container(self._engine, _rows.container_info(row))
 
     def list(
         self,

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import concurrent.futures
+import fcntl
 import os
 import shutil
 import signal
@@ -659,3 +660,39 @@ def test_a_status_that_cannot_be_read_while_its_shim_lives(engine: ctrd.Engine, 
         assert error.value.path == str(path)
         path.write_bytes(good)
         assert c.status() == "running" and c.logs().read() == ""
+
+
+def test_b17_damaged_records_and_a_task_that_runs(engine: ctrd.Engine, rootfs: ctrd.Rootfs, tmp_path: Path) -> None:
+    """The error names the file; what runs can be found by its id, and ended, from any process."""
+    c = engine.start(rootfs, "sleep", "1000", id="x", lifetime="detached")
+    pid = c.task().pid or 0
+    metadata = engine.root / "metadata"
+    eventually(lambda: not any(p.name == "db" and _is_locked(p) for p in metadata.iterdir()), "the store is closed")
+    (manifest,) = metadata.glob("MANIFEST-*")
+    good = manifest.read_bytes()
+    manifest.write_bytes(bytes(byte ^ 0x55 for byte in good))
+    code = """if True:
+        import ctrd
+        engine = ctrd.default_engine()
+        for verb in (engine.containers.list, engine.containers["x"].labels, lambda: engine.containers["nothing"]):
+            try:
+                verb()
+            except ctrd.DataLoss as error:
+                print("MANIFEST" in str(error))
+        c = engine.containers["x"]
+        print(c.status(), [p.args[0] for p in c.processes()], c.stop(grace=0).signal, c.poll())
+    """
+    said = python_says(engine, code)
+    assert said == "True\nTrue\nTrue\nrunning ['sleep'] 9 137\n" and not alive(pid)
+    manifest.write_bytes(good)
+    c.delete()
+    assert left_on_disk(engine) == []
+
+
+def _is_locked(path: Path) -> bool:
+    with path.open() as file:
+        try:
+            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
+        except BlockingIOError:
+            return True
+    return False
