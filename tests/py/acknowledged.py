@@ -1,8 +1,8 @@
 """What a client was told is done: a line of JSON before each verb ("begin") and after it ("done", "failed"), synced.
 
 After a kill -9 the file says what must be on disk exactly, and the one verb that may have happened or not. Each
-container belongs to one such file. Fields: id, op (create, label, delete, exit), value (create and label: of the label
-"v"; exit: the code), and phase.
+container belongs to one such file. Fields: id, op (create, label, delete, start, exit), value (create and label: of the
+label "v"; exit: the code), and phase. A start and an exit do not change the record.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ if TYPE_CHECKING:
 
 GONE = None  # the value of a container that is not there
 LABEL = "v"
+TASKS = ("start", "exit")  # verbs of a task
 
 
 class Log:
@@ -52,7 +53,7 @@ def expected(lines: list[dict[str, Any]]) -> dict[str, list[Any]]:
     sure: dict[str, Any] = {}
     maybe: dict[str, list[Any]] = {}
     for line in lines:
-        if line["op"] == "exit":
+        if line["op"] in TASKS:
             continue
         id = line["id"]
         if line["phase"] == "begin":
@@ -64,8 +65,14 @@ def expected(lines: list[dict[str, Any]]) -> dict[str, list[Any]]:
 
 
 def exits(lines: list[dict[str, Any]]) -> dict[str, int]:
-    """id -> the exit code that was reported."""
-    return {line["id"]: line["value"] for line in lines if line["op"] == "exit" and line["phase"] == "done"}
+    """id -> the exit code that was reported of the task it has now."""
+    found: dict[str, int] = {}
+    for line in lines:
+        if line["op"] == "exit":
+            found[line["id"]] = line["value"]
+        elif line["op"] != "label":  # another task, or none
+            found.pop(line["id"], None)
+    return found
 
 
 def violations(
@@ -79,8 +86,9 @@ def violations(
             yield f"{who}: container {id} is {_said(found)}, expected {' or '.join(map(_said, values))}"
     for id, code in exits(lines).items():
         bundle = bundles.get((ns, id))
-        if bundle and bundle.exit and bundle.exit[0] != code:
-            yield f"{who}: container {id} exited with {bundle.exit[0]}, and {code} was reported"
+        kept = bundle.exit[0] if bundle and bundle.exit else None
+        if kept != code:
+            yield f"{who}: container {id} exited with {kept}, and {code} was reported"
 
 
 def _said(value: Any) -> str:

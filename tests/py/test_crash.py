@@ -24,6 +24,7 @@ QUICK = {
     "sweep-client": 400,
     "sweep-shim": 90,
     "sweep-errors": 400,
+    "torn-log": 600,
     "at-once": 16,
     "one-by-one": 10,
     "exits": 1,

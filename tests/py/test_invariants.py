@@ -242,6 +242,8 @@ ACKNOWLEDGED: list[tuple[list[tuple[str, str, str, object]], str]] = [
         "expected there with '1' or there with '2'",
     ),
     ([("done", "exit", "gone", 3)], "exited with 137, and 3 was reported"),
+    ([("done", "exit", "kept", 3)], "exited with None, and 3 was reported"),
+    ([("done", "exit", "gone", 3), ("begin", "start", "gone", None)], ""),
     ([("done", "create", "kept", "1"), ("begin", "label", "kept", "kept")], ""),
     ([("done", "create", "kept", "kept"), ("begin", "delete", "kept", None)], ""),
     ([("begin", "create", "never", "1")], ""),

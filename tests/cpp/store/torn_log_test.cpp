@@ -6,6 +6,7 @@
 
 #include <algorithm>
 #include <cstdio>
+#include <cstdlib>
 
 #include "base/process.h"
 #include "store/holder.h"
@@ -73,17 +74,22 @@ Torn with_records(std::size_t record_size) {
   return torn;
 }
 
-// make soak: every byte.
-bool is_long() { return ::getenv("CTRD_SOAK") != nullptr; }
+// make soak: CTRD_SOAK=1, every byte; CTRD_SOAK=n: every nth of that. 0: the quick form.
+std::size_t soak_step() {
+  const char* step = ::getenv("CTRD_SOAK");
+  return step ? std::max<std::size_t>(1, std::strtoul(step, nullptr, 10)) : 0;
+}
+bool is_long() { return soak_step() != 0; }
 
 // Where the log is cut: every byte of the last record's first 4 KB and every 16th above. Quick:
 // some of these, and those beside the page and block boundaries, where a kill would cut.
 std::vector<std::size_t> cuts(std::size_t begin, std::size_t end) {
   std::vector<std::size_t> all;
-  for (std::size_t at = begin; at < end; at += at < begin + 4096 ? 1 : 16) {
+  std::size_t every = end - begin < 4096 ? 9 : 613, number = 0;
+  for (std::size_t at = begin; at < end; at += at < begin + 4096 ? 1 : 16, ++number) {
     bool edge = at % 4096 <= 1 || at % 32768 <= 7;
-    std::size_t every = end - begin < 4096 ? 9 : 613;
-    if (is_long() || edge || (at - begin) % every == 0) all.push_back(at);
+    if (is_long() ? number % soak_step() == 0 : edge || (at - begin) % every == 0)
+      all.push_back(at);
   }
   all.push_back(end - 1);
   return all;
@@ -109,7 +115,7 @@ int losses_behind(std::size_t record_size, char byte) {
   std::string whole = torn.files.at(torn.log);
   std::size_t most = std::min<std::size_t>(4096, whole.size() - torn.begin);
   int lost = 0;
-  for (std::size_t count = 1; count <= most; count += is_long() ? 1 : most / 12 + 1) {
+  for (std::size_t count = 1; count <= most; count += is_long() ? soak_step() : most / 12 + 1) {
     torn.files[torn.log] = whole.substr(0, whole.size() - count) + std::string(count, byte);
     lost += lost_of(torn.files, record_size);
   }

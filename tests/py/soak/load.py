@@ -30,16 +30,15 @@ class Client:
         self.path = place.acks / f"{slot}.acks"
         self.engine = place.engine()
         self.known: dict[str, object] = {}
+        self.exits: dict[str, int] = {}
         self.resume()
 
     def resume(self) -> None:
         """Look at what the one before left, and note how its last verb ended."""
         lines = acknowledged.read(self.path)
         for id, values in acknowledged.expected(lines).items():
-            value = self.value(id)
-            if value not in values:
-                raise Violation(f"{self.path}: container {id} is {value!r}, expected one of {values}")
-            self.known[id] = value
+            self.learn(id, values)
+        self.exits = acknowledged.exits(lines)
         if len(lines) > MOST:
             self.path.with_suffix(".new").unlink(missing_ok=True)
             log = acknowledged.Log(self.path.with_suffix(".new"))
@@ -49,10 +48,23 @@ class Client:
         self.log = acknowledged.Log(self.path)
         self.settle(self.log)
 
+    def learn(self, id: str, values: list[object]) -> None:
+        """Look how a verb that was not acknowledged has ended: one of these."""
+        value = self.value(id)
+        if value not in values:
+            raise Violation(f"{self.path}: container {id} is {value!r}, expected one of {values}")
+        self.known[id] = value
+
     def settle(self, log: acknowledged.Log) -> None:
         """What is there, as if it had just been acknowledged."""
-        for id, value in self.known.items():
-            log.write("done", "delete" if value is None else "create", id, value)
+        for id in self.known:
+            self.settle_one(log, id)
+        for id, code in self.exits.items():
+            log.write("done", "exit", id, code)
+
+    def settle_one(self, log: acknowledged.Log, id: str) -> None:
+        value = self.known[id]
+        log.write("done", *(("delete", id) if value is None else ("label", id, value)))
 
     def value(self, id: str) -> object:
         """Its label; None if there is no such container."""
@@ -62,11 +74,19 @@ class Client:
             return None
 
     def noted(self, op: str, id: str, value: object, verb: Callable[[], object]) -> None:
-        """Do it, with a line before and one after."""
+        """Do it, with a line before and one after; if it raises, look whether it was done."""
+        after = None if op == "delete" else value
         self.log.write("begin", op, id, value)
-        verb()
+        try:
+            verb()
+        except ctrd.Error:
+            self.learn(id, [self.known.get(id), after])
+            self.settle_one(self.log, id)
+            raise
         self.log.write("done", op, id, value)
-        self.known[id] = None if op == "delete" else value
+        self.known[id] = after
+        if op != "label":
+            self.exits.pop(id, None)
 
     def create(self, id: str) -> None:
         value, size = self.new_value(), self.random.choice([200, SMALL, SMALL, LARGE])
@@ -90,6 +110,8 @@ class Client:
         self.noted("delete", id, None, lambda: self.engine.containers.delete(id, force=True))
 
     def start(self, id: str) -> None:
+        self.log.write("begin", "start", id)
+        self.exits.pop(id, None)
         self.engine.containers[id].start()
 
     def kill(self, id: str) -> None:
@@ -97,9 +119,18 @@ class Client:
 
     def wait(self, id: str) -> None:
         c = self.engine.containers[id]
-        if c.status() == "running":
+        if c.status() == "none":
+            return
+        if c.status() != "stopped":
             c.kill()
-            c.wait(timeout=30)
+        self.exited(id, int(c.wait(timeout=30)))
+
+    def exited(self, id: str, code: int) -> None:
+        """Note what was said; it never changes."""
+        if self.exits.get(id, code) != code:
+            raise Violation(f"{self.slot}: the exit of {id} was {self.exits[id]}, and is {code}")
+        self.log.write("done", "exit", id, code)
+        self.exits[id] = code
 
     def look(self, id: str) -> None:
         if id not in self.engine.containers.list().ids:
@@ -145,9 +176,6 @@ class Client:
         while steps is None or done < steps:
             done += 1
             self.step()
-            if self.rough:  # what failed may have been done, or not
-                self.known = {id: self.value(id) for id in self.known}
-                self.settle(self.log)
 
 
 def ids(path: Path) -> list[str]:

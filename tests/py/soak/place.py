@@ -62,20 +62,29 @@ class Place:
 
     def recover(self) -> None:
         """What any next use of the root does: a first verb, in a process of its own."""
-        join(fork(lambda: list(self.engine().containers)), 60)
 
-    def violations(self, closed: bool = False) -> list[str]:
-        """Of a root that has been recovered and is not being changed."""
+        def use() -> None:
+            with self.engine() as engine:
+                list(engine.containers)
+
+        join(fork(use), 60)
+
+    def violations(self, closed: bool = True) -> list[str]:
+        """Of a root that has been recovered and is not being changed; closed: no process has it open."""
         return invariants.violations(self.root, self.state, settled=True, closed=closed, acks=self.ack_files())
 
-    def check(self, what: str, closed: bool = False) -> None:
+    def check(self, what: str, *, closed: bool = True, settling: float = SETTLING) -> None:
         """Recover, then all invariants hold, also those of a second recovery; what dies by itself gets some time.
+
+        Args:
+            closed: No process has the root open, so no lock is held and the marker says clean (I17).
+            settling: Seconds for what dies by itself.
 
         Raises:
             Violation: They do not; `what` says what was done, and how to do it again.
         """
-        deadline = time.monotonic() + SETTLING
         self.recover()
+        deadline = time.monotonic() + settling
         while found := self.violations(closed):
             if time.monotonic() > deadline:
                 raise Violation(f"{what}:\n  " + "\n  ".join(found))

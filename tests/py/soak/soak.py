@@ -14,6 +14,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import crowds  # noqa: E402
 import kills  # noqa: E402
 import sweeps  # noqa: E402
+import torn  # noqa: E402
 
 # Name -> the program, and how often in `make soak`.
 SOAKS: dict[str, tuple[Callable[[int, int], str], int]] = {
@@ -25,6 +26,7 @@ SOAKS: dict[str, tuple[Callable[[int, int], str], int]] = {
     "sweep-client": (sweeps.kill_client, 1),
     "sweep-shim": (sweeps.kill_shim, 1),
     "sweep-errors": (sweeps.errors, 1),
+    "torn-log": (torn.log, 1),
     "at-once": (crowds.at_once, 200),
     "one-by-one": (crowds.one_by_one, 2_000),
     "exits": (crowds.exits, 20),

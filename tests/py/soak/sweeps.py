@@ -15,6 +15,8 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import ctrd
+import invariants
+from load import SHIM_DIES
 from place import Place, Violation, fork, join, new_place, wait_for
 
 # What may fail, and with what. Memory that the interpreter itself asks for is left alone.
@@ -27,23 +29,44 @@ ERRORS = {
     "EINTR": "read,write,poll,ppoll,connect,sendmsg,recvmsg,sendto,recvfrom,flock,waitid,wait4",
     "EAGAIN": "vfork,clone,clone3,socket,connect,sendmsg,recvmsg,sendto,recvfrom",
 }
-MUST_WORK = {"EINTR"}  # a call that is interrupted is called again: nobody hears of it
+# The codes a refusal may have. EINTR: a call that is interrupted is called again, nobody hears of it.
+CODES = {
+    "ENOSPC": {"resource_exhausted"},
+    "EIO": {"internal", "data_loss"},
+    "EMFILE": {"resource_exhausted"},
+    "ENOMEM": {"resource_exhausted"},
+    "EINTR": set[str](),
+    "EAGAIN": {"resource_exhausted"},
+}
 ID = "swept"
+LABEL = "1"
+SETTLING = 5.0  # seconds in which a shim without a task goes (B1)
 Judge = Callable[[str, str], None]  # what was done, what the client said
+
+
+Seen = dict[str, tuple[str, str, int | None]]  # id -> the label, its task's status, its exit code
 
 
 @dataclass(frozen=True)
 class Verb:
-    """What is prepared by another process, and what the swept one does."""
+    """What is prepared by another process, what the swept one does, and what there is then."""
 
     prepare: Callable[[Place], object]
     do: Callable[[Place, ctrd.Engine], object]
+    done: Seen  # once it was told that it is done
+    undone: Seen  # when nothing has happened
 
 
 def _create(place: Place, engine: ctrd.Engine, command: str = "true") -> ctrd.Container:
     annotations = {"x": os.urandom(4500).hex()}
     return engine.containers.create(
-        place.image, shell=command, id=ID, annotations=annotations, labels={"v": "1"}, lifetime="detached", replace=True
+        place.image,
+        shell=command,
+        id=ID,
+        annotations=annotations,
+        labels={"v": LABEL},
+        lifetime="detached",
+        replace=True,
     )
 
 
@@ -79,13 +102,40 @@ def _run(place: Place, engine: ctrd.Engine) -> None:
     assert (result.returncode, result.stdout) == (0, "x\n"), result
 
 
+RECORD: Seen = {ID: (LABEL, "none", None)}
+RUNNING: Seen = {ID: (LABEL, "running", None)}
+KILLED: Seen = {ID: (LABEL, "stopped", 137)}
 VERBS = {
-    "create": Verb(_nothing, _create),
-    "run": Verb(_nothing, _run),
-    "kill": Verb(_running, _kill),
-    "delete": Verb(_running, lambda _, engine: engine.containers.delete(ID, force=True)),
-    "recover": Verb(_wreck, lambda place, _: list(place.engine().containers)),
+    "create": Verb(_nothing, _create, done=RECORD, undone={}),
+    "run": Verb(_nothing, _run, done={}, undone={}),
+    "kill": Verb(_running, _kill, done=KILLED, undone=RUNNING),
+    "delete": Verb(_running, lambda _, engine: engine.containers.delete(ID, force=True), done={}, undone=RUNNING),
+    "recover": Verb(_wreck, lambda place, _: list(place.engine().containers), done=KILLED, undone=KILLED),
 }
+
+
+def _seen(place: Place) -> Seen:
+    """What is on disk: read without ctrd."""
+    root = invariants.Root(place.root, place.state)
+    found: Seen = {}
+    for (ns, id), record in root.store.containers.items():
+        bundle = root.bundles.get((ns, id))
+        code = bundle.exit[0] if bundle and bundle.exit else None
+        found[id] = (record.labels.get("v", ""), bundle.status if bundle else "none", code)
+    return found
+
+
+def _as_told(place: Place, what: str, verb: Verb, said: str) -> None:
+    """What was acknowledged is there; a verb that failed, or died, happened as a whole or not at all."""
+    seen = _seen(place)
+    allowed = [verb.done] if said == "ok" else [verb.done, verb.undone, *_halves(verb)]
+    if seen not in allowed:
+        raise Violation(f"{what}: the client said {said!r}, and there is {seen}, expected one of {allowed}")
+
+
+def _halves(verb: Verb) -> list[Seen]:
+    """A delete that does not come to its end has killed the task at least."""
+    return [KILLED] if verb.undone is RUNNING else []
 
 
 class Swept:
@@ -112,7 +162,7 @@ class Swept:
         try:
             VERBS[verb].do(place, engine)
         except (ctrd.Error, OSError, MemoryError) as error:
-            said = f"{'' if isinstance(error, ctrd.Error) else 'untyped '}{error!r}"
+            said = f"{error.code if isinstance(error, ctrd.Error) else 'untyped'} {error!r}"
         while True:
             try:
                 os.write(out, said.encode()[:4000])
@@ -177,8 +227,8 @@ def _calls(place: Place, verb: str, calls: str) -> dict[str, int]:
     return Counter(line.split("(", 1)[0] for line in trace.splitlines() if "(" in line)
 
 
-def _next_works(place: Place, what: str) -> None:
-    """Whoever comes next can do everything, and then nothing is amiss."""
+def _next_works(place: Place) -> None:
+    """Whoever comes next can do everything."""
 
     def work() -> None:
         with place.engine() as engine:
@@ -187,8 +237,6 @@ def _next_works(place: Place, what: str) -> None:
             assert c.wait(timeout=30) == 5
             c.delete()
 
-    place.recover()
-    place.check(what)
     join(fork(work), 60)
 
 
@@ -203,33 +251,41 @@ def _sweep(place: Place, name: str, verb: str, calls: str, fault: str, step: int
         if said.startswith(("hangs", "untyped")):
             raise Violation(f"{what}: {said}")
         judge(what, said)
-        _next_works(place, what)
+        place.check(what, settling=SETTLING)
+        _as_told(place, what, VERBS[verb], said)
+        _next_works(place)
     return len(chosen)
 
 
 def kill_client(count: int, seed: int) -> str:
     """K1: the client is killed at every count-th system call of create, run, kill, delete, recover."""
+
+    def judge(what: str, said: str) -> None:
+        if said not in ("", "ok"):
+            raise Violation(f"{what}: {said}")
+
     with new_place() as place:
-        done = {
-            verb: _sweep(place, "sweep-client", verb, "all", "signal=KILL", count, lambda *_: None) for verb in VERBS
-        }
+        done = {verb: _sweep(place, "sweep-client", verb, "all", "signal=KILL", count, judge) for verb in VERBS}
     return f"{sum(done.values())} points {done}: the next process works, all invariants hold"
 
 
 def errors(count: int, seed: int) -> str:
     """K4: every count-th system call that can fails with ENOSPC, EIO, EMFILE, ENOMEM, EINTR, EAGAIN, over the same."""
-    total, refused = 0, dict.fromkeys(ERRORS, 0)
+    total, refused = 0, Counter[str]()
     pairs = [(error, verb) for error in ERRORS for verb in VERBS]
     with new_place() as place:
         for error, verb in pairs[seed % 4 :: 4] if count > 100 else pairs:
 
             def judge(what: str, said: str, error: str = error) -> None:
-                refused[error] += said != "ok"
-                if said != "ok" and error in MUST_WORK:
-                    raise Violation(f"{what}: {said}")
+                if said == "ok":
+                    return
+                code = said.split(" ", 1)[0]
+                if code not in CODES[error]:
+                    raise Violation(f"{what}: expected done or one of {sorted(CODES[error])}: {said or 'it died'}")
+                refused[f"{error} {code}"] += 1
 
             total += _sweep(place, "sweep-errors", verb, ERRORS[error], f"error={error}", count, judge)
-    return f"{total} points, refused with a typed error {refused}, else done; the next process works"
+    return f"{total} points, refused {dict(refused)}, else done, and it is there; the next process works"
 
 
 def kill_shim(count: int, seed: int) -> str:
@@ -251,7 +307,7 @@ def kill_shim(count: int, seed: int) -> str:
                 c.kill()
                 c.wait(timeout=30)
                 c.delete(force=True)
-            except ctrd.Error:
+            except (*SHIM_DIES, ctrd.FailedPrecondition, ctrd.TaskNotFound):  # it died before this verb, or in it
                 engine.containers.delete(ID, force=True, missing_ok=True)
 
         join(fork(life), 60)
@@ -262,5 +318,8 @@ def kill_shim(count: int, seed: int) -> str:
             what = f"soak.py sweep-shim --count {count}: {call}:when={n}"
             if (code := wait_for(fork(life), 90)) != 0:
                 raise Violation(f"{what}: the client ended with {code}")
-            _next_works(place, what)
+            place.check(what, settling=SETTLING)
+            if seen := _seen(place):
+                raise Violation(f"{what}: the client was told that all is deleted, and there is {seen}")
+            _next_works(place)
     return f"{len(chosen)} points: the next process works, all invariants hold"
