@@ -8,10 +8,14 @@ from __future__ import annotations
 
 import gc
 import os
+import stat
 import time
 from collections import Counter
+from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
+
+import journal_reader
 
 PATIENCE = 8.0
 GLIBCS = 1 << 31 | 1 << 32  # signals 32 and 33, which glibc catches from the first thread on
@@ -28,6 +32,10 @@ class LeakSet:
     runtimes: Counter[str]
     descriptors: Counter[str]
     sockets: Counter[str]
+    terminals: Counter[str]
+    loops: Counter[str]
+    memory: Counter[str]
+    keyrings: Counter[str]
     threads: Counter[str]
     dispositions: Counter[str]
 
@@ -43,6 +51,10 @@ class LeakSet:
             runtimes=Counter(str(path) for place in ("crun", "runc") for path in Path("/run", place).glob("*")),
             descriptors=_descriptors(),
             sockets=_sockets(),
+            terminals=Counter(path.name for path in Path("/dev/pts").glob("[0-9]*")),
+            loops=_loops(),
+            memory=_memory(),
+            keyrings=_keyrings(),
             threads=_threads(),
             dispositions=Counter(_dispositions()),
         )
@@ -70,14 +82,23 @@ def leaked_since(before: LeakSet, roots: Path) -> dict[str, list[str]]:
     """
     gc.collect()
     deadline = time.monotonic() + PATIENCE
+    always: dict[str, list[str]] | None = None
     while True:
         leaked = LeakSet.take().missing_from(before)
         for name, ours in OURS.items():
-            kept = ours(leaked.pop(name, []), roots)
+            found = leaked.pop(name, [])
+            kept = ours(found, roots) if found else []
             leaked |= {name: kept} if kept else {}
-        if not leaked or time.monotonic() > deadline:
-            return leaked
+        always = leaked if always is None else _in_both(always, leaked)
+        if not always or time.monotonic() > deadline:
+            return always
         time.sleep(0.01)  # not a synchronisation: the condition is asked again until the deadline
+
+
+def _in_both(one: dict[str, list[str]], other: dict[str, list[str]]) -> dict[str, list[str]]:
+    """What comes and goes is somebody else's, or goes by itself."""
+    both = {name: sorted((Counter(lines) & Counter(other.get(name, []))).elements()) for name, lines in one.items()}
+    return {name: lines for name, lines in both.items() if lines}
 
 
 def our_cgroups(paths: list[str], roots: Path) -> list[str]:
@@ -107,7 +128,60 @@ def our_runtimes(paths: list[str], roots: Path) -> list[str]:
     return [str(file) for file in files if str(roots).encode() in file.read_bytes()]
 
 
-OURS = {"cgroups": our_cgroups, "processes": our_processes, "runtimes": our_runtimes}
+def our_sockets(lines: list[str], roots: Path) -> list[str]:
+    """Those with an abstract name, which ctrd never makes, and those that one of our processes has open."""
+    links = {f"socket:[{line.split()[0]}]": line for line in lines}
+    held = {links[link] for _, link in _open_files(roots) if link in links}
+    return [line for line in lines if line in held or line.split()[1].startswith("@")]
+
+
+def our_terminals(names: list[str], roots: Path) -> list[str]:
+    """Those whose other end one of our processes has open."""
+    ends = (link for link, target in _open_files(roots) if target.endswith("ptmx"))
+    return [name for name in names if name in {_terminal_of(end) for end in ends}]
+
+
+def _terminal_of(end: Path) -> str:
+    """The number of the terminal whose other end this descriptor is."""
+    try:
+        lines = (end.parent.parent / "fdinfo" / end.name).read_text().splitlines()
+    except OSError:
+        return ""
+    return next((line.split()[1] for line in lines if line.startswith("tty-index:")), "")
+
+
+def _open_files(roots: Path) -> Iterator[tuple[Path, str]]:
+    """Descriptors of this process, its children and all that speak of its roots: /proc/<pid>/fd/<n>, and what it is."""
+    for pid, process in _processes().items():
+        if pid != os.getpid() and process.ppid != os.getpid() and not _speaks_of(Path("/proc", str(pid)), str(roots)):
+            continue
+        try:
+            for link in Path(f"/proc/{pid}/fd").iterdir():
+                yield link, str(link.readlink())
+        except OSError:
+            continue  # it has just ended
+
+
+def our_loops(lines: list[str], roots: Path) -> list[str]:
+    """Those of a file below this directory."""
+    return [line for line in lines if str(roots) in line]
+
+
+def our_keyrings(lines: list[str], roots: Path) -> list[str]:
+    """Those that a runtime has made for one of our tasks: named by its id."""
+    ids = {event.container for found in roots.rglob("journal") for event in journal_reader.task_events(found)}
+    return [line for line in lines if line.split()[1].removeprefix("_ses.") in ids]
+
+
+OURS = {
+    "cgroups": our_cgroups,
+    "processes": our_processes,
+    "runtimes": our_runtimes,
+    "sockets": our_sockets,
+    "terminals": our_terminals,
+    "loops": our_loops,
+    "keyrings": our_keyrings,
+}
 
 
 def _mark(root: Path) -> str:
@@ -163,10 +237,45 @@ def _descriptors() -> Counter[str]:
 
 
 def _sockets() -> Counter[str]:
-    """Paths of unix sockets that are ours by their name."""
-    lines = Path("/proc/net/unix").read_text().splitlines()[1:]
-    paths = (line.split(maxsplit=7)[7] for line in lines if len(line.split(maxsplit=7)) == 8)
-    return Counter(path for path in paths if "ctrd" in path and path.startswith("/tmp/pytest"))
+    """Unix sockets that may be ours by their name, as "inode name"; a bundle's is bound as /proc/self/fd/<n>/sock."""
+    lines = (line.split(maxsplit=7)[6:] for line in Path("/proc/net/unix").read_text().splitlines()[1:])
+    named = [words for words in lines if len(words) == 2]
+    return Counter(
+        f"{inode} {name}" for inode, name in named if name.endswith("/sock") or (name[0] == "@" and "ctrd" in name)
+    )
+
+
+def _loops() -> Counter[str]:
+    """Loop devices in use, and of what."""
+    found: Counter[str] = Counter()
+    for path in Path("/sys/block").glob("loop*/loop/backing_file"):
+        try:
+            found[f"{path.parts[3]} {path.read_text().strip()}"] += 1
+        except OSError:
+            continue  # it is no longer in use
+    return found
+
+
+def _memory() -> Counter[str]:
+    """Shared memory: POSIX (files of /dev/shm; tests use directories) and System V."""
+    found = Counter(path.name for path in Path("/dev/shm").glob("*") if _is_file(path))
+    for kind in ("shm", "sem", "msg"):
+        lines = Path("/proc/sysvipc", kind).read_text().splitlines()[1:]
+        found.update(f"{kind} {line.split()[1]}" for line in lines)
+    return found
+
+
+def _is_file(path: Path) -> bool:
+    try:
+        return stat.S_ISREG(path.lstat().st_mode)
+    except OSError:
+        return False
+
+
+def _keyrings() -> Counter[str]:
+    """Keyrings, as "serial name"."""
+    words = (line.split(maxsplit=8) for line in Path("/proc/keys").read_text().splitlines())
+    return Counter(f"{one[0]} {one[8].rsplit(':', 1)[0]}" for one in words if len(one) == 9 and one[7] == "keyring")
 
 
 def _threads() -> Counter[str]:

@@ -3,8 +3,11 @@
 from __future__ import annotations
 
 import os
+import platform
 import resource
+import socket
 import subprocess
+import sys
 import threading
 from pathlib import Path
 
@@ -65,3 +68,87 @@ def test_it_sees_limits() -> None:
     found = leakset.LeakSet.take().missing_from(before)
     resource.setrlimit(resource.RLIMIT_NOFILE, limits)
     assert any(line.startswith("Max open files") for line in found["dispositions"])
+
+
+def test_it_sees_sockets(tmp_path: Path) -> None:
+    before = leakset.LeakSet.take()
+    where = os.open(tmp_path, os.O_PATH)
+    with socket.socket(socket.AF_UNIX) as bound, socket.socket(socket.AF_UNIX) as abstract:
+        bound.bind(f"/proc/self/fd/{where}/sock")  # as a bundle's is
+        abstract.bind("\0of-ctrd")
+        found = leakset.LeakSet.take().missing_from(before)["sockets"]
+        ours = {line.split()[1] for line in leakset.our_sockets(found, tmp_path)}
+    os.close(where)
+    assert ours == {f"/proc/self/fd/{where}/sock", "@of-ctrd"}
+
+
+def test_a_running_tasks_socket_is_seen(engine: ctrd.Engine, rootfs: ctrd.Rootfs, tmp_path: Path) -> None:
+    before = leakset.LeakSet.take()
+    with engine.start(rootfs, "sleep", "1000"):
+        found = leakset.LeakSet.take().missing_from(before)["sockets"]
+        assert len(leakset.our_sockets(found, tmp_path)) == 1
+
+
+def test_it_sees_terminals(tmp_path: Path) -> None:
+    before = leakset.LeakSet.take()
+    ends = os.openpty()
+    found = leakset.LeakSet.take().missing_from(before)["terminals"]
+    ours = leakset.our_terminals(found, tmp_path)
+    assert f"/dev/pts/{ours[0]}" == os.ttyname(ends[1]) and len(ours) == 1
+    for end in ends:
+        os.close(end)
+
+
+def test_it_sees_loop_devices(tmp_path: Path) -> None:
+    before = leakset.LeakSet.take()
+    (tmp_path / "disk").write_bytes(bytes(1 << 20))
+    made = subprocess.run(["losetup", "-f", "--show", tmp_path / "disk"], capture_output=True, text=True, check=False)
+    if made.returncode:
+        pytest.skip(f"no loop device is to be had: {made.stderr}")
+    found = leakset.LeakSet.take().missing_from(before)["loops"]
+    subprocess.run(["losetup", "-d", made.stdout.strip()], check=True)
+    ours = leakset.our_loops(found, tmp_path)
+    assert len(ours) == 1 and ours[0].endswith(f"{tmp_path}/disk")
+
+
+def test_it_sees_shared_memory() -> None:
+    before = leakset.LeakSet.take()
+    made = Path(f"/dev/shm/leaked-{os.getpid()}")
+    made.touch()
+    found = leakset.LeakSet.take().missing_from(before)["memory"]
+    made.unlink()
+    assert made.name in found
+
+
+KEYCTL = {"x86_64": 250, "aarch64": 219}
+JOINS = """if True:
+    import ctypes, sys
+    joined = ctypes.CDLL(None, use_errno=True).syscall(int(sys.argv[1]), 1, sys.argv[2].encode())
+    print(joined > 0, flush=True)
+    sys.stdin.read()
+"""
+
+
+def test_it_sees_keyrings(engine: ctrd.Engine, rootfs: ctrd.Rootfs, tmp_path: Path) -> None:
+    """A runtime makes one for each task, named by its id."""
+    number = KEYCTL.get(platform.machine())
+    with engine.start(rootfs, "true"):
+        pass
+    before = leakset.LeakSet.take()
+    with engine.start(rootfs, "sleep", "1000", id="has-a-keyring"):
+        found = leakset.LeakSet.take().missing_from(before)["keyrings"]
+        assert [line.split()[1] for line in leakset.our_keyrings(found, tmp_path)] == ["has-a-keyring"]
+    assert leakset.leaked_since(before, tmp_path) == {}
+    if number is None:
+        pytest.skip(f"which system call keyctl is on {platform.machine()} is not known here")
+    command = [sys.executable, "-c", JOINS, str(number), "has-a-keyring"]
+    with subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True) as holder:
+        assert holder.stdout and holder.stdin and holder.stdout.readline() == "True\n"
+        found = leakset.LeakSet.take().missing_from(before)["keyrings"]
+        assert len(leakset.our_keyrings(found, tmp_path)) == 1
+        holder.stdin.close()
+
+
+def test_what_comes_and_goes_is_no_leak() -> None:
+    one, other = {"memory": ["a", "b", "b"], "loops": ["c"]}, {"memory": ["b", "d"]}
+    assert leakset._in_both(one, other) == {"memory": ["b"]}
