@@ -19,10 +19,11 @@ TEST(Format, SumIsCastagnolis) {
 
 TEST(Format, ARecordAsItIsWritten) {
   EXPECT_EQ(encode_record("123456789"), "\n00000009e3069283123456789\n");
-  Parsed parsed = parse_record(encode_record("hello"));
+  std::string record = encode_record("hello");
+  Parsed parsed = parse_record(record);
   EXPECT_EQ(parsed.got, Got::kRecord);
   EXPECT_EQ(parsed.body, "hello");
-  EXPECT_EQ(parsed.size(), encode_record("hello").size());
+  EXPECT_EQ(parsed.size(), record.size());
 }
 
 TEST(Format, EveryBeginningOfARecordIsShort) {

@@ -134,8 +134,8 @@ def _as_told(place: Place, what: str, verb: Verb, said: str) -> None:
 
 
 def _halves(verb: Verb) -> list[Seen]:
-    """A delete that does not come to its end has killed the task at least."""
-    return [KILLED] if verb.undone is RUNNING else []
+    """A delete that does not come to its end has killed the task, or deleted it too; doing it again goes on."""
+    return [KILLED, RECORD] if verb.undone is RUNNING else []
 
 
 class Swept:
