@@ -166,7 +166,9 @@ Probe probe_runtime(const std::string& name_or_path, const std::string& payload,
     try_container(probe.binary, payload, state_dir, limited);
     probe.ok = true;
   } catch (const Error& error) {
-    if (error.code() == Code::kCancelled) throw;
+    // No fault of the runtime's when it could not even say its version: no program can be run here.
+    bool nothing_runs = error.code() == Code::kFailedPrecondition && probe.version.empty();
+    if (error.code() == Code::kCancelled || nothing_runs) throw;
     probe.reason = error.message();
   }
   return probe;
