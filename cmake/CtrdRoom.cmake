@@ -35,6 +35,11 @@ function(ctrd_program program room)
     target_link_options(${program} PRIVATE -static -no-pie)
   endif()
   install(TARGETS ${program} COMPONENT python RUNTIME DESTINATION ctrd/_bin)
+  if(CTRD_TESTS)
+    # The same, for tests that put a library of their own between it and the system (clocks).
+    add_executable(${program}-dynamic cpp/${room}/main.cpp)
+    target_link_libraries(${program}-dynamic PRIVATE ctrd_${room})
+  endif()
 endfunction()
 
 # Links all of tests/cpp/<name>/ into one program and registers each of its tests as <name>.<suite>.<test>.

@@ -168,9 +168,23 @@ def our_loops(lines: list[str], roots: Path) -> list[str]:
 
 
 def our_keyrings(lines: list[str], roots: Path) -> list[str]:
-    """Those that a runtime has made for one of our tasks: named by its id."""
+    """Those that a runtime has made for one of our tasks, by its id; one of a task that lives is no leak by itself."""
     ids = {event.container for found in roots.rglob("journal") for event in journal_reader.task_events(found)}
+    ids -= _living_ids()
     return [line for line in lines if line.split()[1].removeprefix("_ses.") in ids]
+
+
+def _living_ids() -> set[str]:
+    """Of the tasks of every shim on this machine."""
+    found = set()
+    for path in Path("/proc").glob("[0-9]*/cmdline"):
+        try:
+            words = path.read_bytes().decode(errors="replace").split("\0")
+        except OSError:
+            continue
+        if "-bundle" in words and "-id" in words[:-1]:
+            found.add(words[words.index("-id") + 1])
+    return found
 
 
 OURS = {

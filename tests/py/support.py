@@ -13,6 +13,12 @@ from typing import TypeVar
 import ctrd
 
 _T = TypeVar("_T")
+_IN_SOAK = "CTRD_SOAK" in os.environ  # read at the import: tests run without ctrd's variables
+
+
+def often(quick: int, soak: int) -> int:
+    """How often: in `make test`, and in `make soak`, whose "rows" are the tests that ask for this."""
+    return soak if _IN_SOAK else quick
 
 
 def eventually(condition: Callable[[], _T], what: str, seconds: float = 30.0) -> _T:

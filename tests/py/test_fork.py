@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import ctypes
+import platform
 import signal
+import struct
 import subprocess
 import sys
 from pathlib import Path
@@ -10,7 +13,7 @@ from pathlib import Path
 import ctrd
 import pytest
 from conftest import left_on_disk
-from support import alive, environment, eventually, python, python_says
+from support import alive, environment, eventually, often, python, python_says
 
 pytestmark = pytest.mark.root
 METHODS = ("fork", "spawn", "forkserver")
@@ -212,7 +215,8 @@ def test_a_vforked_program_keeps_nothing(engine: ctrd.Engine, rootfs: ctrd.Rootf
 
 ODD = """if True:
     import os, resource, signal, sys
-    image, here = sys.argv[1:]
+    image, here, tests = sys.argv[1:]
+    sys.path.append(tests)
     {before}
     import ctrd
     look = "grep -E 'Sig(Blk|Ign)|Umask' /proc/self/status; ulimit -n; ls /proc/self/fd | tr '\\\\n' ' '"
@@ -223,10 +227,28 @@ ODD = """if True:
     with open(here, "w") as file:
         file.write(said)
 """
+
+
+def ignore_and_block(signals: range) -> None:
+    """Past glibc, which keeps 32 and 33 for itself: both as a parent may leave them."""
+    calls = {"x86_64": (13, 14), "aarch64": (134, 135)}  # rt_sigaction, rt_sigprocmask
+    sigaction, sigprocmask = calls[platform.machine()]
+    libc = ctypes.CDLL(None, use_errno=True)
+    ignore = struct.pack("QQQQ", 1, 0, 0, 0)  # SIG_IGN; no flags, no restorer, an empty mask
+    for number in signals:
+        assert libc.syscall(sigaction, number, ignore, None, 8) == 0
+    blocked = struct.pack("Q", sum(1 << (number - 1) for number in signals))
+    assert libc.syscall(sigprocmask, 0, blocked, None, 8) == 0
+
+
 # SIGCHLD (17) is not among the ignored: the next test has it.
 ODDITIES = {
     "masks": ("signal.pthread_sigmask(signal.SIG_BLOCK, set(signal.valid_signals()))", "os.umask(0o022)"),
     "ignored": ("[signal.signal(n, signal.SIG_IGN) for n in set(signal.valid_signals()) - {9, 17, 19}]", "pass"),
+    "real-time signals": (
+        "from test_fork import ignore_and_block; ignore_and_block(range(32, 65))",
+        "pass",
+    ),
     "umask": ("os.umask(0o777)", "os.umask(0o022)"),
     "cwd": ("os.mkdir(here + '.d'); os.chdir(here + '.d'); os.rmdir(here + '.d')", "pass"),
     "fd 9": ("os.dup2(os.open('/etc/passwd', os.O_RDONLY), 9); os.set_inheritable(9, True)", "pass"),
@@ -248,7 +270,7 @@ def test_what_is_odd_in_the_caller_does_not_reach_the_container(
     before, after = ODDITIES[name]
     code = ODD.format(before=before, after=after)
     done = subprocess.run(
-        [sys.executable, "-c", code, rootfs.path, tmp_path / "said"],
+        [sys.executable, "-c", code, rootfs.path, tmp_path / "said", Path(__file__).parent],
         env=environment(engine),
         capture_output=True,
         text=True,
@@ -258,7 +280,7 @@ def test_what_is_odd_in_the_caller_does_not_reach_the_container(
     assert done.returncode == 0, done.stderr
     said = (tmp_path / "said").read_text().split()
     facts = dict(zip(said[:6:2], said[1:6:2], strict=True))
-    assert int(facts["SigBlk:"], 16) == 0 and int(facts["SigIgn:"], 16) & ((1 << 31) - 1) == 0
+    assert int(facts["SigBlk:"], 16) == 0 == int(facts["SigIgn:"], 16), facts
     assert facts["Umask:"] == "0022" and said[6] == "1024"
     assert set(said[7:]) <= {"0", "1", "2", "3"}, said
     assert len(engine.containers) == 0
@@ -302,7 +324,7 @@ def test_a_program_without_descriptors_prints_nowhere(engine: ctrd.Engine, rootf
     engine.containers.delete("x")
 
 
-def test_sigpipe(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+def test_b24_sigpipe(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
     """B24: with SIGPIPE at its default, a peer that closes ends no client; the disposition stays what it was."""
     code = """if True:
         import ctrd, os, signal, sys
@@ -310,28 +332,30 @@ def test_sigpipe(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
         engine = ctrd.default_engine()
         c = engine.start(ctrd.Rootfs(sys.argv[1]), shell="exec <&-; echo closed; exec sleep 1000", stdin=ctrd.PIPE)
         task = c.task()
-        for n in range(200):
+        rounds, broken = int(sys.argv[2]), 0
+        for n in range(rounds):
             try:
                 task.stdin.write("x" * 10000)
-            except (BrokenPipeError, ctrd.Error, ValueError):
-                break
+            except ctrd.Unavailable:
+                broken += 1
         shim = int(open(f"/proc/{task.pid}/stat").read().rsplit(")", 1)[1].split()[1])
         os.kill(shim, signal.SIGKILL)
-        for n in range(50):
+        for n in range(rounds // 4):
             for verb in (c.kill, c.processes, lambda: task.stdin.write("x" * 10000)):
                 try:
                     verb()
-                except (BrokenPipeError, ctrd.Error, ValueError):
-                    pass
+                except ctrd.Error:
+                    broken += 1
+        assert broken > rounds // 2, broken
         assert signal.getsignal(signal.SIGPIPE) is signal.SIG_DFL
         assert c.wait(timeout=30).lost == "shim"
         c.delete()
         print("alive")
     """
-    assert python_says(engine, code, str(rootfs.path)) == "alive\n"
+    assert python_says(engine, code, str(rootfs.path), str(often(200, 10_000))) == "alive\n"
 
 
-def test_a_killed_client_leaves_a_shim_that_survives_its_pipes(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+def test_b24_a_killed_client_leaves_a_shim_that_survives_its_pipes(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
     """B24, the shim's side: the reader of a PIPE is gone while the container writes."""
     code = """if True:
         import ctrd, os, sys
@@ -339,12 +363,13 @@ def test_a_killed_client_leaves_a_shim_that_survives_its_pipes(engine: ctrd.Engi
         c.task().stdout.readline()
         os.kill(os.getpid(), 9)
     """
-    with python(engine, code, str(rootfs.path)) as client:
-        assert client.wait(timeout=60) == -signal.SIGKILL
-    c = engine.containers["x"]
-    for _ in range(5):
-        assert c.status() in ("running", "stopped")
-        assert len(c.processes()) <= 2
-    c.kill()
-    assert c.wait(timeout=30).lost is None
-    c.delete()
+    for _ in range(often(1, 40)):
+        with python(engine, code, str(rootfs.path)) as client:
+            assert client.wait(timeout=60) == -signal.SIGKILL
+        c = engine.containers["x"]
+        for _ in range(5):
+            assert c.status() in ("running", "stopped")
+            assert len(c.processes()) <= 2
+        c.kill()
+        assert c.wait(timeout=30).lost is None
+        c.delete()

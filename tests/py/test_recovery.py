@@ -15,10 +15,11 @@ from collections.abc import Iterator
 from pathlib import Path
 
 import ctrd
+import invariants
 import leakset
 import pytest
 from conftest import left_on_disk
-from support import alive, environment, eventually, python, python_says
+from support import alive, environment, eventually, often, python, python_says
 
 pytestmark = pytest.mark.root
 
@@ -440,25 +441,31 @@ def test_b12_children_in_cgroups_below(engine: ctrd.Engine, rootfs: ctrd.Rootfs,
     assert cgroups_of(engine, "x") == [] and left_on_disk(engine) == []
 
 
-def test_b13_a_mount_held_elsewhere(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+def test_b13_a_mount_held_elsewhere(engine: ctrd.Engine, rootfs: ctrd.Rootfs, tmp_path: Path) -> None:
     """B13: another mount namespace holds the root filesystem's mount; delete succeeds, and touches nothing in it."""
-    c = engine.start(rootfs, shell="echo kept > /file; echo ready; sleep 1000", id="x")
+    volume = tmp_path / "volume"
+    (volume / "deep/er").mkdir(parents=True)
+    (volume / "deep/er/file").write_text("mine")
+    before = invariants.canary(rootfs.path), invariants.canary(volume)
+    c = engine.start(rootfs, shell="echo ready; sleep 1000", id="x", mounts=[ctrd.Mount.bind(volume, "/volume")])
     assert next(iter(c.logs(follow=True))).text == "ready"
+    mounted = f"{engine.state}/default/x/rootfs"
+    hold = f"cd {mounted} && echo holds && exec sleep 1000"
     holder = subprocess.Popen(
-        ["nsenter", "-t", str(shim_of(c)), "-m", "unshare", "-m", "sh", "-c", "echo holds; exec sleep 1000"],
-        stdout=subprocess.PIPE,
-        text=True,
+        ["nsenter", "-t", str(shim_of(c)), "-m", "unshare", "-m", "sh", "-c", hold], stdout=subprocess.PIPE, text=True
     )
     assert holder.stdout and holder.stdout.readline() == "holds\n"
-    mounted = f"{engine.state}/default/x/rootfs"
     assert mounted in Path(f"/proc/{holder.pid}/mountinfo").read_text()
+    inside = Path(f"/proc/{holder.pid}/cwd")
     c.delete(force=True)
     assert left_on_disk(engine) == []
+    assert (inside / "bin/busybox").stat().st_size == (rootfs.path / "bin/busybox").stat().st_size  # it is there still
+    assert before == (invariants.canary(rootfs.path), invariants.canary(volume))
     holder.kill()
     holder.wait()
     holder.stdout.close()
     assert mounted not in Path("/proc/self/mountinfo").read_text()
-    assert (rootfs.path / "bin/busybox").exists()
+    assert before == (invariants.canary(rootfs.path), invariants.canary(volume))
 
 
 def test_b15_odd_roots(rootfs: ctrd.Rootfs, tmp_path: Path) -> None:
@@ -504,7 +511,8 @@ def test_b27_init_ignores_sigterm(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runt
 def test_b30_an_id_after_failed_creates(engine: ctrd.Engine, rootfs: ctrd.Rootfs, script: Path) -> None:
     """B30: whatever fails, the id is free again: each failure in turn, 20 times with the same id."""
     failures = [("create", "exit 1"), ("start", "exit 1"), ("create", "kill -9 $$"), ("create", "kill -9 $PPID")]
-    for i in range(20):
+    failures += [("start", "kill -9 $$"), ("start", "kill -9 $PPID"), ("create", "rm config.json; exit 0")]
+    for i in range(often(3, 20) * len(failures)):
         on_verb(script, *failures[i % len(failures)])
         with pytest.raises(ctrd.Error):
             engine.start(rootfs, "sleep", "1000", id="x", runtime=str(script))
@@ -564,6 +572,23 @@ def test_b34_orphans(engine: ctrd.Engine, rootfs: ctrd.Rootfs, pids: str) -> Non
         eventually(lambda: zombies_below(shim) == [], "no zombie has the shim as its parent")
 
 
+def test_b34_children_of_others_are_left_to_them(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    """B34: nothing in this process reaps a child that is not ours: who waits for it gets its status, whenever."""
+    codes = range(1, 21)
+    children = [subprocess.Popen(["sh", "-c", f"exit {code}"]) for code in codes]
+    asked = [os.waitid(os.P_PID, child.pid, os.WEXITED | os.WNOWAIT) for child in children]  # all have ended
+    with engine.start(rootfs, "sleep", "1000") as c:
+        late = subprocess.Popen(["sh", "-c", "exit 21"])
+        assert engine.run(rootfs, "true").returncode == 0
+        c.kill()
+        assert c.wait(timeout=30).signal == 9
+    assert [one and one.si_status for one in asked] == list(codes)
+    assert [child.wait() for child in [*children, late]] == [*codes, 21]
+    with pytest.raises(ChildProcessError):
+        while os.waitpid(-1, 0)[0]:  # a shim that has just ended is the engine's to reap, and it has no other
+            continue
+
+
 def zombies_below(shim: int) -> list[str]:
     found = []
     for child in Path(f"/proc/{shim}/task/{shim}/children").read_text().split():
@@ -579,7 +604,7 @@ def zombies_below(shim: int) -> list[str]:
 def test_b35_failed_paths_leak_nothing(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
     """B35: created and deleted without a start, and starts that fail: the leak set around this test is the check."""
     pipes = {"stdin": ctrd.PIPE, "stdout": ctrd.PIPE, "stderr": ctrd.PIPE}
-    for _ in range(12):
+    for _ in range(often(12, 500)):
         c = engine.containers.create(rootfs, "sleep", "1000")
         task = c.create_task(**pipes)
         shim = shim_of(c)

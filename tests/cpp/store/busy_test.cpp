@@ -5,6 +5,7 @@
 #include <unistd.h>
 
 #include <cstdio>
+#include <deque>
 #include <future>
 #include <stdexcept>
 
@@ -128,6 +129,26 @@ TEST_F(IdleHolderTest, KilledItIsSucceededAtOnce) {
   ::kill(holder.child().pid, SIGSTOP);
   holder.kill();
   EXPECT_EQ(get(*open_store(temp.path(), {milliseconds(1000)}), "a"), "1");
+}
+
+// B20: seven who wait at once.
+TEST_F(IdleHolderTest, SevenWaitUntilItIsKilled) {
+  ::kill(holder.child().pid, SIGSTOP);
+  ASSERT_TRUE(comes_true([&] { return is_stopped(holder.child().pid); }));
+  std::deque<Helper> waiters;
+  for (int i = 0; i < 7; ++i)
+    waiters.emplace_back(std::vector<std::string>{"get", temp.path(), "a"});
+  for (Helper& waiter : waiters) {
+    std::string pid = std::to_string(waiter.child().pid);
+    ASSERT_TRUE(comes_true([&] { return !descriptors_below(temp.path("gate"), pid).empty(); }));
+  }
+  TimePoint begin = Clock::now();
+  holder.kill();
+  for (Helper& waiter : waiters) EXPECT_EQ(waiter.line(), "1");
+  double took = elapsed_ms(begin);
+  RecordProperty("ms", std::to_string(took));
+  EXPECT_LT(took, 5000) << "seven hand-overs";
+  for (Helper& waiter : waiters) EXPECT_EQ(waiter.wait(), 0);
 }
 
 // Stopped between the two locks: not whoever had the database before.

@@ -62,11 +62,12 @@ bool comes_true(const std::function<bool()>& condition) {
   return true;
 }
 
-std::vector<std::string> descriptors_below(const std::string& path) {
+std::vector<std::string> descriptors_below(const std::string& path, const std::string& process) {
   std::vector<std::string> found;
-  for (const auto& name : list_dir(open_dir("/proc/self/fd").get())) {
+  std::string dir = "/proc/" + process + "/fd/";
+  for (const auto& name : list_dir(open_dir(dir).get())) {
     char target[4096];
-    ssize_t size = ::readlink(("/proc/self/fd/" + name).c_str(), target, sizeof target);
+    ssize_t size = ::readlink((dir + name).c_str(), target, sizeof target);
     if (size > 0 && std::string_view(target, static_cast<std::size_t>(size)).starts_with(path))
       found.push_back(name);
   }

@@ -26,8 +26,9 @@ std::map<std::string, std::string> contents(Store& store);
 
 // The condition, asked until it holds or 30 s are over.
 bool comes_true(const std::function<bool()>& condition);
-// This process's descriptors that are at or below a path, as numbers.
-std::vector<std::string> descriptors_below(const std::string& path);
+// A process's descriptors that are at or below a path, as numbers.
+std::vector<std::string> descriptors_below(const std::string& path,
+                                           const std::string& process = "self");
 
 // Milliseconds since.
 double elapsed_ms(TimePoint begin);

@@ -13,6 +13,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 
 import crowds  # noqa: E402
 import kills  # noqa: E402
+import rows  # noqa: E402
 import sweeps  # noqa: E402
 import torn  # noqa: E402
 
@@ -33,6 +34,7 @@ SOAKS: dict[str, tuple[Callable[[int, int], str], int]] = {
     "script": (crowds.script, 50),
     "mixed": (crowds.mixed, 500),
     "recovery": (crowds.recovery, 100),
+    "rows": (rows.often, 1),
 }
 
 

@@ -32,7 +32,7 @@ ERRORS = {
 # The codes a refusal may have. EINTR: a call that is interrupted is called again, nobody hears of it.
 CODES = {
     "ENOSPC": {"resource_exhausted"},
-    "EIO": {"internal", "data_loss"},
+    "EIO": {"internal"},  # and not data_loss: no file is damaged
     "EMFILE": {"resource_exhausted"},
     "ENOMEM": {"resource_exhausted"},
     "EINTR": set[str](),
@@ -55,6 +55,7 @@ class Verb:
     do: Callable[[Place, ctrd.Engine], object]
     done: Seen  # once it was told that it is done
     undone: Seen  # when nothing has happened
+    halves: tuple[Seen, ...] = ()  # of one that did not come to its end: what it does in steps
 
 
 def _create(place: Place, engine: ctrd.Engine, command: str = "true") -> ctrd.Container:
@@ -109,7 +110,13 @@ VERBS = {
     "create": Verb(_nothing, _create, done=RECORD, undone={}),
     "run": Verb(_nothing, _run, done={}, undone={}),
     "kill": Verb(_running, _kill, done=KILLED, undone=RUNNING),
-    "delete": Verb(_running, lambda _, engine: engine.containers.delete(ID, force=True), done={}, undone=RUNNING),
+    "delete": Verb(
+        _running,
+        lambda _, engine: engine.containers.delete(ID, force=True),
+        done={},
+        undone=RUNNING,
+        halves=(KILLED, RECORD),  # first it ends the task
+    ),
     "recover": Verb(_wreck, lambda place, _: list(place.engine().containers), done=KILLED, undone=KILLED),
 }
 
@@ -128,14 +135,9 @@ def _seen(place: Place) -> Seen:
 def _as_told(place: Place, what: str, verb: Verb, said: str) -> None:
     """What was acknowledged is there; a verb that failed, or died, happened as a whole or not at all."""
     seen = _seen(place)
-    allowed = [verb.done] if said == "ok" else [verb.done, verb.undone, *_halves(verb)]
+    allowed = [verb.done] if said == "ok" else [verb.done, verb.undone, *verb.halves]
     if seen not in allowed:
         raise Violation(f"{what}: the client said {said!r}, and there is {seen}, expected one of {allowed}")
-
-
-def _halves(verb: Verb) -> list[Seen]:
-    """A delete that does not come to its end has killed the task, or deleted it too; doing it again goes on."""
-    return [KILLED, RECORD] if verb.undone is RUNNING else []
 
 
 class Swept:

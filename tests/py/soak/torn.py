@@ -1,6 +1,7 @@
 """K3: the log's last record, written and not yet acknowledged, is cut and overwritten at every byte.
 
-A C++ test's long form. Each cut is a database of its own, in memory, opened eight times; the test program says which writes are lost.
+A C++ test's long form. Each cut is a database of its own, in memory, opened eight times; the test program says which
+writes are lost.
 """
 
 from __future__ import annotations
