@@ -15,8 +15,6 @@ from collections.abc import Iterator
 from dataclasses import dataclass, fields
 from pathlib import Path
 
-import journal_reader
-
 PATIENCE = 8.0
 GLIBCS = 1 << 31 | 1 << 32  # signals 32 and 33, which glibc catches from the first thread on
 
@@ -169,9 +167,21 @@ def our_loops(lines: list[str], roots: Path) -> list[str]:
 
 def our_keyrings(lines: list[str], roots: Path) -> list[str]:
     """Those that a runtime has made for one of our tasks, by its id; one of a task that lives is no leak by itself."""
-    ids = {event.container for found in roots.rglob("journal") for event in journal_reader.task_events(found)}
-    ids -= _living_ids()
-    return [line for line in lines if line.split()[1].removeprefix("_ses.") in ids]
+    ids = {line: line.split()[1].removeprefix("_ses.") for line in lines}
+    living = _living_ids()
+    dead = [line for line, id in ids.items() if id not in living]
+    journals = [path.read_bytes() for depth in (1, 2, 3) for path in _segments(roots, depth)] if dead else []
+    return [line for line in dead if any(_named(ids[line]) in journal for journal in journals)]
+
+
+def _segments(roots: Path, depth: int) -> Iterator[Path]:
+    """Of the journals of roots so far below this directory."""
+    yield from roots.glob("/".join(["*"] * depth) + "/journal/[0-9]*")
+
+
+def _named(id: str) -> bytes:
+    """A message's first field with this id: what each event of a task begins with."""
+    return b"\x0a" + bytes([len(id.encode()) & 127]) + id.encode()
 
 
 def _living_ids() -> set[str]:
