@@ -134,7 +134,8 @@ class Running {
   Child child_;
 };
 
-// With SIGCHLD ignored the kernel keeps no exit status of any child, and every program seems to fail.
+// With SIGCHLD ignored the kernel keeps no exit status of any child, and every program seems to
+// fail.
 void need_exit_status(const std::string& program) {
   struct sigaction action {};
   ::sigaction(SIGCHLD, nullptr, &action);

@@ -50,7 +50,8 @@ struct Output {
   bool timed_out = false;  // it was killed at the deadline
 };
 // Runs a command to its end with `input` on stdin. At the deadline, or when interrupted (rethrown),
-// it is SIGKILLed and reaped. kFailedPrecondition when SIGCHLD is ignored: its status would be lost.
+// it is SIGKILLed and reaped. kFailedPrecondition when SIGCHLD is ignored: its status would be
+// lost.
 Output run_command(SpawnSpec spec, const std::string& input, const Wait& wait,
                    std::size_t max_output = 1u << 20);
 
