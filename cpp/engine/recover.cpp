@@ -52,7 +52,8 @@ void recover_trash(Core& core, const Wait& wait) {
 bool sweep_owned(Core& core, uint64_t owner, const Wait& wait) {
   bool all = true;
   Wait limit = wait.within(kOwnerLimit);
-  for (const auto& [ns, id] : core.containers.owned(owner, wait)) {
+  for (const auto& name : core.containers.owned(owner, wait)) {
+    const std::string &ns = name.first, &id = name.second;
     wait.check();
     auto record = core.containers.find(ns, id, wait);
     bool dead = record && record->owner == owner && is_abandoned(core, ns, *record, wait);
