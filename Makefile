@@ -1,7 +1,7 @@
 # Each target does all the set-up it needs and can be repeated.
 SHELL := /bin/bash
 PYTHON := .venv/bin/python
-.PHONY: demo test lint bench soak asan tsan fuzz setup
+.PHONY: demo test lint bench soak asan tsan fuzz setup test-v2
 
 demo:
 	scripts/setup packages
@@ -33,6 +33,10 @@ asan:
 tsan:
 	scripts/setup packages
 	scripts/test tsan
+
+# The tests of tasks on cgroup v2, in an emulated Debian.
+test-v2: setup
+	scripts/test-v2
 
 fuzz:
 	scripts/setup packages

@@ -20,12 +20,13 @@ void bind_change(PyEngine& cls) {
       .def(
           "update",
           [](Engine& self, const std::string& ns, const std::string& id, const LabelChange& labels,
-             const LabelChange& annotations) {
-            return to_row(call("update", {}, [&](const Wait& wait) {
-              return self.update(ns, id, labels, annotations, wait);
-            }));
+             const LabelChange& annotations, std::optional<oci::ResourceOptions> resources) {
+            const engine::RecordChange change{labels, annotations, std::move(resources)};
+            return to_row(call(
+                "update", {}, [&](const Wait& wait) { return self.update(ns, id, change, wait); }));
           },
-          py::arg("ns"), py::arg("id"), py::arg("labels"), py::arg("annotations"))
+          py::arg("ns"), py::arg("id"), py::arg("labels"), py::arg("annotations"),
+          py::arg("resources"))
       .def(
           "remove",
           [](Engine& self, const std::string& ns, const std::string& id, bool force,

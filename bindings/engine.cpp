@@ -33,6 +33,7 @@ void bind_engine(py::module_& module) {
   bind_containers(cls);
   bind_tasks(cls);
   bind_run(cls);
+  bind_processes(cls);
   bind_log_reader(cls);
   bind_event_stream(cls);
   module.def(

@@ -11,6 +11,7 @@ PYBIND11_MODULE(_core, module) {
   bind_log(module);
   bind_options(module);
   bind_run_options(module);
+  bind_exec_options(module);
   bind_logs(module);
   bind_events(module);
   bind_engine(module);

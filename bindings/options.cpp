@@ -20,7 +20,15 @@ void bind_mount(py::module_& module) {
 }
 
 void bind_resources(py::module_& module) {
-  using oci::ResourceOptions;
+  using oci::IoOptions, oci::ResourceOptions;
+  py::class_<IoOptions>(module, "IoOptions")
+      .def(py::init<>())
+      .def_readwrite("device", &IoOptions::device)
+      .def_readwrite("read_bps", &IoOptions::read_bps)
+      .def_readwrite("write_bps", &IoOptions::write_bps)
+      .def_readwrite("read_iops", &IoOptions::read_iops)
+      .def_readwrite("write_iops", &IoOptions::write_iops)
+      .def_readwrite("weight", &IoOptions::weight);
   py::class_<ResourceOptions>(module, "ResourceOptions")
       .def(py::init<>())
       .def_readwrite("memory_bytes", &ResourceOptions::memory_bytes)
@@ -29,7 +37,8 @@ void bind_resources(py::module_& module) {
       .def_readwrite("cpus", &ResourceOptions::cpus)
       .def_readwrite("cpu_weight", &ResourceOptions::cpu_weight)
       .def_readwrite("cpuset_cpus", &ResourceOptions::cpuset_cpus)
-      .def_readwrite("cpuset_mems", &ResourceOptions::cpuset_mems);
+      .def_readwrite("cpuset_mems", &ResourceOptions::cpuset_mems)
+      .def_readwrite("io", &ResourceOptions::io);
 }
 
 void bind_spec(py::module_& module) {
@@ -41,10 +50,16 @@ void bind_spec(py::module_& module) {
       .def_readwrite("cwd", &SpecOptions::cwd)
       .def_readwrite("user", &SpecOptions::user)
       .def_readwrite("hostname", &SpecOptions::hostname)
+      .def_readwrite("tty", &SpecOptions::tty)
+      .def_readwrite("console_size", &SpecOptions::console_size)
       .def_readwrite("annotations", &SpecOptions::annotations)
       .def_readwrite("mounts", &SpecOptions::mounts)
       .def_readwrite("network", &SpecOptions::network)
       .def_readwrite("read_only", &SpecOptions::read_only)
+      .def_readwrite("init", &SpecOptions::init)
+      .def_readwrite("privileged", &SpecOptions::privileged)
+      .def_readwrite("sysctls", &SpecOptions::sysctls)
+      .def_readwrite("devices", &SpecOptions::devices)
       .def_readwrite("no_new_privileges", &SpecOptions::no_new_privileges)
       .def_readwrite("cap_add", &SpecOptions::cap_add)
       .def_readwrite("cap_drop", &SpecOptions::cap_drop)

@@ -24,12 +24,14 @@ void bind_errors(py::module_& module);
 void bind_log(py::module_& module);
 void bind_options(py::module_& module);
 void bind_run_options(py::module_& module);
+void bind_exec_options(py::module_& module);
 void bind_logs(py::module_& module);
 void bind_events(py::module_& module);
 void bind_engine(py::module_& module);
 void bind_containers(PyEngine& cls);
 void bind_tasks(PyEngine& cls);
 void bind_run(PyEngine& cls);
+void bind_processes(PyEngine& cls);
 void bind_log_reader(PyEngine& cls);
 void bind_event_stream(PyEngine& cls);
 

@@ -29,6 +29,20 @@ py::str text(std::string_view bytes) {
   return py::reinterpret_steal<py::str>(made);
 }
 
+engine::Stdio to_stdio(const StdioRow& row) {
+  engine::Stdio stdio;
+  const auto set = [](const std::variant<int, std::string>& given, engine::Std& std,
+                      std::string& path) {
+    const auto* number = std::get_if<int>(&given);
+    std = number != nullptr ? static_cast<engine::Std>(*number) : engine::Std::kFile;
+    if (number == nullptr) path = std::get<std::string>(given);
+  };
+  set(row[0], stdio.in, stdio.in_path);
+  set(row[1], stdio.out, stdio.out_path);
+  set(row[2], stdio.err, stdio.err_path);
+  return stdio;
+}
+
 py::object to_row(const std::optional<engine::ExitStatus>& exit) {
   if (!exit) return py::none();
   return py::make_tuple(exit->status, exit->signal, exit->started_ns, exit->exited_ns,
@@ -53,9 +67,22 @@ py::tuple to_row(const engine::TaskInfo& info) {
                         text(info.spec));
 }
 
-py::tuple to_row(const ProcessFacts& process) {
-  return py::make_tuple(process.pid, process.ppid, texts(process.args), process.uid,
-                        process.rss_bytes, process.cpu_seconds);
+py::tuple to_row(const engine::TaskStats& stats) {
+  const CgroupStats& all = stats.figures;
+  const auto& [cpu, memory, io] = std::tie(all.cpu, all.memory, all.io);
+  return py::make_tuple(text(stats.instance), all.time_ns,
+                        py::make_tuple(cpu.usage, cpu.user, cpu.system, cpu.throttled),
+                        py::make_tuple(memory.usage, memory.limit, memory.peak, memory.cache,
+                                       memory.swap, memory.oom_kills),
+                        py::make_tuple(all.pids.current, all.pids.limit),
+                        py::make_tuple(io.read_bytes, io.write_bytes, io.reads, io.writes),
+                        text_map(all.raw));
+}
+
+py::tuple to_row(const engine::TaskProcess& process) {
+  const ProcessFacts& facts = process.facts;
+  return py::make_tuple(facts.pid, facts.ppid, texts(facts.args), text(process.exec_id), facts.uid,
+                        facts.rss_bytes, facts.cpu_seconds);
 }
 
 py::tuple to_row(const engine::RunResult& result) {

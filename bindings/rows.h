@@ -4,7 +4,10 @@
 // crosses in one call.
 #pragma once
 
+#include <array>
+#include <string>
 #include <string_view>
+#include <variant>
 
 #include "bindings/pybind.h"
 
@@ -13,11 +16,16 @@ namespace ctrd::bindings {
 // A str of foreign bytes: what is not UTF-8 becomes U+FFFD, never an exception.
 py::str text(std::string_view bytes);
 
+// stdin, stdout, stderr: a Std, or the absolute path of a file.
+using StdioRow = std::array<std::variant<int, std::string>, 3>;
+engine::Stdio to_stdio(const StdioRow& row);
+
 py::object to_row(const std::optional<engine::ExitStatus>& exit);  // None if there is none
 py::tuple to_row(const engine::ContainerInfo& info);
 py::tuple to_row(const engine::TaskState& state);
 py::tuple to_row(const engine::TaskInfo& info);
-py::tuple to_row(const ProcessFacts& process);
+py::tuple to_row(const engine::TaskStats& stats);
+py::tuple to_row(const engine::TaskProcess& process);
 py::tuple to_row(const engine::RunResult& result);
 py::tuple to_row(const engine::Check& check);
 py::tuple to_row(const engine::LogLine& line);

@@ -38,18 +38,32 @@ void set_sink(RunOptions& self, int stream, RunOptions::Sink sink, int fd) {
 }
 
 // (result, None), or (what there was until then, the message) when the shim ended it at its
-// timeout.
-py::tuple run(Engine& self, const std::string& ns, const engine::CreateOptions& create,
-              const RunOptions& options) {
+// timeout. f(wait, &partial) runs it.
+template <class F>
+py::tuple run_with(F&& f) {
   engine::RunResult partial;
   try {
-    const auto result = call(
-        "run", {}, [&](const Wait& wait) { return self.run(ns, create, options, wait, &partial); });
+    const auto result = call("run", {}, [&](const Wait& wait) { return f(wait, &partial); });
     return py::make_tuple(to_row(result), py::none());
   } catch (const Error& error) {
     if (error.code() != Code::kDeadlineExceeded || error.find("timed_out").empty()) throw;
     return py::make_tuple(to_row(partial), text(error.message()));
   }
+}
+
+py::tuple run(Engine& self, const std::string& ns, const engine::CreateOptions& create,
+              const RunOptions& options) {
+  return run_with([&](const Wait& wait, engine::RunResult* partial) {
+    return self.run(ns, create, options, wait, partial);
+  });
+}
+
+py::tuple run_process(Engine& self, const std::string& ns, const std::string& id,
+                      const std::string& instance, const engine::ExecOptions& exec,
+                      const RunOptions& options) {
+  return run_with([&](const Wait& wait, engine::RunResult* partial) {
+    return self.run_process({ns, id, instance}, exec, options, wait, partial);
+  });
 }
 
 }  // namespace
@@ -72,7 +86,9 @@ void bind_run_options(py::module_& module) {
 }
 
 void bind_run(PyEngine& cls) {
-  cls.def("run", run, py::arg("ns"), py::arg("create"), py::arg("options"));
+  cls.def("run", run, py::arg("ns"), py::arg("create"), py::arg("options"))
+      .def("run_process", run_process, py::arg("ns"), py::arg("id"), py::arg("instance"),
+           py::arg("exec"), py::arg("options"));
 }
 
 }  // namespace ctrd::bindings

@@ -24,10 +24,8 @@ void def_task(PyEngine& cls, const char* name, const char* verb, F body) {
 }
 
 py::tuple create_task(Engine& self, const std::string& ns, const std::string& id,
-                      const std::array<int, 3>& stdio, bool replace_stopped) {
-  using engine::Std;
-  const engine::Stdio chosen{static_cast<Std>(stdio[0]), static_cast<Std>(stdio[1]),
-                             static_cast<Std>(stdio[2])};
+                      const StdioRow& stdio, bool replace_stopped) {
+  const engine::Stdio chosen = to_stdio(stdio);
   engine::NewTask task = call("create_task", {}, [&](const Wait& wait) {
     return self.create_task(ns, id, chosen, replace_stopped, wait);
   });
@@ -88,6 +86,23 @@ void bind_end(PyEngine& cls) {
           py::arg("ns"), py::arg("id"), py::arg("instance"), py::arg("signal"), py::arg("grace"));
 }
 
+void bind_pause(PyEngine& cls) {
+  def_task(cls, "pause_task", "pause", [](Engine& self, const TaskRef& task, const char* verb) {
+    call(verb, {}, [&](const Wait& wait) { self.pause_task(task, wait); });
+  });
+  def_task(cls, "resume_task", "resume", [](Engine& self, const TaskRef& task, const char* verb) {
+    call(verb, {}, [&](const Wait& wait) { self.resume_task(task, wait); });
+  });
+  cls.def(
+      "update_task",
+      [](Engine& self, const std::string& ns, const std::string& id, const std::string& instance,
+         const std::string& resources) {
+        const TaskRef task{ns, id, instance};
+        call("update", {}, [&](const Wait& wait) { self.update_task(task, resources, wait); });
+      },
+      py::arg("ns"), py::arg("id"), py::arg("instance"), py::arg("resources"));
+}
+
 void bind_look(PyEngine& cls) {
   def_task(cls, "poll_task", "poll", [](Engine& self, const TaskRef& task, const char* verb) {
     return to_row(call(verb, {}, [&](const Wait& wait) { return self.poll_task(task, wait); }));
@@ -98,10 +113,9 @@ void bind_look(PyEngine& cls) {
   def_task(cls, "task_info", "info", [](Engine& self, const TaskRef& task, const char* verb) {
     return to_row(call(verb, {}, [&](const Wait& wait) { return self.task_info(task, wait); }));
   });
-  def_task(cls, "close_stdin", "close_stdin",
-           [](Engine& self, const TaskRef& task, const char* verb) {
-             call(verb, {}, [&](const Wait& wait) { self.close_stdin(task, wait); });
-           });
+  def_task(cls, "task_stats", "stats", [](Engine& self, const TaskRef& task, const char* verb) {
+    return to_row(call(verb, {}, [&](const Wait& wait) { return self.task_stats(task, wait); }));
+  });
   def_task(cls, "task_processes", "processes",
            [](Engine& self, const TaskRef& task, const char* verb) {
              return to_rows(
@@ -121,6 +135,7 @@ void bind_look(PyEngine& cls) {
 void bind_tasks(PyEngine& cls) {
   bind_life(cls);
   bind_end(cls);
+  bind_pause(cls);
   bind_look(cls);
 }
 

@@ -13,6 +13,7 @@ import time
 from collections.abc import Iterator
 from contextlib import contextmanager
 from pathlib import Path
+from typing import Any
 
 import ctrd
 import roots
@@ -25,6 +26,15 @@ with ctrd.Engine(sys.argv[1], state=sys.argv[2]) as engine:
     for info in engine.containers.list():
         print(f"{info.id:10} {info.status:9} pid {info.pid or '-':<8} {dict(info.labels)}")
 """
+
+VISITOR = """
+import sys, ctrd
+with ctrd.Engine(sys.argv[1], state=sys.argv[2]) as engine:
+    web = engine.containers["web"]
+    print(web.run("hostname"))
+    print([f"{line.stream}: {line.text}" for line in web.logs(tail=2)])
+"""
+QUIET: dict[str, Any] = {"text": True, "stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE}
 
 
 @contextmanager
@@ -105,6 +115,36 @@ def life(engine: ctrd.Engine, busybox: ctrd.Rootfs, debian: ctrd.Rootfs, where: 
         )
         show(second.stdout)
         assert "web        running" in second.stdout, second.stdout
+
+    with step("commands inside it: one to its end, one to talk to, one in a terminal"):
+        show(repr(web.run("sh", "-c", "echo $((6 * 7)); exit 3")))
+        with web.exec("tr", "a-z", "A-Z", stdin=ctrd.PIPE) as p:
+            show(f"{p}: {p.communicate('what goes in comes out')}")
+        with web.exec("sh", tty=(100, 40), stdin=ctrd.PIPE) as p:
+            assert p.stdin and p.stdout
+            p.stdin.write("stty size\n")
+            p.resize(120, 50)
+            p.stdin.write("stty size; exit\n")
+            show(p.stdout.read())
+
+    with step("one that is out of time goes with all that it has forked"):
+        try:
+            web.run(shell="echo begun; sleep 1000 & sleep 1000", timeout=0.5)
+        except ctrd.Timeout as error:
+            show(f"{error}; it had printed {error.stdout!r}")
+
+    with step("frozen for a moment, then it goes on"):
+        with web.paused():
+            show(f"web is {web.status()}")
+        show(f"web is {web.status()}")
+
+    with step("a second process runs commands in it and reads its log"):
+        show(subprocess.run([sys.executable, "-c", VISITOR, *map(str, where)], check=True, **QUIET).stdout)
+    with step("what it uses; then a limit on it while it runs"):
+        stats = web.stats()
+        show(f"cpu {stats.cpu.usage:.3f} s, memory {stats.memory.usage} bytes, {stats.pids.current} processes")
+        web.update(memory="64M", pids=50)
+        show(f"memory limit {web.stats().memory.limit}, at most {web.stats().pids.limit} processes")
 
     with step("its processes, then kill it"):
         for process in web.processes():

@@ -58,17 +58,6 @@ std::optional<UniqueFd> find_cgroup(int dir, const std::string& name) {
   }
 }
 
-// A file of it; empty when the cgroup or the file is not there, or (EOPNOTSUPP) it is a threaded
-// cgroup.
-std::string read_control(int dir, const std::string& name) {
-  try {
-    return find_file_at(dir, name).value_or("");
-  } catch (const Error& error) {
-    if (is_gone(error) || error.sys_errno() == EOPNOTSUPP) return "";
-    throw;
-  }
-}
-
 // False: not there, or refused: whoever writes looks at the effect.
 bool write_control(int dir, const char* name, std::string_view value) {
   UniqueFd fd(::openat(dir, name, O_WRONLY | O_CLOEXEC | O_NOFOLLOW));
@@ -199,6 +188,20 @@ bool remove_all(const std::string& path) {
   return all;
 }
 
+void copy_control(int from, int to, const char* name) {
+  std::string value = read_control(from, name);
+  if (!value.empty()) write_control(to, name, value);
+}
+
+void make_child(int parent, const std::string& name) {
+  if (::mkdirat(parent, name.c_str(), 0755) < 0 && errno != EEXIST)
+    throw sys_error("making the cgroup " + name);
+  auto child = find_cgroup(parent, name);
+  if (!child) throw sys_error(ENOENT, "making the cgroup " + name);
+  copy_control(parent, child->get(), "cpuset.cpus");
+  copy_control(parent, child->get(), "cpuset.mems");
+}
+
 bool is_frozen(int dir) {
   if (read_control(dir, "freezer.state").starts_with("FROZEN")) return true;
   return read_control(dir, "cgroup.events").find("frozen 1") != std::string::npos;
@@ -223,6 +226,25 @@ std::vector<std::string> cgroup_dirs(const std::string& cgroups_path) {
     if (find_cgroup(open_dir(mount).get(), relative(cgroups_path)))
       dirs.push_back(mount + "/" + relative(cgroups_path));
   return dirs;
+}
+
+std::vector<UniqueFd> open_cgroup(const std::string& cgroups_path) {
+  check_path(cgroups_path);
+  std::vector<UniqueFd> dirs;
+  for (const auto& mount : cgroup_mounts())
+    if (auto dir = find_cgroup(open_dir(mount).get(), relative(cgroups_path)))
+      dirs.push_back(std::move(*dir));
+  return dirs;
+}
+
+// EOPNOTSUPP: it is a threaded cgroup.
+std::string read_control(int dir, const std::string& name) {
+  try {
+    return find_file_at(dir, name).value_or("");
+  } catch (const Error& error) {
+    if (is_gone(error) || error.sys_errno() == EOPNOTSUPP) return "";
+    throw;
+  }
 }
 
 std::vector<pid_t> cgroup_pids(const std::string& cgroups_path) {
@@ -255,11 +277,43 @@ bool kill_cgroup(const std::string& cgroups_path, const Wait& wait) {
   }
 }
 
+void make_child_cgroup(const std::string& cgroups_path, const std::string& name) {
+  check_ours(cgroups_path + "/" + name);
+  try {
+    for (const auto& mount : cgroup_mounts())
+      if (auto parent = find_cgroup(open_dir(mount).get(), relative(cgroups_path)))
+        make_child(parent->get(), name);
+  } catch (...) {
+    remove_all(cgroups_path + "/" + name);
+    throw;
+  }
+}
+
+std::size_t kill_cgroup_once(const std::string& cgroups_path, bool hold) {
+  check_ours(cgroups_path);
+  std::size_t count = pids_of(cgroups_path).size();
+  if (count > 0)
+    kill_round(cgroups_path, hold, Wait{.deadline = TimePoint::min(), .interrupted = {}});
+  return count;
+}
+
+bool remove_empty_cgroup(const std::string& cgroups_path) {
+  check_ours(cgroups_path);
+  return remove_all(cgroups_path);
+}
+
+void thaw_cgroup(const std::string& cgroups_path) {
+  check_ours(cgroups_path);
+  set_frozen(cgroups_path, false);
+}
+
 bool cgroup_frozen(const std::string& cgroups_path) {
   check_path(cgroups_path);
-  bool frozen = false;
-  walk_all(cgroups_path, [&](int dir) { frozen = frozen || is_frozen(dir); });
-  return frozen;
+  for (const auto& mount : cgroup_mounts()) {
+    auto top = find_cgroup(open_dir(mount).get(), relative(cgroups_path));
+    if (top && is_frozen(top->get())) return true;
+  }
+  return false;
 }
 
 }  // namespace ctrd

@@ -15,12 +15,9 @@
 namespace ctrd::engine {
 namespace {
 
-std::string fifo_name(const char* name) { return std::string(api::kIoDir) + "/" + name; }
-
-UniqueFd make_fifo(int bundle_dir, const char* name, int flags) {
-  std::string path = fifo_name(name);
-  if (::mkfifoat(bundle_dir, path.c_str(), 0600) < 0) throw sys_error("make FIFO " + path);
-  return open_at(bundle_dir, path, flags | O_NONBLOCK | O_CLOEXEC);
+UniqueFd make_fifo(int io_dir, const char* name, int flags) {
+  if (::mkfifoat(io_dir, name, 0600) < 0) throw sys_error(std::string("make FIFO ") + name);
+  return open_at(io_dir, name, flags | O_NONBLOCK | O_CLOEXEC);
 }
 
 }  // namespace
@@ -29,24 +26,28 @@ void check_stdio(const Stdio& stdio) {
   auto refuse = [](const char* field, Std value, const char* why) {
     throw invalid(field, std::to_string(static_cast<int>(value)), why);
   };
-  if (stdio.in != Std::kPipe && stdio.in != Std::kDevnull)
-    refuse("stdin", stdio.in, "must be PIPE or DEVNULL");
+  if (stdio.in == Std::kStdout || stdio.in == Std::kLog)
+    refuse("stdin", stdio.in, "must be PIPE, DEVNULL or a file");
   if (stdio.out == Std::kStdout) refuse("stdout", stdio.out, "cannot be STDOUT");
 }
 
-Streams make_streams(int bundle_dir, const Stdio& stdio) {
+bool has_pipes(const Stdio& stdio) {
+  return stdio.in == Std::kPipe || stdio.out == Std::kPipe || stdio.err == Std::kPipe;
+}
+
+Streams make_streams(int io_dir, const Stdio& stdio) {
   Streams streams;
-  if (stdio.in != Std::kPipe && stdio.out != Std::kPipe && stdio.err != Std::kPipe) return streams;
-  make_dir_at(bundle_dir, api::kIoDir, 0700);
-  if (stdio.in == Std::kPipe) streams.in = make_fifo(bundle_dir, "stdin", O_RDWR);
-  if (stdio.out == Std::kPipe) streams.out = make_fifo(bundle_dir, "stdout", O_RDONLY);
-  if (stdio.err == Std::kPipe) streams.err = make_fifo(bundle_dir, "stderr", O_RDONLY);
+  if (stdio.in == Std::kPipe) make_stdin(io_dir, &streams);
+  if (stdio.out == Std::kPipe) streams.out = make_fifo(io_dir, "stdout", O_RDONLY);
+  if (stdio.err == Std::kPipe) streams.err = make_fifo(io_dir, "stderr", O_RDONLY);
   return streams;
 }
 
-void open_stdin(int bundle_dir, Streams* streams) {
+void make_stdin(int io_dir, Streams* streams) { streams->in = make_fifo(io_dir, "stdin", O_RDWR); }
+
+void open_stdin(int io_dir, Streams* streams) {
   if (!streams->in) return;
-  streams->in = open_at(bundle_dir, fifo_name("stdin"), O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+  streams->in = open_at(io_dir, "stdin", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 }
 
 LockFd make_socket(int bundle_dir) {
@@ -64,14 +65,18 @@ LockFd make_socket(int bundle_dir) {
   return socket;
 }
 
-std::string stdin_path(const std::string& bundle, Std in) {
-  return in == Std::kPipe ? bundle + "/" + fifo_name("stdin") : "";
+std::string stdin_path(const std::string& io, const Stdio& stdio) {
+  if (stdio.in == Std::kFile) return std::string(api::kFilePath) + stdio.in_path;
+  return stdio.in == Std::kPipe ? io + "/stdin" : "";
 }
 
-std::string output_path(const std::string& bundle, const char* name, Std out) {
-  switch (out) {
+std::string output_path(const std::string& io, const Stdio& stdio, int stream) {
+  const char* name = stream == 1 ? "stdout" : "stderr";
+  switch (stream == 1 ? stdio.out : stdio.err) {
     case Std::kPipe:
-      return bundle + "/" + fifo_name(name);
+      return io + "/" + name;
+    case Std::kFile:
+      return std::string(api::kFilePath) + (stream == 1 ? stdio.out_path : stdio.err_path);
     case Std::kLog:
       return std::string(api::kLogPath);
     case Std::kStdout:
@@ -79,8 +84,7 @@ std::string output_path(const std::string& bundle, const char* name, Std out) {
     case Std::kDevnull:
       return "";
   }
-  throw invalid(name, std::to_string(static_cast<int>(out)),
-                "must be PIPE, LOG, STDOUT or DEVNULL");
+  throw invalid(name, "", "must be PIPE, LOG, STDOUT, DEVNULL or a file");
 }
 
 }  // namespace ctrd::engine

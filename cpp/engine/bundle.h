@@ -17,13 +17,16 @@ struct Streams {
 
 // Throws invalid for what a stream cannot be.
 void check_stdio(const Stdio& stdio);
-Streams make_streams(int bundle_dir, const Stdio& stdio);
+bool has_pipes(const Stdio& stdio);
+// The FIFOs that it needs, in this directory.
+Streams make_streams(int io_dir, const Stdio& stdio);
+void make_stdin(int io_dir, Streams* streams);
 // Once the shim reads: from now on its going is an EPIPE.
-void open_stdin(int bundle_dir, Streams* streams);
+void open_stdin(int io_dir, Streams* streams);
 // Bound to <bundle>/sock and listening: connecting works before the shim runs.
 LockFd make_socket(int bundle_dir);
-// The stdio paths of a CreateRequest.
-std::string stdin_path(const std::string& bundle, Std in);
-std::string output_path(const std::string& bundle, const char* name, Std out);
+// The stdio paths of a CreateRequest or an ExecProcessRequest; io: path of the FIFOs' directory.
+std::string stdin_path(const std::string& io, const Stdio& stdio);
+std::string output_path(const std::string& io, const Stdio& stdio, int stream);
 
 }  // namespace ctrd::engine

@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Reading and changing records. Status comes from files, never from an RPC.
+// Reading records. Status comes from files, never from an RPC.
 #include <set>
 
 #include "base/error.h"
@@ -8,7 +8,6 @@
 #include "engine/rpc.h"
 #include "engine/task.h"
 #include "engine/verbs.h"
-#include "oci/spec.h"
 
 namespace ctrd::engine {
 namespace {
@@ -26,17 +25,6 @@ bool is_over(Core& core, const std::string& ns, const metadata::Container& recor
   if (!task || !has_expired(*task)) return false;
   sweep_expired(core, ns, record.id, wait.at_once());
   return true;
-}
-
-ContainerInfo with_status(Core& core, const std::string& ns, const metadata::Container& record,
-                          const Wait& wait) {
-  ContainerInfo info = describe(record);
-  auto task = find_task(core, {ns, record.id, ""}, wait);
-  if (!task) return info;
-  info.status = task_status(*task);
-  info.pid = live_pid(*task);
-  if (task->exit) info.exit = exit_status(*task->exit);
-  return info;
 }
 
 // A task that cannot be settled now (somebody else is at it, its processes do not end) or read does
@@ -104,6 +92,17 @@ class Abandoned {
 
 }  // namespace
 
+ContainerInfo with_status(Core& core, const std::string& ns, const metadata::Container& record,
+                          const Wait& wait) {
+  ContainerInfo info = describe(record);
+  auto task = find_task(core, {ns, record.id, ""}, wait);
+  if (!task) return info;
+  info.status = task_status(*task);
+  info.pid = live_pid(*task);
+  if (task->exit) info.exit = exit_status(*task->exit);
+  return info;
+}
+
 ContainerInfo describe(const metadata::Container& record) {
   ContainerInfo info;
   info.id = record.id;
@@ -167,18 +166,6 @@ std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOpt
       result.push_back(std::move(info));
   }
   return result;
-}
-
-ContainerInfo update(Core& core, const std::string& ns, const std::string& id,
-                     const Changes& labels, const Changes& annotations, const Wait& wait) {
-  check_identifier("namespace", ns);
-  check_identifier("id", id);
-  metadata::Containers::Change change;
-  change.labels = labels;
-  change.annotations = annotations;
-  if (!annotations.empty())
-    change.respec = [&](std::string text) { return oci::annotate(text, annotations); };
-  return with_status(core, ns, core.containers.update(ns, id, change, wait), wait);
 }
 
 std::string spec(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {

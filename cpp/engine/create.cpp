@@ -96,6 +96,7 @@ Draft draft_container(Core& core, const std::string& ns, const CreateOptions& op
   metadata::check_labels(options.labels);
   Draft draft{new_record(id, options), {}};
   UniqueFd rootfs = open_rootfs(options.rootfs, &draft.record.rootfs);
+  need_io_weight(options.spec.resources);
   need_shim(core);
   draft.record.runtime_binary = resolve_runtime(core, options.runtime, wait);
   need_overlay(core, wait);

@@ -49,9 +49,9 @@ class Entered final : public Engine {
                                   const Wait& wait) override {
     return sparing(wait, [&] { return engine::list(core_, ns, options, wait); });
   }
-  ContainerInfo update(const std::string& ns, const std::string& id, const Changes& labels,
-                       const Changes& annotations, const Wait& wait) override {
-    return engine::update(enter(wait), ns, id, labels, annotations, wait);
+  ContainerInfo update(const std::string& ns, const std::string& id, const RecordChange& change,
+                       const Wait& wait) override {
+    return engine::update(enter(wait), ns, id, change, wait);
   }
   std::string spec(const std::string& ns, const std::string& id, const Wait& wait) override {
     return engine::spec(enter(wait), ns, id, wait);
@@ -83,15 +83,24 @@ class Entered final : public Engine {
   TaskInfo task_info(const TaskRef& task, const Wait& wait) override {
     return engine::task_info(enter(wait), task, wait);
   }
-  void close_stdin(const TaskRef& task, const Wait& wait) override {
-    engine::close_stdin(enter(wait), task, wait);
-  }
-  std::vector<ProcessFacts> task_processes(const TaskRef& task, const Wait& wait) override {
+  std::vector<TaskProcess> task_processes(const TaskRef& task, const Wait& wait) override {
     return engine::task_processes(enter_task(wait), task, wait);
+  }
+  TaskStats task_stats(const TaskRef& task, const Wait& wait) override {
+    return engine::task_stats(enter_task(wait), task, wait);
   }
   void kill_task(const TaskRef& task, int signal, std::optional<int> pid, bool all,
                  const Wait& wait) override {
     engine::kill_task(enter_task(wait), task, signal, pid, all, wait);
+  }
+  void pause_task(const TaskRef& task, const Wait& wait) override {
+    engine::pause_task(enter(wait), task, wait);
+  }
+  void resume_task(const TaskRef& task, const Wait& wait) override {
+    engine::resume_task(enter(wait), task, wait);
+  }
+  void update_task(const TaskRef& task, const std::string& resources, const Wait& wait) override {
+    engine::update_task(enter(wait), task, resources, wait);
   }
   ExitStatus stop_task(const TaskRef& task, int signal, Nanos grace, const Wait& wait) override {
     return engine::stop_task(enter_task(wait), task, signal, grace, wait);
@@ -101,6 +110,51 @@ class Entered final : public Engine {
   }
   TaskStatus status(const std::string& ns, const std::string& id, const Wait& wait) override {
     return engine::status(enter_task(wait), ns, id, wait);
+  }
+
+  NewProcess exec_process(const TaskRef& task, const ExecOptions& options, const Stdio& stdio,
+                          const Wait& wait) override {
+    return engine::exec_process(enter(wait), task, options, stdio, wait);
+  }
+  RunResult run_process(const TaskRef& task, const ExecOptions& options, const RunOptions& run,
+                        const Wait& wait, RunResult* partial) override {
+    return engine::run_process(enter(wait), task, options, run, wait, partial);
+  }
+  int start_process(const ProcessRef& process, const std::string& io, UniqueFd* in,
+                    const Wait& wait) override {
+    return engine::start_process(enter(wait), process, io, in, wait);
+  }
+  ExitStatus wait_process(const ProcessRef& process, const Wait& wait) override {
+    return engine::wait_process(enter(wait), process, wait);
+  }
+  std::optional<ExitStatus> poll_process(const ProcessRef& process, const Wait& wait) override {
+    return engine::poll_process(enter(wait), process, wait);
+  }
+  TaskState process_state(const ProcessRef& process, const Wait& wait) override {
+    return engine::process_state(enter(wait), process, wait);
+  }
+  void kill_process(const ProcessRef& process, int signal, const Wait& wait) override {
+    engine::kill_process(enter(wait), process, signal, wait);
+  }
+  ExitStatus delete_process(const ProcessRef& process, const std::string& io,
+                            const Wait& wait) override {
+    return engine::delete_process(enter(wait), process, io, wait);
+  }
+  void close_stdin(const ProcessRef& process, const Wait& wait) override {
+    engine::close_stdin(enter(wait), process, wait);
+  }
+  void resize(const ProcessRef& process, uint32_t cols, uint32_t rows, const Wait& wait) override {
+    engine::resize(enter(wait), process, cols, rows, wait);
+  }
+  std::optional<ExitStatus> attach(const ProcessRef& process, const AttachOptions& options,
+                                   UniqueFd* in, const Wait& wait) override {
+    return engine::attach(enter(wait), process, options, in, wait);
+  }
+  UniqueFd park_wait(const ProcessRef& process, const Wait& wait) override {
+    return engine::park_wait(enter(wait), process, wait);
+  }
+  ProcessInfo find_process(const ProcessRef& process, const Wait& wait) override {
+    return engine::find_process(enter(wait), process, wait);
   }
 
   RunResult run(const std::string& ns, const CreateOptions& create, const RunOptions& options,

@@ -70,10 +70,10 @@ class Engine {
   virtual bool contains(const std::string& ns, const std::string& id, const Wait& wait) = 0;
   virtual std::vector<ContainerInfo> list(const std::string& ns, const ListOptions& options,
                                           const Wait& wait) = 0;
+  // Limits that the kernel or the runtime refuses (memory below what is used:
+  // kFailedPrecondition): nothing has changed, in the record and in the task.
   virtual ContainerInfo update(const std::string& ns, const std::string& id,
-                               const std::map<std::string, std::optional<std::string>>& labels,
-                               const std::map<std::string, std::optional<std::string>>& annotations,
-                               const Wait& wait) = 0;
+                               const RecordChange& change, const Wait& wait) = 0;
   virtual std::string spec(const std::string& ns, const std::string& id,
                            const Wait& wait) = 0;  // JSON, as stored
   // Live task (created, running, paused): kFailedPrecondition (Kind::kTask) unless force. A stopped
@@ -96,19 +96,69 @@ class Engine {
   virtual std::optional<ExitStatus> poll_task(const TaskRef& task, const Wait& wait) = 0;
   virtual TaskState task_state(const TaskRef& task, const Wait& wait) = 0;
   virtual TaskInfo task_info(const TaskRef& task, const Wait& wait) = 0;
-  // The program reads the end of its input once everything written to the FIFO has been read and
-  // its writers are gone. Without a PIPE, and after the end: does nothing.
-  virtual void close_stdin(const TaskRef& task, const Wait& wait) = 0;
-  virtual std::vector<ProcessFacts> task_processes(const TaskRef& task, const Wait& wait) = 0;
+  virtual std::vector<TaskProcess> task_processes(const TaskRef& task, const Wait& wait) = 0;
+  // From cgroup files. kNotFound (kTask) when it has ended.
+  virtual TaskStats task_stats(const TaskRef& task, const Wait& wait) = 0;
   // pid: another process of this container (host pid), checked to be in its cgroup. Ended: does
   // nothing.
   virtual void kill_task(const TaskRef& task, int signal, std::optional<int> pid, bool all,
                          const Wait& wait) = 0;
-  // signal, then after grace SIGKILL (escalated). Returns the exit. created: SIGKILL at once.
+  // Freezes every process; kFailedPrecondition (Kind::kTask) unless it runs. A kill with SIGKILL
+  // ends a paused one, any other signal waits in it until it is resumed.
+  virtual void pause_task(const TaskRef& task, const Wait& wait) = 0;
+  virtual void resume_task(const TaskRef& task,
+                           const Wait& wait) = 0;  // kFailedPrecondition unless paused
+  // resources: JSON of the runtime spec's linux.resources; of a task that lives. The record is not
+  // changed.
+  virtual void update_task(const TaskRef& task, const std::string& resources, const Wait& wait) = 0;
+  // A paused one is resumed. signal, then after grace SIGKILL (escalated). Returns the exit.
+  // created: SIGKILL at once.
   virtual ExitStatus stop_task(const TaskRef& task, int signal, Nanos grace, const Wait& wait) = 0;
   virtual ExitStatus delete_task(const TaskRef& task, bool force, const Wait& wait) = 0;
   virtual TaskStatus status(const std::string& ns, const std::string& id,
                             const Wait& wait) = 0;  // from files
+
+  // One more process in a task that is created or running; not once it has ended
+  // (kFailedPrecondition). kAlreadyExists: an exec of that id is there. With start it runs when
+  // this returns; if that fails nothing of it is left.
+  virtual NewProcess exec_process(const TaskRef& task, const ExecOptions& options,
+                                  const Stdio& stdio, const Wait& wait) = 0;
+  // Exec, start, read streams and wait, delete. At run.timeout the shim has killed it and all that
+  // it forked: kDeadlineExceeded with context "timed_out", the partial result in *partial.
+  virtual RunResult run_process(const TaskRef& task, const ExecOptions& options,
+                                const RunOptions& run, const Wait& wait, RunResult* partial) = 0;
+  // Of an exec that exec_process did not start: io is what it gave; *in, our end of its stdin,
+  // becomes one whose reader is the shim alone. Returns the host pid.
+  virtual int start_process(const ProcessRef& process, const std::string& io, UniqueFd* in,
+                            const Wait& wait) = 0;
+  // Of an exec, as those of a task. kNotFound: kProcess, once it was deleted; kTask. If the shim
+  // was killed, they ended as their task.
+  virtual ExitStatus wait_process(const ProcessRef& process, const Wait& wait) = 0;
+  virtual std::optional<ExitStatus> poll_process(const ProcessRef& process, const Wait& wait) = 0;
+  virtual TaskState process_state(const ProcessRef& process, const Wait& wait) = 0;
+  // Ended: does nothing. Not started: kFailedPrecondition.
+  virtual void kill_process(const ProcessRef& process, int signal, const Wait& wait) = 0;
+  // What it printed last is passed on first, for two seconds at most (output_cut). Running:
+  // kFailedPrecondition.
+  virtual ExitStatus delete_process(const ProcessRef& process, const std::string& io,
+                                    const Wait& wait) = 0;
+  // The program reads the end of its input once everything written to the FIFO has been read and
+  // its writers are gone. Without a PIPE, and after the end: does nothing.
+  virtual void close_stdin(const ProcessRef& process, const Wait& wait) = 0;
+  // Of its tty; kFailedPrecondition if it has none. Before start it is remembered.
+  virtual void resize(const ProcessRef& process, uint32_t cols, uint32_t rows,
+                      const Wait& wait) = 0;
+  // What comes from options.in goes to it, what it prints to options.out and err, until it has
+  // ended or the detach keys come (nullopt). A terminal at options.in is raw meanwhile if the
+  // process has a tty, whose size follows. *in: our end of its stdin if we have it, closed when the
+  // input ends.
+  virtual std::optional<ExitStatus> attach(const ProcessRef& process, const AttachOptions& options,
+                                           UniqueFd* in, const Wait& wait) = 0;
+  // A descriptor that is readable once it has ended: the socket of a Wait of its own, parked in the
+  // shim. What can be read from it is nobody's business.
+  virtual UniqueFd park_wait(const ProcessRef& process, const Wait& wait) = 0;
+  // Whichever process of this task has this id or host pid.
+  virtual ProcessInfo find_process(const ProcessRef& process, const Wait& wait) = 0;
 
   // create, create_task, start, read streams and wait, delete both. At options.timeout:
   // kDeadlineExceeded with context "timed_out" after everything is gone; the partial result in

@@ -56,6 +56,18 @@ void escalate(Core& core, const Task& task, const Wait& wait) {
   }
 }
 
+// What is frozen does not hear a signal. Somebody else may be quicker in resuming or ending it.
+void resume_if_paused(Core& core, const Task& task, const Wait& wait) {
+  if (task_status(task) != TaskStatus::kPaused) return;
+  try {
+    ask<api::Empty>(core, task, "Resume", api::ResumeRequest{task.id},
+                    wait.within(core.config.rpc_timeout));
+  } catch (const Error& error) {
+    bool over = error.code() == Code::kFailedPrecondition || error.code() == Code::kNotFound;
+    if (!over) throw;
+  }
+}
+
 bool ended_within(Core& core, const TaskRef& ref, Nanos grace, const Wait& wait, ExitStatus* exit) {
   Wait limit = wait.within(grace);
   try {
@@ -89,6 +101,7 @@ ExitStatus stop_task(Core& core, const TaskRef& ref, int signal, Nanos grace, co
   bool waiting = task_status(task) == TaskStatus::kCreated;  // its init may ignore all but SIGKILL
   if (!waiting) {
     kill_in_shim(core, task, signal, false, wait);
+    resume_if_paused(core, task, wait);
     if (ended_within(core, same, grace, wait, &exit)) return exit;
   }
   if (waiting)

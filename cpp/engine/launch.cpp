@@ -64,7 +64,8 @@ Launch::Launch(Core& core, const std::string& ns, const std::string& id, const S
   check_stdio(stdio);
   claim_ = claim_new(core, ns, id);
   try {
-    streams_ = make_streams(dir(), stdio);
+    if (has_pipes(stdio)) io_ = make_dir_at(dir(), api::kIoDir, 0700);
+    streams_ = make_streams(io_.get(), stdio);
   } catch (...) {
     roll_back();
     throw;
@@ -87,7 +88,8 @@ void Launch::configure(const std::string& spec) {
   status.shim_start = key.start;
   // Whole from the first moment: others read it.
   replace_file_at(dir(), api::kStatusFile, api::encode_file(status), 0600, false);
-  create_file_at(dir(), api::kConfigFile, oci::make_config(spec, is_cgroup_v2()), 0600);
+  create_file_at(dir(), api::kConfigFile, oci::make_config(spec, is_cgroup_v2(), core_.config.shim),
+                 0600);
 }
 
 void Launch::spawn(const std::optional<ProcessKey>& owner) {
@@ -135,17 +137,29 @@ ttrpc::Call Launch::create(const metadata::Container& record, int64_t timeout_ns
   request.rootfs = core_.overlay.active(record.snapshot_number, {record.rootfs});
   if (volatile_) request.rootfs.front().options.push_back("volatile");
   request.terminal = facts_.terminal;
-  request.stdin_path = stdin_path(path(), stdio_.in);
-  request.stdout_path = output_path(path(), "stdout", stdio_.out);
-  request.stderr_path = output_path(path(), "stderr", stdio_.err);
+  std::string io = path() + "/" + api::kIoDir;
+  if (facts_.terminal) keep_stdin();
+  request.stdin_path = stdin_path(io, stdio_);
+  request.stdout_path = output_path(io, stdio_, 1);
+  request.stderr_path = facts_.terminal ? "" : output_path(io, stdio_, 2);
   request.options = {std::string(api::kOptionsType), api::encode(options(record, timeout_ns))};
   return begin_call(dir(), api::kTaskV2, "Create", api::encode(request), wait);
 }
 
 int Launch::created(ttrpc::Call& call, Streams* streams) {
   int pid = static_cast<int>(api::decode<api::CreateResponse>(call.result()).pid);
-  open_stdin(dir(), streams);
+  open_stdin(io_.get(), streams);
+  kept_ = {};
+  if (facts_.terminal) streams->err.reset();  // a tty is one stream
   return pid;
+}
+
+// A tty has a stdin for whoever attaches, though we write nothing to it.
+void Launch::keep_stdin() {
+  if (stdio_.in != Std::kDevnull) return;
+  if (!io_) io_ = make_dir_at(dir(), api::kIoDir, 0700);
+  make_stdin(io_.get(), &kept_);
+  stdio_.in = Std::kPipe;
 }
 
 void Launch::explain(const Error& error) const {

@@ -48,15 +48,17 @@ class Launch {
   std::string path() const { return core_.bundle_path(claim_->ns, claim_->id); }
   api::Options options(const metadata::Container& record, int64_t timeout_ns) const;
   ProcessKey shim() const;  // our child_
+  void keep_stdin();
   void adopt_shim();
   void end_child();
   void roll_back();
 
   Core& core_;
-  const Stdio stdio_;
+  Stdio stdio_;
   const std::string instance_;
   std::optional<Claim> claim_;
-  Streams streams_;
+  UniqueFd io_;  // the FIFOs' directory, if there are any
+  Streams streams_, kept_;
   std::optional<Child> child_;
   oci::SpecFacts facts_;
   bool volatile_ = false;

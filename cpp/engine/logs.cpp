@@ -1,38 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading a task's framed log: any number of readers, each from where it wants, following until the
 // task has ended and all is read.
-#include <sys/inotify.h>
-#include <unistd.h>
-
 #include <utility>
 
 #include "api/frame_log.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "engine/log_lines.h"
+#include "engine/log_watch.h"
 #include "engine/task.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
 namespace {
 
-// Where no inotify instance can be had, and because a rotated segment's first event could be
-// missed.
-constexpr Nanos kLookAgain = std::chrono::milliseconds(100);
-
-UniqueFd watch(int dir) {
-  UniqueFd fd(::inotify_init1(IN_CLOEXEC | IN_NONBLOCK));
-  constexpr uint32_t kMask = IN_MODIFY | IN_CREATE | IN_DELETE_SELF;
-  if (fd && ::inotify_add_watch(fd.get(), fd_path(dir).c_str(), kMask) < 0) fd.reset();
-  return fd;
-}
-
 class TaskLogs final : public Logs {
  public:
   TaskLogs(UniqueFd dir, const Task& task, const LogOptions& options)
       : options_(options), reader_(std::move(dir)) {
     if (!options.follow) return;
-    inotify_ = watch(reader_.dir());
+    inotify_ = watch_log(reader_.dir());
     auto shim = open_pidfd(shim_of(task.status));
     if (shim) shim_ = std::move(*shim);
   }
@@ -101,9 +88,7 @@ void TaskLogs::await(const Wait& wait) {
   pollfd fds[] = {{shim_.get(), POLLIN, 0}, {inotify_.get(), POLLIN, 0}};
   int ready = poll_until(fds, wait.within(kLookAgain));
   if (ready == 0 && wait.expired()) throw_timeout("read the log", wait);
-  char events[4096];
-  if (fds[1].revents && ::read(inotify_.get(), events, sizeof events) < 0 && errno != EAGAIN)
-    inotify_.reset();
+  if (fds[1].revents) forget_changes(&inotify_);
   if (fds[0].revents) shim_.reset();
 }
 

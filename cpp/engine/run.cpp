@@ -2,39 +2,18 @@
 // run: create, create_task, start, read the streams and wait, delete both, in one crossing. The
 // shim is started while the record is being synced, and the record removed while the runtime
 // deletes.
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "engine/kill_shim.h"
 #include "engine/launch.h"
 #include "engine/rpc.h"
-#include "engine/run_streams.h"
+#include "engine/run_loop.h"
 #include "engine/task.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
 namespace {
-
-// After the exit: the shim has drained the container's pipes by then, so what is left is in the
-// FIFOs.
-constexpr Nanos kLastBytes = std::chrono::seconds(5);
-
-Std stream_of(RunOptions::Sink sink) {
-  if (sink == RunOptions::Sink::kDevnull) return Std::kDevnull;
-  return sink == RunOptions::Sink::kStdout ? Std::kStdout : Std::kPipe;
-}
-
-Stdio stdio_of(const RunOptions& options) {
-  return {options.has_input ? Std::kPipe : Std::kDevnull, stream_of(options.out),
-          stream_of(options.err)};
-}
-
-// On the wire 0 is no limit; one that is over before it begins is the shortest.
-int64_t time_limit(const RunOptions& options) {
-  return options.timeout_ns ? std::max<int64_t>(*options.timeout_ns, 1) : 0;
-}
 
 class Run {
  public:
@@ -50,11 +29,6 @@ class Run {
   RunResult result();
 
  private:
-  std::string call(std::string_view method, std::string payload);
-  void pump(ttrpc::Call& call);
-  void drain();
-  void end_input();
-  void poll(std::vector<pollfd>& fds, const Wait& wait);
   void launch(const Draft& draft);
   TaskRef ref() const { return {ns_, record_.id, instance_}; }
 
@@ -67,9 +41,7 @@ class Run {
   std::vector<std::string> args_;
   std::string instance_;
   std::optional<metadata::Removed> removed_;
-  UniqueFd dir_;
-  Streams fds_;
-  RunStreams streams_{options_, &fds_};
+  RunLoop loop_{core_, options_, wait_};
   ExitStatus exit_;
 };
 
@@ -84,7 +56,7 @@ void Run::create(const CreateOptions& create) {
 
 void Run::launch(const Draft& draft) {
   Launch launch(core_, ns_, draft.record.id, stdio_of(options_));
-  fds_ = launch.take_streams();
+  loop_.set_streams(launch.take_streams());
   launch.make_volatile();
   bool owned = draft.record.lifetime == metadata::Lifetime::kOwner;
   try {
@@ -92,75 +64,35 @@ void Run::launch(const Draft& draft) {
     launch.configure(draft.spec);
     record_ = write_record(core_, ns_, draft, false, wait_);
     Wait limit = wait_.within(core_.config.rpc_timeout);
-    ttrpc::Call call = launch.create(record_, time_limit(options_), limit);
-    pump(call);
-    launch.created(call, &fds_);
+    ttrpc::Call call = launch.create(record_, time_limit(options_.timeout_ns), limit);
+    loop_.pump(call);
+    launch.created(call, &loop_.streams());
   } catch (const Error& error) {
     launch.explain(error);
     throw;
   }
   instance_ = launch.instance();
-  dir_ = open_dir_at(launch.dir(), ".");
+  loop_.set(open_dir_at(launch.dir(), "."), record_.id, "");
   launch.commit();
 }
 
-// The shim holds the FIFO open for whoever attaches, so it must be told.
-void Run::end_input() {
-  if (!streams_.take_end_of_input()) return;
-  std::string request = api::encode(api::CloseIORequest{record_.id, "", true});
-  Wait limit = wait_.within(core_.config.rpc_timeout);
-  begin_call(dir_.get(), api::kTaskV2, "CloseIO", std::move(request), limit).finish(limit);
-}
-
-void Run::poll(std::vector<pollfd>& fds, const Wait& wait) {
-  end_input();
-  streams_.add(&fds);
-  if (poll_until(fds, wait) == 0) throw_timeout("run in container \"" + record_.id + "\"", wait_);
-  streams_.step(fds);
-}
-
-// Until the call is answered; the streams flow meanwhile, or a runtime that prints much would wait
-// for us for ever.
-void Run::pump(ttrpc::Call& call) {
-  while (!call.advance()) {
-    std::vector<pollfd> fds{{call.fd(), POLLIN, 0}};
-    poll(fds, wait_);
-  }
-}
-
-void Run::drain() {
-  while (!streams_.ended()) {
-    std::vector<pollfd> fds;
-    streams_.add(&fds);
-    Wait limit = streams_.pending() ? wait_ : wait_.within(kLastBytes);
-    if (poll_until(fds, limit) == 0) return;
-    streams_.step(fds);
-  }
-}
-
-std::string Run::call(std::string_view method, std::string payload) {
-  ttrpc::Call call = begin_call(dir_.get(), api::kTaskV2, method, std::move(payload), wait_);
-  pump(call);
-  return call.result();
-}
-
 void Run::see_through() {
-  streams_.start_input();
+  loop_.start_input();
   try {
-    call("Start", api::encode(api::StartRequest{record_.id, ""}));
-    call("Wait", api::encode(api::WaitRequest{record_.id, ""}));
+    loop_.call(api::kTaskV2, "Start", api::encode(api::StartRequest{record_.id, ""}));
+    loop_.call(api::kTaskV2, "Wait", api::encode(api::WaitRequest{record_.id, ""}));
   } catch (const Error& error) {
     if (error.code() != Code::kUnavailable) throw;
   }
-  auto file = readable_exit(dir_.get());
+  auto file = readable_exit(loop_.dir());
   exit_ = file ? exit_status(*file) : wait_task(core_, ref(), wait_);  // settles a shim that died
-  drain();
+  loop_.drain();
 }
 
 void Run::end() {
   auto remove_record = [&] {
     removed_ = core_.containers.remove(ns_, record_.id, wait_);
-    remove_tree_at(dir_.get(), api::kIoDir);  // all is read
+    remove_tree_at(loop_.dir(), api::kIoDir);  // all is read
   };
   auto ended = end_task(core_, ref(), true, wait_, remove_record);
   Discard at_end(core_, ended ? std::move(ended->claim) : std::nullopt);
@@ -171,9 +103,9 @@ void Run::end() {
 }
 
 void Run::abandon() noexcept {
-  fds_ = {};  // the shim need not wait for us to read
+  loop_.set_streams({});  // the shim need not wait for us to read
   try {
-    if (dir_) end_at_once(core_, ref());
+    if (loop_.dir() >= 0) end_at_once(core_, ref());
     if (!record_.id.empty()) engine::remove(core_, ns_, record_.id, true, true, cleanup_wait());
     if (removed_) empty_trash(core_, *removed_);
   } catch (const std::exception& error) {
@@ -186,7 +118,7 @@ RunResult Run::result() {
   result.args = args_;
   result.exit = exit_;
   result.container_id = id_;
-  streams_.take(&result);
+  loop_.take(&result);
   return result;
 }
 
@@ -196,15 +128,6 @@ RunResult see_through(Run& run, const CreateOptions& create) {
   run.see_through();
   run.end();
   return run.result();
-}
-
-[[noreturn]] void throw_timed_out(const RunOptions& options, const RunResult& result) {
-  double seconds = static_cast<double>(options.timeout_ns.value_or(0)) / 1e9;
-  std::string limit = std::to_string(seconds);
-  throw Error(Code::kDeadlineExceeded, "run in container \"" + result.container_id +
-                                           "\": it was killed after " + limit + " s")
-      .with("timed_out", "true")
-      .with("timeout", limit);
 }
 
 }  // namespace
@@ -222,7 +145,7 @@ RunResult run(Core& core, const std::string& ns, const CreateOptions& create,
   }
   if (!result.exit.timed_out) return result;
   if (partial) *partial = result;
-  throw_timed_out(options, result);
+  throw_timed_out("run in container \"" + result.container_id + "\"", options.timeout_ns);
 }
 
 }  // namespace ctrd::engine

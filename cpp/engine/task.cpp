@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/task.h"
 
+#include "base/cgroup.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/identifier.h"
@@ -119,9 +120,37 @@ ExitStatus exit_status(const api::ExitFile& file) {
   return exit;
 }
 
+ExitStatus exit_status(const api::ExitInfo& info) {
+  ExitStatus exit;
+  exit.status = static_cast<int>(info.status);
+  if (info.signal != 0) exit.signal = static_cast<int>(info.signal);
+  exit.started_ns = info.started_ns;
+  exit.exited_ns = info.exited_ns;
+  exit.oom_killed = info.oom_killed;
+  exit.timed_out = info.timed_out;
+  exit.escalated = info.escalated;
+  exit.output_cut = info.output_cut;
+  return exit;
+}
+
+namespace {
+
+// The freezer's own word: others may freeze and thaw too.
+TaskStatus frozen_or_not(const Task& task) {
+  return cgroup_frozen(task.status.cgroups_path) ? TaskStatus::kPaused : TaskStatus::kRunning;
+}
+
+}  // namespace
+
 TaskStatus task_status(const Task& task) {
   if (task.exit) return TaskStatus::kStopped;
-  switch (task.status.status) {
+  TaskStatus said = task_status(task.status.status);
+  bool runs = said == TaskStatus::kRunning || said == TaskStatus::kPaused;
+  return runs ? frozen_or_not(task) : said;
+}
+
+TaskStatus task_status(api::Status status) {
+  switch (status) {
     case api::Status::kCreated:
       return TaskStatus::kCreated;
     case api::Status::kRunning:

@@ -43,7 +43,9 @@ TaskOrExit get_task_or_exit(Core& core, const TaskRef& ref, const Wait& wait);
 ProcessKey shim_of(const api::StatusFile& status);
 ProcessKey init_of(const api::StatusFile& status);
 ExitStatus exit_status(const api::ExitFile& file);
+ExitStatus exit_status(const api::ExitInfo& info);
 TaskStatus task_status(const Task& task);
+TaskStatus task_status(api::Status status);
 int live_pid(const Task& task);  // 0 when it has ended
 
 }  // namespace ctrd::engine

@@ -1,12 +1,18 @@
 // SPDX-License-Identifier: Apache-2.0
-// Start, and what can be said of a task from its files and its cgroup.
-#include "base/cgroup.h"
+// Start, and what can be said of a task from its files.
 #include "base/error.h"
+#include "base/files.h"
 #include "engine/kill_shim.h"
 #include "engine/rpc.h"
 #include "engine/verbs.h"
+#include "oci/spec.h"
 
 namespace ctrd::engine {
+namespace {
+
+constexpr std::size_t kMaxConfig = 16u << 20;
+
+}  // namespace
 
 void start_task(Core& core, const TaskRef& ref, const Wait& wait) {
   Task task = get_task(core, ref, wait);
@@ -33,6 +39,9 @@ TaskState task_state(Core& core, const TaskRef& ref, const Wait& wait) {
   state.status = task ? task_status(*task) : TaskStatus::kStopped;
   state.pid = task ? live_pid(*task) : 0;
   state.exit = exit;
+  if (task)
+    if (auto config = find_file_at(task->dir.get(), api::kConfigFile, kMaxConfig))
+      state.tty = oci::spec_facts(*config).terminal;
   return state;
 }
 
@@ -40,22 +49,6 @@ TaskInfo task_info(Core& core, const TaskRef& ref, const Wait& wait) {
   Task task = get_task(core, ref, wait);
   metadata::Full full = core.containers.get_full(ref.ns, ref.id, wait);
   return {ref.id, task.status.instance, full.record.runtime_binary, full.spec};
-}
-
-std::vector<ProcessFacts> task_processes(Core& core, const TaskRef& ref, const Wait& wait) {
-  Task task = get_task(core, ref, wait);
-  std::vector<ProcessFacts> processes;
-  if (task.exit) return processes;
-  for (pid_t pid : cgroup_pids(task.status.cgroups_path))
-    if (auto facts = process_facts(pid)) processes.push_back(std::move(*facts));
-  return processes;
-}
-
-void close_stdin(Core& core, const TaskRef& ref, const Wait& wait) {
-  Task task = get_task(core, ref, wait);
-  if (task.exit) return;
-  api::CloseIORequest request{ref.id, "", true};
-  ask<api::Empty>(core, task, "CloseIO", request, wait.within(core.config.rpc_timeout));
 }
 
 std::optional<ExitStatus> poll_task(Core& core, const TaskRef& ref, const Wait& wait) {

@@ -15,8 +15,10 @@
 #include <vector>
 
 #include "api/event_fields.h"
+#include "base/cgroup_stats.h"
 #include "base/process.h"
 #include "base/unique_fd.h"
+#include "oci/exec.h"
 #include "oci/options.h"
 
 namespace ctrd::engine {
@@ -63,6 +65,12 @@ struct CreateOptions {
   oci::SpecOptions spec;
 };
 
+// What is not named stays. labels, annotations: nullopt removes a key.
+struct RecordChange {
+  std::map<std::string, std::optional<std::string>> labels = {}, annotations = {};
+  std::optional<oci::ResourceOptions> resources = {};  // of a task that lives too
+};
+
 struct ListOptions {
   std::map<std::string, std::optional<std::string>> labels;  // nullopt: the key is set
   std::set<TaskStatus> status;                               // empty: any
@@ -73,10 +81,13 @@ enum class Std : int {
   kPipe = -1,
   kStdout = -2,
   kDevnull = -3,
-  kLog = -5
+  kLog = -5,
+  kFile = -6
 };  // subprocess's numbers; kStdout for stderr only
 struct Stdio {
   Std in = Std::kDevnull, out = Std::kLog, err = Std::kLog;
+  // kFile: absolute paths, which the shim opens; a regular file is appended to.
+  std::string in_path = {}, out_path = {}, err_path = {};
 };
 
 // One task for ever; instance "" is whichever the container has now.
@@ -94,8 +105,48 @@ struct TaskState {
   std::optional<ExitStatus> exit;
   bool tty = false;
 };
+struct TaskProcess {
+  ProcessFacts facts;
+  std::string exec_id;  // "": none started it
+};
+struct TaskStats {
+  std::string instance;
+  CgroupStats figures;
+};
 struct TaskInfo {
   std::string container_id, instance, runtime, spec;  // spec: JSON
+};
+
+// One process of a task: by the id of an exec, or by its host pid if that is not 0; "" and 0 are
+// its first process.
+struct ProcessRef {
+  TaskRef task;
+  std::string exec;
+  int pid = 0;
+};
+struct ExecOptions {
+  std::string id;  // "": one is made up
+  oci::ExecOptions process;
+  std::optional<int64_t> timeout_ns;  // of the process: the shim kills it then, and what it forked
+  bool start = true;
+};
+struct NewProcess {
+  std::string id, instance;
+  int pid = 0;            // 0: not started
+  UniqueFd in, out, err;  // as NewTask's
+  std::string io;         // not started: its FIFOs, for start_process
+};
+// Descriptors of the caller that an attached process talks to, and our ends of its pipes (-1: by
+// way of its bundle and its log, as from any process).
+struct AttachOptions {
+  int in = 0, out = 1, err = 2;
+  int from = -1, from_err = -1;
+  std::string detach_keys;  // one after the other end it; "": none do
+};
+struct ProcessInfo {
+  std::string id, instance;
+  int pid = 0;       // 0: not started, or ended
+  std::string json;  // the OCI process object; "" for the first process
 };
 
 struct RunOptions {

@@ -15,8 +15,6 @@
 
 namespace ctrd::engine {
 
-using Changes = std::map<std::string, std::optional<std::string>>;
-
 // create.cpp. A record that is going to be made: everything that can be refused is refused here.
 struct Draft {
   metadata::Container record;
@@ -43,11 +41,17 @@ std::optional<ContainerInfo> find_running(Core& core, const std::string& ns, con
 bool contains(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
 std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOptions& options,
                                 const Wait& wait);
-ContainerInfo update(Core& core, const std::string& ns, const std::string& id,
-                     const Changes& labels, const Changes& annotations, const Wait& wait);
 std::string spec(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
 TaskStatus status(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
 ContainerInfo describe(const metadata::Container& record);  // without status
+ContainerInfo with_status(Core& core, const std::string& ns, const metadata::Container& record,
+                          const Wait& wait);
+
+// update.cpp
+ContainerInfo update(Core& core, const std::string& ns, const std::string& id,
+                     const RecordChange& wanted, const Wait& wait);
+// Throws kUnimplemented if a weight of a block device is asked for and this kernel has none.
+void need_io_weight(const oci::ResourceOptions& resources);
 
 // detach.cpp
 void detach(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
@@ -108,9 +112,17 @@ NewTask create_task(Core& core, const std::string& ns, const std::string& id, co
 void start_task(Core& core, const TaskRef& ref, const Wait& wait);
 TaskState task_state(Core& core, const TaskRef& ref, const Wait& wait);
 TaskInfo task_info(Core& core, const TaskRef& ref, const Wait& wait);
-void close_stdin(Core& core, const TaskRef& ref, const Wait& wait);
-std::vector<ProcessFacts> task_processes(Core& core, const TaskRef& ref, const Wait& wait);
 std::optional<ExitStatus> poll_task(Core& core, const TaskRef& ref, const Wait& wait);
+
+// pause_task.cpp
+void pause_task(Core& core, const TaskRef& ref, const Wait& wait);
+void resume_task(Core& core, const TaskRef& ref, const Wait& wait);
+void update_task(Core& core, const TaskRef& ref, const std::string& resources, const Wait& wait);
+
+// processes.cpp
+std::vector<TaskProcess> task_processes(Core& core, const TaskRef& ref, const Wait& wait);
+// stats.cpp
+TaskStats task_stats(Core& core, const TaskRef& ref, const Wait& wait);
 
 // wait_task.cpp
 ExitStatus wait_task(Core& core, const TaskRef& ref, const Wait& wait);
@@ -118,6 +130,35 @@ ExitStatus wait_task(Core& core, const TaskRef& ref, const Wait& wait);
 void kill_task(Core& core, const TaskRef& ref, int signal, std::optional<int> pid, bool all,
                const Wait& wait);
 ExitStatus stop_task(Core& core, const TaskRef& ref, int signal, Nanos grace, const Wait& wait);
+
+// exec.cpp
+NewProcess exec_process(Core& core, const TaskRef& ref, const ExecOptions& options,
+                        const Stdio& stdio, const Wait& wait);
+// run_process.cpp
+RunResult run_process(Core& core, const TaskRef& ref, const ExecOptions& options,
+                      const RunOptions& run, const Wait& wait, RunResult* partial);
+
+// process.cpp: of an exec; close_stdin and resize of a first process too.
+int start_process(Core& core, const ProcessRef& ref, const std::string& io, UniqueFd* in,
+                  const Wait& wait);
+ExitStatus wait_process(Core& core, const ProcessRef& ref, const Wait& wait);
+std::optional<ExitStatus> poll_process(Core& core, const ProcessRef& ref, const Wait& wait);
+TaskState process_state(Core& core, const ProcessRef& ref, const Wait& wait);
+void kill_process(Core& core, const ProcessRef& ref, int signal, const Wait& wait);
+ExitStatus delete_process(Core& core, const ProcessRef& ref, const std::string& io,
+                          const Wait& wait);
+void close_stdin(Core& core, const ProcessRef& ref, const Wait& wait);
+void resize(Core& core, const ProcessRef& ref, uint32_t cols, uint32_t rows, const Wait& wait);
+ProcessInfo find_process(Core& core, const ProcessRef& ref, const Wait& wait);
+// The FIFO that the shim keeps open for whoever attaches; closed: it reads nothing.
+UniqueFd open_kept_stdin(Core& core, const ProcessRef& ref, const Wait& wait);
+UniqueFd park_wait(Core& core, const ProcessRef& ref, const Wait& wait);
+// Killed if it runs, with all that it forked if it has a limit, and deleted.
+void end_process(Core& core, const Task& task, const std::string& exec, const Wait& wait);
+
+// attach.cpp
+std::optional<ExitStatus> attach(Core& core, const ProcessRef& ref, const AttachOptions& options,
+                                 UniqueFd* in, const Wait& wait);
 
 // run.cpp
 RunResult run(Core& core, const std::string& ns, const CreateOptions& create,

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oci/capabilities.h"
 
+#include <sys/prctl.h>
+
 #include <algorithm>
 #include <cctype>
 #include <iterator>
@@ -11,6 +13,7 @@
 namespace ctrd::oci {
 namespace {
 
+// By number.
 constexpr std::string_view kAll[] = {
     "CAP_CHOWN",
     "CAP_DAC_OVERRIDE",
@@ -79,6 +82,12 @@ std::set<std::string> normal_names(std::string_view field, const std::vector<std
   return names;
 }
 
+// What we have not, nobody can be given: "ALL" does not mean it.
+bool is_held(std::string_view name) {
+  auto number = std::find(std::begin(kAll), std::end(kAll), name) - std::begin(kAll);
+  return ::prctl(PR_CAPBSET_READ, number, 0, 0, 0) == 1;
+}
+
 }  // namespace
 
 bool is_capability(std::string_view name) {
@@ -86,15 +95,15 @@ bool is_capability(std::string_view name) {
 }
 
 std::vector<std::string> capabilities(const std::vector<std::string>& add,
-                                      const std::vector<std::string>& drop) {
+                                      const std::vector<std::string>& drop, bool privileged) {
   auto added = normal_names("cap_add", add), dropped = normal_names("cap_drop", drop);
   auto granted = [&](std::string_view name) {
     std::string key(name);
     if (added.contains(key)) return true;
     if (dropped.contains(key)) return false;
-    if (added.contains("ALL")) return true;
+    if (added.contains("ALL")) return is_held(name);
     bool usual = std::find(std::begin(kDefault), std::end(kDefault), name) != std::end(kDefault);
-    return usual && !dropped.contains("ALL");
+    return (privileged ? is_held(name) : usual) && !dropped.contains("ALL");
   };
   std::vector<std::string> names;
   for (std::string_view name : kAll) {

@@ -15,6 +15,7 @@ bool is_capability(std::string_view name);  // "CAP_NET_ADMIN"
 // understood, in any case. `drop` is taken first, so what is in both is granted. Throws
 // invalid("cap_add" or "cap_drop", ...).
 std::vector<std::string> capabilities(const std::vector<std::string>& add,
-                                      const std::vector<std::string>& drop);
+                                      const std::vector<std::string>& drop,
+                                      bool privileged = false);
 
 }  // namespace ctrd::oci

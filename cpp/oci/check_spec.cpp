@@ -121,6 +121,17 @@ void check_limit(const Member& in, std::string_view name) {
                 "must be positive, or -1 for no limit");
 }
 
+void check_block_io(const Member& resources) {
+  Member io = find_object(resources, "blockIO");
+  for (const char* list : {"weightDevice", "throttleReadBpsDevice", "throttleWriteBpsDevice",
+                           "throttleReadIOPSDevice", "throttleWriteIOPSDevice"}) {
+    for (const Member& entry : find_array(io, list)) {
+      check_object(entry);
+      for (const char* name : {"major", "minor", "rate", "weight"}) find_int(entry, name);
+    }
+  }
+}
+
 void check_resources(const Member& linux_part) {
   Member resources = find_object(linux_part, "resources");
   Member memory = find_object(resources, "memory"), cpu = find_object(resources, "cpu");
@@ -132,6 +143,7 @@ void check_resources(const Member& linux_part) {
                   "must be at least 1000 us");
   }
   for (const Member& rule : find_array(resources, "devices")) check_object(rule);
+  check_block_io(resources);
 }
 
 bool has_namespace(const Member& linux_part, std::string_view type) {
@@ -152,21 +164,6 @@ bool is_namespaced(const std::string& key, const Member& linux_part) {
   if (key.starts_with("net.")) return has_namespace(linux_part, "network");
   if (key == "kernel.domainname") return has_namespace(linux_part, "uts");
   return false;
-}
-
-void check_sysctls(const Member& linux_part) {
-  Member sysctls = find_object(linux_part, "sysctl");
-  if (!sysctls) return;
-  for (const auto& [key, value] : sysctls.value->items()) {
-    auto plain = [](unsigned char c) {
-      return std::isalnum(c) || c == '.' || c == '_' || c == '-' || c == '/';
-    };
-    bool known = std::all_of(key.begin(), key.end(), plain) && is_namespaced(key, linux_part);
-    if (!known) throw invalid(sysctls.path, key, "is no setting of the container's own namespaces");
-    std::string text = string_of({&value, sysctls.path + "." + key});
-    if (text.find_first_of("+=\n") != std::string::npos)
-      throw invalid(sysctls.path + "." + key, text, "must not have + or = in it");
-  }
 }
 
 void check_hooks(const Member& spec) {
@@ -203,7 +200,7 @@ void check_linux(const Member& spec) {
   check_namespaces(linux_part);
   check_devices(linux_part);
   check_resources(linux_part);
-  check_sysctls(linux_part);
+  if (Member sysctls = find_object(linux_part, "sysctl")) check_sysctls(sysctls, linux_part);
   check_paths(linux_part, "maskedPaths");
   check_paths(linux_part, "readonlyPaths");
   Member seccomp = find_object(linux_part, "seccomp");
@@ -227,6 +224,19 @@ void check_annotations(const Member& spec) {
 }
 
 }  // namespace
+
+void check_sysctls(const Member& sysctls, const Member& linux_part) {
+  for (const auto& [key, value] : sysctls.value->items()) {
+    auto plain = [](unsigned char c) {
+      return std::isalnum(c) || c == '.' || c == '_' || c == '-' || c == '/';
+    };
+    bool known = std::all_of(key.begin(), key.end(), plain) && is_namespaced(key, linux_part);
+    if (!known) throw invalid(sysctls.path, key, "is no setting of the container's own namespaces");
+    std::string text = string_of({&value, sysctls.path + "." + key});
+    if (text.find_first_of("+=\n") != std::string::npos)
+      throw invalid(sysctls.path + "." + key, text, "must not have + or = in it");
+  }
+}
 
 void check_spec_json(const Json& json) {
   Member spec{&json, "spec"};

@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "oci/capabilities.h"
+#include "oci/check_spec.h"
+#include "oci/devices.h"
 #include "oci/mounts.h"
 #include "oci/namespaces.h"
 #include "oci/process.h"
@@ -29,7 +31,7 @@ Json env_json(const SpecOptions& options) {
 }
 
 Json capabilities_json(const SpecOptions& options) {
-  Json names = capabilities(options.cap_add, options.cap_drop);
+  Json names = capabilities(options.cap_add, options.cap_drop, options.privileged);
   return {{"bounding", names}, {"effective", names}, {"permitted", names}};
 }
 
@@ -40,7 +42,7 @@ Json process_json(const SpecOptions& options, int rootfs_dir) {
                   {"cwd", options.cwd},
                   {"user", user_json(options.user, rootfs_dir)},
                   {"capabilities", capabilities_json(options)},
-                  {"noNewPrivileges", options.no_new_privileges},
+                  {"noNewPrivileges", options.no_new_privileges.value_or(!options.privileged)},
                   {"rlimits", rlimits_json(options)}};
   set_terminal(process, options.tty, options.console_size);
   return process;
@@ -76,17 +78,30 @@ Json seccomp_json(const SpecOptions& options) {
 
 const char* seccomp_name(const SpecOptions& options) {
   if (!options.seccomp_json.empty()) return "custom";
+  if (options.seccomp.empty()) return options.privileged ? "unconfined" : "default";
   if (options.seccomp == "default") return "default";
   if (options.seccomp == "unconfined") return "unconfined";
   throw invalid("seccomp", options.seccomp, "must be default, unconfined or a profile");
 }
 
+Json sysctls_json(const SpecOptions& options, const Json& linux_part) {
+  Json sysctls = options.sysctls;
+  check_sysctls({&sysctls, "sysctls"}, {&linux_part, "linux"});
+  return sysctls;
+}
+
 Json linux_json(const SpecOptions& options, std::string_view cgroups_path) {
   Json json = {{"cgroupsPath", cgroups_path},
                {"namespaces", namespaces_json(options.network)},
-               {"resources", resources_json(options.resources)},
-               {"maskedPaths", masked_paths()},
-               {"readonlyPaths", readonly_paths()}};
+               {"resources", resources_json(options.resources)}};
+  add_device_rules(json["resources"]["devices"], options);
+  Json devices = devices_json(options);
+  if (!devices.empty()) json["devices"] = std::move(devices);
+  if (!options.privileged) {
+    json["maskedPaths"] = masked_paths();
+    json["readonlyPaths"] = readonly_paths();
+  }
+  if (!options.sysctls.empty()) json["sysctl"] = sysctls_json(options, json);
   Json seccomp = seccomp_json(options);
   if (!seccomp.is_null()) json["seccomp"] = std::move(seccomp);
   return json;
@@ -115,6 +130,7 @@ Json default_spec(const SpecOptions& options, std::string_view id, std::string_v
                   int rootfs_dir) {
   Json annotations = annotations_json(options);
   annotations[kSeccompKey] = seccomp_name(options);
+  if (options.init) annotations[kInitKey] = "shim";
   return {{"ociVersion", "1.0.2"},
           {"process", process_json(options, rootfs_dir)},
           {"root", {{"path", "rootfs"}, {"readonly", options.read_only}}},

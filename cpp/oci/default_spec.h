@@ -13,6 +13,7 @@ namespace ctrd::oci {
 // Annotations of ours. Callers' must not begin with kReserved.
 inline constexpr std::string_view kReserved = "ctrd.";
 inline constexpr const char* kSeccompKey = "ctrd.seccomp";  // "default", "unconfined" or "custom"
+inline constexpr const char* kInitKey = "ctrd.init";        // "shim": its program is process 1
 inline constexpr const char* kDevKey = "ctrd.dev";          // "rootfs": no mount on /dev is wanted
 
 Json default_spec(const SpecOptions& options, std::string_view id, std::string_view cgroups_path,

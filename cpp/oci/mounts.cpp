@@ -21,7 +21,8 @@ Json mount_json(std::string_view destination, std::string_view type, std::string
           {"options", std::move(options)}};
 }
 
-Json default_mounts() {
+Json default_mounts(bool privileged) {
+  const char* access = privileged ? "rw" : "ro";
   return Json::array({
       mount_json("/proc", "proc", "proc", {"nosuid", "noexec", "nodev"}),
       mount_json("/dev", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"}),
@@ -30,9 +31,9 @@ Json default_mounts() {
       mount_json("/dev/shm", "tmpfs", "shm",
                  {"nosuid", "noexec", "nodev", "mode=1777", "size=65536k"}),
       mount_json("/dev/mqueue", "mqueue", "mqueue", {"nosuid", "noexec", "nodev"}),
-      mount_json("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", "ro"}),
+      mount_json("/sys", "sysfs", "sysfs", {"nosuid", "noexec", "nodev", access}),
       mount_json("/sys/fs/cgroup", "cgroup", "cgroup",
-                 {"nosuid", "noexec", "nodev", "relatime", "ro"}),
+                 {"nosuid", "noexec", "nodev", "relatime", access}),
       mount_json("/run", "tmpfs", "tmpfs", {"nosuid", "strictatime", "mode=755", "size=65536k"}),
   });
 }
@@ -83,7 +84,7 @@ Json option_json(const MountOption& mount) {
 }  // namespace
 
 Json mounts_json(const SpecOptions& options) {
-  Json mounts = default_mounts();
+  Json mounts = default_mounts(options.privileged);
   for (const MountOption& mount : options.mounts) mounts.push_back(option_json(mount));
   return mounts;
 }

@@ -4,6 +4,7 @@
 #include <cmath>
 
 #include "base/error.h"
+#include "oci/block_io.h"
 
 namespace ctrd::oci {
 namespace {
@@ -36,23 +37,37 @@ int64_t bytes(std::string_view field, int64_t value) {
   throw invalid(field, std::to_string(value), "must be positive, or -1 for no limit");
 }
 
-Json memory_json(const ResourceOptions& options) {
-  Json memory = Json::object();
-  if (options.memory_bytes) memory["limit"] = bytes("memory", *options.memory_bytes);
-  if (!options.swap_bytes) return memory;
-  int64_t total = bytes("swap", *options.swap_bytes);
-  if (!options.memory_bytes) throw invalid("swap", std::to_string(total), "needs a memory limit");
-  if (total != -1 && (total < *options.memory_bytes || *options.memory_bytes == -1)) {
+// -1 is no entry: crun 1.8 writes "-1" for pids, which v1 refuses.
+void set_limit(Json& part, const char* key, int64_t value) {
+  if (value == -1) {
+    part.erase(key);
+  } else {
+    part[key] = value;
+  }
+}
+
+// A limit on memory and swap together ends with the one on memory.
+void apply_memory(Json& memory, const ResourceOptions& options) {
+  if (options.memory_bytes) set_limit(memory, "limit", bytes("memory", *options.memory_bytes));
+  if (options.memory_bytes == -1) memory.erase("swap");
+  if (options.swap_bytes) {
+    int64_t total = bytes("swap", *options.swap_bytes);
+    if (total != -1 && !memory.contains("limit"))
+      throw invalid("swap", std::to_string(total), "needs a memory limit");
+    set_limit(memory, "swap", total);
+  }
+  if (!memory.contains("swap") || !memory.contains("limit")) return;
+  auto total = memory["swap"].get<int64_t>();
+  if (total != -1 && total < memory["limit"].get<int64_t>()) {
     throw invalid("swap", std::to_string(total),
                   "is memory and swap together, so not below memory");
   }
-  memory["swap"] = total;
-  return memory;
 }
 
 int64_t quota(double cpus) {
   if (!std::isfinite(cpus) || cpus <= 0 || cpus > kMaxCpus) {
-    throw invalid("cpus", std::to_string(cpus), "must be positive, at most a million");
+    throw invalid("cpus", std::to_string(cpus),
+                  "must be positive, at most a million, or -1 for no limit");
   }
   int64_t micros = std::llround(cpus * static_cast<double>(kPeriod));
   if (micros < kLeastQuota) throw invalid("cpus", std::to_string(cpus), "must be at least 0.01");
@@ -75,16 +90,17 @@ std::string cpuset(std::string_view field, const std::string& list) {
   return list;
 }
 
-Json cpu_json(const ResourceOptions& options) {
-  Json cpu = Json::object();
-  if (options.cpus) {
+void apply_cpu(Json& cpu, const ResourceOptions& options) {
+  if (options.cpus == -1.0) {
+    cpu.erase("quota");
+    cpu.erase("period");
+  } else if (options.cpus) {
     cpu["quota"] = quota(*options.cpus);
     cpu["period"] = kPeriod;
   }
   if (options.cpu_weight) cpu["shares"] = shares(*options.cpu_weight);
   if (options.cpuset_cpus) cpu["cpus"] = cpuset("cpuset_cpus", *options.cpuset_cpus);
   if (options.cpuset_mems) cpu["mems"] = cpuset("cpuset_mems", *options.cpuset_mems);
-  return cpu;
 }
 
 int64_t pids(int64_t value) {
@@ -92,17 +108,34 @@ int64_t pids(int64_t value) {
   throw invalid("pids", std::to_string(value), "must be positive, or -1 for no limit");
 }
 
+// A part of resources as an object, changed; it goes when nothing is left in it.
+template <typename Apply>
+void change_part(Json& resources, const char* name, const Apply& apply) {
+  Json part = resources.value(name, Json::object());
+  if (!part.is_object()) part = Json::object();
+  apply(part);
+  if (part.empty()) {
+    resources.erase(name);
+  } else {
+    resources[name] = std::move(part);
+  }
+}
+
 }  // namespace
 
 Json resources_json(const ResourceOptions& options) {
-  Json resources = {{"devices", device_rules()}};
-  int64_t limit = pids(options.pids.value_or(kDefaultPids));
-  if (limit != -1)
-    resources["pids"] = {{"limit", limit}};  // crun 1.8 writes "-1", which v1 refuses
-  Json memory = memory_json(options), cpu = cpu_json(options);
-  if (!memory.empty()) resources["memory"] = std::move(memory);
-  if (!cpu.empty()) resources["cpu"] = std::move(cpu);
+  Json resources = {{"devices", device_rules()}, {"pids", {{"limit", kDefaultPids}}}};
+  apply_resources(resources, options);
   return resources;
+}
+
+void apply_resources(Json& resources, const ResourceOptions& options) {
+  change_part(resources, "memory", [&](Json& memory) { apply_memory(memory, options); });
+  change_part(resources, "cpu", [&](Json& cpu) { apply_cpu(cpu, options); });
+  change_part(resources, "pids", [&](Json& part) {
+    if (options.pids) set_limit(part, "limit", pids(*options.pids));
+  });
+  change_part(resources, "blockIO", [&](Json& io) { apply_io(io, options.io); });
 }
 
 }  // namespace ctrd::oci

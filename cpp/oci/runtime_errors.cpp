@@ -32,6 +32,8 @@ constexpr std::string_view kBadCwd = "the working directory is not a directory";
 constexpr std::string_view kFinished = "process already finished";
 constexpr std::string_view kUnknown = "the runtime does not know this container";
 constexpr std::string_view kStopped = "the container is not running";
+constexpr std::string_view kMoreInUse = "the container uses more memory than that";
+constexpr std::string_view kNoWeight = "this kernel has no weights of block devices";
 constexpr std::string_view kLowMemory = "the memory limit is too low";
 
 // Texts of runc 1.1, crun 1.8 and crun 1.28. The first row that fits is taken.
@@ -58,6 +60,13 @@ constexpr Row kRows[] = {
     // limits
     {std::nullopt, "memory limit", "too low", Code::kFailedPrecondition, Kind::kNone, kLowMemory, "memory"},
     {std::nullopt, "unable to set memory limit to", "", Code::kFailedPrecondition, Kind::kNone, kLowMemory, "memory"},
+    {Verb::kUpdate, "memory.limit_in_bytes", "busy", Code::kFailedPrecondition, Kind::kNone, kMoreInUse, "memory"},
+    {Verb::kUpdate, "memory.memsw.limit_in_bytes", "busy", Code::kFailedPrecondition, Kind::kNone, kMoreInUse, "swap"},
+    {Verb::kUpdate, "cpuset.cpus", "busy", Code::kFailedPrecondition, Kind::kNone, "an exec of the container uses these CPUs", "cpuset_cpus"},
+    {std::nullopt, "io.weight", "no such file", Code::kUnimplemented, Kind::kNone, kNoWeight, "io"},
+    {std::nullopt, "blkio.weight", "no such file", Code::kUnimplemented, Kind::kNone, kNoWeight, "io"},
+    {std::nullopt, "blkio.throttle", "no such device", Code::kInvalidArgument, Kind::kNone, "no such block device", "io"},
+    {std::nullopt, "io.max", "no such device", Code::kInvalidArgument, Kind::kNone, "no such block device", "io"},
     {std::nullopt, "cpuset.cpus", "out of range", Code::kInvalidArgument, Kind::kNone, "", "cpuset_cpus"},
     {std::nullopt, "cpuset.cpus", "invalid argument", Code::kInvalidArgument, Kind::kNone, "", "cpuset_cpus"},
     {std::nullopt, "cpuset.cpus", "permission denied", Code::kInvalidArgument, Kind::kNone, "", "cpuset_cpus"},

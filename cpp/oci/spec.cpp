@@ -84,6 +84,20 @@ void mask_throttle_counters(Json& spec) {
   }
 }
 
+// The spec keeps the caller's args. /dev is a fresh tmpfs, so the root file system is not touched.
+void write_init(Json& spec, const std::string& program) {
+  auto asked = spec.value(Json::json_pointer(std::string("/annotations/") + kInitKey), "");
+  if (asked.empty()) return;
+  if (program.empty()) throw failed_precondition("init: there is no program for process 1");
+  Json args = {kInitPath, "init", "--"};
+  for (Json& arg : spec["process"]["args"]) args.push_back(std::move(arg));
+  spec["process"]["args"] = std::move(args);
+  spec["mounts"].push_back({{"destination", kInitPath},
+                            {"type", "bind"},
+                            {"source", program},
+                            {"options", {"bind", "ro", "nosuid", "nodev", "rprivate"}}});
+}
+
 }  // namespace
 
 std::string cgroups_path(std::string_view root_hash6, std::string_view ns, std::string_view id) {
@@ -101,11 +115,13 @@ std::string make_spec(const SpecOptions& options, std::string_view id,
   return text_of(spec);
 }
 
-std::string make_config(std::string_view stored_spec, bool host_is_cgroup_v2) {
+std::string make_config(std::string_view stored_spec, bool host_is_cgroup_v2,
+                        const std::string& init_program) {
   Json spec = stored(stored_spec);
   spec["root"]["path"] = "rootfs";
   write_seccomp(spec);
   mask_throttle_counters(spec);
+  write_init(spec, init_program);
   if (host_is_cgroup_v2) add_cgroup_namespace(spec["linux"]);
   if (spec["process"].contains("rlimits")) clamp_rlimits(spec["process"]["rlimits"]);
   return dump_json(spec, "spec");

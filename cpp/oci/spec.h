@@ -30,7 +30,11 @@ std::string make_spec(const SpecOptions& options, std::string_view id,
 void check_spec(std::string_view spec_json);
 
 // config.json for a runtime: root.path "rootfs", seccomp written out for the native architecture.
-std::string make_config(std::string_view stored_spec, bool host_is_cgroup_v2);
+// init_program: what is bind-mounted as process 1 where the spec asks for one (a static program
+// that takes `init -- args`).
+std::string make_config(std::string_view stored_spec, bool host_is_cgroup_v2,
+                        const std::string& init_program = "");
+inline constexpr const char* kInitPath = "/dev/ctrd-init";  // in the container
 
 // What the engine needs to know of a stored spec, without having a JSON type.
 struct SpecFacts {

@@ -38,7 +38,11 @@ Command make(const Runtime& runtime, Verb verb, std::vector<std::string> args) {
       runtime.log,    "--log-format", "json",       std::string(verb_name(verb))};
   argv.insert(argv.end(), std::make_move_iterator(args.begin()),
               std::make_move_iterator(args.end()));
-  return {verb, std::move(argv), "", verb_deadline(verb)};
+  return {verb, std::move(argv), "", verb_deadline(verb), runtime.log};
+}
+
+void add_option(std::vector<std::string>& args, const char* name, const std::string& value) {
+  if (!value.empty()) args.insert(args.end(), {name, value});
 }
 
 Error not_launched(const Command& command, int err) {
@@ -67,8 +71,11 @@ std::string_view verb_name(Verb verb) { return kVerbs.at(static_cast<std::size_t
 Nanos verb_deadline(Verb verb) { return kVerbs.at(static_cast<std::size_t>(verb)).deadline; }
 
 Command create_command(const Runtime& runtime, const std::string& id, const std::string& bundle,
-                       const std::string& pid_file) {
-  return make(runtime, Verb::kCreate, {"--bundle", bundle, "--pid-file", pid_file, "--", id});
+                       const std::string& pid_file, const std::string& console_socket) {
+  std::vector<std::string> args = {"--bundle", bundle, "--pid-file", pid_file};
+  add_option(args, "--console-socket", console_socket);
+  args.insert(args.end(), {"--", id});
+  return make(runtime, Verb::kCreate, std::move(args));
 }
 
 Command start_command(const Runtime& runtime, const std::string& id) {
@@ -93,8 +100,31 @@ Command delete_command(const Runtime& runtime, const std::string& id, bool force
   return make(runtime, Verb::kDelete, std::move(args));
 }
 
+Command pause_command(const Runtime& runtime, const std::string& id) {
+  return make(runtime, Verb::kPause, {"--", id});
+}
+
+Command resume_command(const Runtime& runtime, const std::string& id) {
+  return make(runtime, Verb::kResume, {"--", id});
+}
+
+Command update_command(const Runtime& runtime, const std::string& id, std::string resources) {
+  Command command = make(runtime, Verb::kUpdate, {"--resources", "-", "--", id});
+  command.input = std::move(resources);
+  return command;
+}
+
+Command exec_command(const Runtime& runtime, const std::string& id, const ExecFiles& files) {
+  std::vector<std::string> args = {"--detach", "--process", files.process, "--pid-file",
+                                   files.pid_file};
+  add_option(args, "--console-socket", files.console_socket);
+  add_option(args, "--cgroup", files.cgroup);
+  args.insert(args.end(), {"--", id});
+  return make(runtime, Verb::kExec, std::move(args));
+}
+
 Command version_command(const std::string& binary) {
-  return {Verb::kVersion, {binary, "--version"}, "", verb_deadline(Verb::kVersion)};
+  return {Verb::kVersion, {binary, "--version"}, "", verb_deadline(Verb::kVersion), ""};
 }
 
 void check(const Command& command, const Outcome& outcome) {

@@ -45,14 +45,27 @@ struct Command {
   std::vector<std::string> argv;
   std::string input;  // for its stdin; "" is /dev/null
   Nanos deadline;
+  std::string log = {};  // what the runtime writes its words to: its --log
 };
 // `--` or the runtime's way to end options always stands before an id.
 Command create_command(const Runtime& runtime, const std::string& id, const std::string& bundle,
-                       const std::string& pid_file);
+                       const std::string& pid_file, const std::string& console_socket = {});
 Command start_command(const Runtime& runtime, const std::string& id);
 Command state_command(const Runtime& runtime, const std::string& id);
 Command kill_command(const Runtime& runtime, const std::string& id, int signal, bool all);
 Command delete_command(const Runtime& runtime, const std::string& id, bool force);
+Command pause_command(const Runtime& runtime, const std::string& id);
+Command resume_command(const Runtime& runtime, const std::string& id);
+// resources: JSON of the runtime spec's linux.resources, for its stdin.
+Command update_command(const Runtime& runtime, const std::string& id, std::string resources);
+// Detached: it ends once the process runs.
+struct ExecFiles {
+  std::string process;              // the process as JSON
+  std::string pid_file;             // is written
+  std::string console_socket = {};  // where it sends the terminal; "": there is none
+  std::string cgroup = {};  // below the container's, in every hierarchy; "": the container's
+};
+Command exec_command(const Runtime& runtime, const std::string& id, const ExecFiles& files);
 Command version_command(const std::string& binary);
 
 struct Outcome {

@@ -24,11 +24,11 @@ bool is_private_pid(const oci::Json& ns) {
 }
 
 Error no_pid(std::string why) {
-  return Error(Code::kInternal, "the runtime's create exited 0 " + std::move(why), Kind::kRuntime);
+  return Error(Code::kInternal, "the runtime exited 0 " + std::move(why), Kind::kRuntime);
 }
 
 // What is too long or no file at all is as good as garbage.
-std::optional<std::string> find_short_file(int dir, const char* name) {
+std::optional<std::string> find_short_file(int dir, const std::string& name) {
   try {
     return find_file_at(dir, name, 64);
   } catch (const Error& error) {
@@ -41,6 +41,9 @@ std::optional<std::string> find_short_file(int dir, const char* name) {
 ConfigFacts Bundle::config_facts() const {
   ConfigFacts facts;
   oci::Json config = oci::parse_json(read_file_at(dir_.get(), api::kConfigFile), api::kConfigFile);
+  auto process = config.find("process");
+  if (process != config.end() && process->is_object())
+    facts.terminal = process->value("terminal", false);
   auto linux_part = config.find("linux");
   if (linux_part == config.end() || !linux_part->is_object()) return facts;
   facts.cgroups_path = linux_part->value("cgroupsPath", "");
@@ -50,8 +53,8 @@ ConfigFacts Bundle::config_facts() const {
   return facts;
 }
 
-pid_t Bundle::init_pid() const {
-  std::optional<std::string> text = find_short_file(dir_.get(), api::kInitPidFile);
+pid_t Bundle::read_pid(const std::string& file) const {
+  std::optional<std::string> text = find_short_file(dir_.get(), file);
   if (!text) throw no_pid("without a pid file");
   if (text->ends_with('\n')) text->pop_back();
   pid_t pid = 0;
@@ -100,7 +103,7 @@ void Bundle::try_write(const api::ExitFile& exit) const {
   }
 }
 
-void Bundle::try_remove(const char* name) const {
+void Bundle::try_remove(const std::string& name) const {
   try {
     remove_tree_at(dir_.get(), name);
   } catch (const Error& error) {

@@ -15,6 +15,7 @@ namespace ctrd::shim {
 
 struct ConfigFacts {
   bool private_pids = false;  // a pid namespace of its own: the kernel ends all when init ends
+  bool terminal = false;      // the runtime will make one
   std::string cgroups_path;
 };
 
@@ -24,10 +25,12 @@ class Bundle {
   Bundle(std::string path, UniqueFd dir) : path_(std::move(path)), dir_(std::move(dir)) {}
 
   const std::string& path() const { return path_; }
-  std::string file(const char* name) const { return path_ + "/" + name; }
+  std::string file(const std::string& name) const { return path_ + "/" + name; }
   ConfigFacts config_facts() const;
-  // Throws kInternal kRuntime: no pid file, or none of a child of ours.
-  pid_t init_pid() const;
+  // What a runtime wrote into a pid file; file: relative to the bundle. Throws kInternal kRuntime:
+  // no pid file, or no pid in it.
+  pid_t read_pid(const std::string& file) const;
+  int dir() const { return dir_.get(); }
 
   void write(const api::StatusFile& status) const;  // throws
   void try_write(const api::StatusFile& status) const;
@@ -35,7 +38,7 @@ class Bundle {
   // is told by nothing else.
   void make_spare() const;  // throws
   void try_write(const api::ExitFile& exit) const;
-  void try_remove(const char* name) const;  // a file or a whole directory
+  void try_remove(const std::string& name) const;  // a file or a whole directory
   void make_rootfs() const;
 
  private:

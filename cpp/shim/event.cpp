@@ -60,13 +60,13 @@ void Event::notify() {
 
 Lock::Guard::~Guard() {
   if (lock_ == nullptr) return;
-  lock_->held_ = false;
+  ++lock_->free_;
   lock_->freed_.notify();
 }
 
 asio::awaitable<Lock::Guard> Lock::acquire() {
-  while (held_) co_await freed_.wait();
-  held_ = true;
+  while (free_ == 0) co_await freed_.wait();
+  --free_;
   co_return Guard(this);
 }
 

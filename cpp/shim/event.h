@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // How coroutines of the one loop wait for each other: an Event that wakes all who wait, a Lock that
-// one holds at a time, and two ways to start a coroutine. Not for threads: there is only one.
+// one (or so many) hold at a time, and two ways to start a coroutine. Not for threads: there is
+// only one.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -39,10 +40,11 @@ class Lock {
    private:
     Lock* lock_;
   };
+  explicit Lock(int places = 1) : free_(places) {}
   asio::awaitable<Guard> acquire();
 
  private:
-  bool held_ = false;
+  int free_;
   Event freed_;
 };
 

@@ -7,6 +7,7 @@
 #include <array>
 #include <cerrno>
 
+#include "api/bundle.h"
 #include "base/error.h"
 
 namespace ctrd::shim {
@@ -63,6 +64,19 @@ Stdin open_stdin(const std::string& path) {
   check_fifo("stdin", path);
   UniqueFd reader = open_fifo(path, O_RDONLY);
   return {.reader = std::move(reader), .keeper = open_fifo(path, O_WRONLY)};
+}
+
+std::optional<std::string> file_path(const std::string& path) {
+  if (!path.starts_with(api::kFilePath)) return std::nullopt;
+  return path.substr(api::kFilePath.size());
+}
+
+UniqueFd open_file(std::string_view field, const std::string& path, int flags) {
+  if (!path.starts_with('/')) throw invalid(field, path, "not an absolute path");
+  UniqueFd fd(::open(path.c_str(), flags | O_NONBLOCK | O_CLOEXEC | O_NOCTTY));
+  if (fd) return fd;
+  if (errno == ENXIO) throw invalid(field, path, "a socket, or a FIFO that nobody reads");
+  throw sys_error(std::string(field) + ": opening " + path);
 }
 
 PipeEnds output_pipe() {

@@ -4,7 +4,9 @@
 #pragma once
 
 #include <functional>
+#include <optional>
 #include <string>
+#include <string_view>
 
 #include "base/unique_fd.h"
 #include "shim/event.h"
@@ -27,6 +29,12 @@ struct Stdin {
                     // this lets it be
 };
 Stdin open_stdin(const std::string& path);
+
+// What follows "file:" (api/bundle.h), nullopt: the path is no such one.
+std::optional<std::string> file_path(const std::string& path);
+// Such a file, terminal, pipe or descriptor of a client (/proc/<pid>/fd/<n>), opened anew and so
+// non-blocking for us alone. Throws invalid naming the field if it cannot be opened so.
+UniqueFd open_file(std::string_view field, const std::string& path, int flags);
 
 // A pipe for the container. Our end is non-blocking, the container's is not.
 struct PipeEnds {

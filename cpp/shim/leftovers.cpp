@@ -82,6 +82,22 @@ uint64_t counter(std::string_view text, std::string_view word) {
   return found.empty() ? 0 : static_cast<uint64_t>(found.front());
 }
 
+uint64_t oom_kills_v1(const std::string& dir) {
+  auto text = find_text(dir, "memory.oom_control");
+  return text ? counter(*text, "oom_kill ") : 0;
+}
+
+// v2 counts what is below too, v1 does not.
+uint64_t oom_kills_in(const std::string& dir) {
+  if (auto text = find_text(dir, "memory.events")) return counter(*text, "oom_kill ");
+  auto text = find_text(dir, "memory.oom_control");
+  if (!text) return 0;
+  uint64_t count = counter(*text, "oom_kill ");
+  for (const std::string& name : list_dir(open_dir(dir).get()))
+    if (name.starts_with(kExecCgroup)) count += oom_kills_v1(dir + "/" + name);
+  return count;
+}
+
 }  // namespace
 
 std::size_t signal_cgroup(const std::string& cgroups_path, int signal) {
@@ -109,10 +125,7 @@ void remove_cgroup(const std::string& cgroups_path) {
 
 uint64_t oom_kills(const std::string& cgroups_path) {
   uint64_t most = 0;
-  for (const std::string& dir : dirs_of(cgroups_path)) {
-    for (const char* name : {"memory.events", "memory.oom_control"})
-      if (auto text = find_text(dir, name)) most = std::max(most, counter(*text, "oom_kill "));
-  }
+  for (const std::string& dir : dirs_of(cgroups_path)) most = std::max(most, oom_kills_in(dir));
   return most;
 }
 

@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <string_view>
 
 #include "shim/event.h"
 
@@ -17,7 +18,9 @@ std::size_t signal_cgroup(const std::string& cgroups_path, int signal);
 asio::awaitable<bool> kill_leftovers(const std::string& cgroups_path, Nanos bound);
 // Removes the (empty) cgroup from every hierarchy. Does not throw.
 void remove_cgroup(const std::string& cgroups_path);
-// The kernel's counter of out-of-memory kills in this cgroup; 0 if there is none.
+// What the cgroup of an exec begins with, below its container's.
+inline constexpr std::string_view kExecCgroup = "exec-";
+// The kernel's counters of out-of-memory kills in this cgroup and its execs'; 0 if there is none.
 uint64_t oom_kills(const std::string& cgroups_path);
 
 }  // namespace ctrd::shim

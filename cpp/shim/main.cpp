@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// containerd-shim-ctrd-v2: the actions serve and probe-overlay, and -v.
+// containerd-shim-ctrd-v2: the actions serve and probe-overlay, -v, and inside containers `init --
+// args`.
 #include <unistd.h>
 
 #include <cstdlib>
@@ -11,6 +12,7 @@
 
 #include "base/log.h"
 #include "shim/arguments.h"
+#include "shim/init.h"
 #include "shim/overlay_probe.h"
 #include "shim/serve.h"
 
@@ -56,6 +58,7 @@ int run(const Arguments& arguments) {
 }  // namespace
 
 int main(int argc, char** argv) {
+  if (argc > 3 && std::string_view(argv[1]) == "init") return ctrd::shim::run_init(argv + 3);
   ctrd::set_log_sink(log_to_stderr);
   if (const char* level = std::getenv("CTRD_LOG")) set_level(level);
   try {

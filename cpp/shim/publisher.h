@@ -27,6 +27,11 @@ class Publisher {
     event.id = api::event_id(instance_, event.topic);
     add(api::encode(event));
   }
+  // What may happen several times.
+  template <typename T>
+  void publish_new(const T& message) {
+    add(api::encode(api::make_event(ns_, message)));
+  }
   // The last chance, before the process ends. What does not get through is logged.
   void finish();
 

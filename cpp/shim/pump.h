@@ -11,11 +11,20 @@
 
 namespace ctrd::shim {
 
+// What the pumps of one process know of it.
+struct Life {
+  bool over = false;  // it has ended: nothing will come after what is there
+  Event changed;
+};
+
 class Pump {
  public:
   // source: non-blocking. stop_when_gone: end when the sink's reader has gone (else read on and
   // throw away).
   Pump(asio::io_context& loop, UniqueFd source, std::unique_ptr<Sink> sink, bool stop_when_gone);
+  // source: a terminal's master. It says EIO while nobody has the terminal open, and that is its
+  // end only once the process has ended too.
+  void is_terminal_of(std::shared_ptr<Life> life) { life_ = std::move(life); }
 
   // To the end of the source; then both sides are closed and `ended` notified. The Pump must be
   // held until then.
@@ -26,9 +35,11 @@ class Pump {
 
  private:
   asio::awaitable<bool> copy_some();
+  asio::awaitable<bool> nobody_has_it();
 
   asio::posix::stream_descriptor source_;
   std::unique_ptr<Sink> sink_;
+  std::shared_ptr<Life> life_;
   bool stop_when_gone_;
   bool running_ = true;
 };

@@ -9,6 +9,7 @@
 
 #include <cstdint>
 #include <map>
+#include <memory>
 #include <optional>
 #include <set>
 
@@ -27,35 +28,52 @@ class Reaper {
   // Reaps all that has ended. Called at each SIGCHLD, by nobody else.
   void reap();
 
-  // Its end will be kept until wait() has returned it. To be called before the loop runs again
-  // after the pid became known.
-  void expect(pid_t pid);
-  // The end of an expected process; nullopt at the deadline (it stays expected). One waiter a pid.
-  asio::awaitable<std::optional<Ended>> wait(pid_t pid, TimePoint deadline = kForever);
-  bool has_ended(pid_t pid) const { return ended_.contains(pid); }
-  // Nobody asks for it any more.
-  void drop(pid_t pid);
-  // A child of ours, running or not yet reaped.
-  static bool is_child(pid_t pid);
-
-  // While one lives, unknown exits are kept.
+  // While one lives, exits that nobody expects are kept: those after its beginning.
   class Keep {
    public:
-    explicit Keep(Reaper& reaper) : reaper_(reaper) { ++reaper_.keeping_; }
+    explicit Keep(Reaper& reaper);
     Keep(const Keep&) = delete;
     Keep& operator=(const Keep&) = delete;
-    ~Keep() { reaper_.forget(); }
+    ~Keep();
 
    private:
+    friend class Reaper;
     Reaper& reaper_;
+    uint64_t since_;
   };
 
+  // A child just started: its end will be kept until wait() has returned it. To be called before
+  // the loop runs again.
+  void expect(pid_t pid);
+  // What a runtime says that it has made since `keep` began: expected from now on if it is a child
+  // of ours, or was one that has been reaped since. False: a stranger, or another one's already.
+  bool adopt(pid_t pid, const Keep& keep);
+  // The end of an expected process; nullopt at the deadline (it stays expected). One waiter a pid.
+  asio::awaitable<std::optional<Ended>> wait(pid_t pid, TimePoint deadline = kForever);
+  // Expected, and reaped.
+  bool has_ended(pid_t pid) const;
+  // Nobody asks for it any more.
+  void drop(pid_t pid) { expected_.erase(pid); }
+  // A child of ours, running or not yet reaped.
+  static bool is_child(pid_t pid);
+  // Rows in the table: what it costs.
+  std::size_t size() const { return expected_.size() + unknown_.size(); }
+
  private:
+  struct Expected {
+    std::optional<Ended> ended;
+    Event changed;
+  };
+  struct Unknown {
+    Ended ended;
+    uint64_t at;
+  };
   void forget();
-  std::map<pid_t, Ended> ended_;
-  std::set<pid_t> expected_;
-  int keeping_ = 0;
-  Event changed_;
+
+  std::map<pid_t, std::shared_ptr<Expected>> expected_;
+  std::map<pid_t, Unknown> unknown_;
+  std::multiset<uint64_t> keeps_;
+  uint64_t now_ = 0;  // counts exits and Keeps, so that one can be said to be before the other
 };
 
 }  // namespace ctrd::shim

@@ -2,6 +2,7 @@
 #include "shim/runner.h"
 
 #include <fcntl.h>
+#include <sys/mman.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -9,6 +10,7 @@
 #include <csignal>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "shim/spawn.h"
 
 namespace ctrd::shim {
@@ -16,25 +18,49 @@ namespace {
 
 constexpr off_t kLogTail = 64 << 10;
 
+// Its group, so that a script's children go too.
+void kill_group(pid_t pid) { ::kill(-pid, SIGKILL); }
+
+UniqueFd memory_file(const std::string& text) {
+  UniqueFd file(::memfd_create("input", MFD_CLOEXEC));
+  if (!file) throw sys_error("making a file in memory for a runtime's input");
+  write_all(file.get(), text);
+  if (::lseek(file.get(), 0, SEEK_SET) < 0) throw sys_error("rewinding a runtime's input");
+  return file;
+}
+
+std::string tail_of(const std::string& path) {
+  UniqueFd log(::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
+  struct stat facts {};
+  if (!log || ::fstat(log.get(), &facts) < 0 || !S_ISREG(facts.st_mode)) return {};
+  std::string text(static_cast<std::size_t>(std::min(facts.st_size, kLogTail)), '\0');
+  ssize_t n =
+      ::pread(log.get(), text.data(), text.size(), std::max<off_t>(0, facts.st_size - kLogTail));
+  text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  return text;
+}
+
 }  // namespace
 
-Runner::Runner(Reaper& reaper, std::string log_path)
-    : reaper_(reaper),
-      log_path_(std::move(log_path)),
-      null_(::open("/dev/null", O_RDWR | O_CLOEXEC)) {
+Runner::Runner(Reaper& reaper) : reaper_(reaper), null_(::open("/dev/null", O_RDWR | O_CLOEXEC)) {
   if (!null_) throw sys_error("opening /dev/null");
 }
 
 Runner::Running Runner::launch(const oci::Command& command, std::array<int, 3> stdio) {
-  ::unlink(log_path_.c_str());  // runtimes append, and an old error must not pass for a new one
+  // Runtimes append, and an old error must not pass for a new one.
+  ::unlink(command.log.c_str());
+  UniqueFd input;
+  if (!command.input.empty()) {
+    input = memory_file(command.input);
+    stdio[0] = input.get();
+  }
   for (int& fd : stdio)
     if (fd < 0) fd = null_.get();
   Spawned child = spawn(command.argv, stdio);
-  if (child.launch_errno != 0)
-    return {.pid = -1, .launch_errno = child.launch_errno, .deadline = {}};
+  if (child.launch_errno != 0) return {.pid = -1, .launch_errno = child.launch_errno};
   reaper_.expect(child.pid);
-  running_ = child.pid;
-  return {.pid = child.pid, .launch_errno = 0, .deadline = after(command.deadline)};
+  running_.insert(child.pid);
+  return {.pid = child.pid, .deadline = after(command.deadline), .log = command.log};
 }
 
 asio::awaitable<oci::Outcome> Runner::outcome(Running running) {
@@ -44,34 +70,29 @@ asio::awaitable<oci::Outcome> Runner::outcome(Running running) {
   if (running.launch_errno != 0) co_return outcome;
   std::optional<Ended> ended = co_await reaper_.wait(running.pid, running.deadline);
   if (!ended) {
-    abort();
+    kill_group(running.pid);
     ended = co_await reaper_.wait(running.pid);
     outcome.timed_out = true;
   }
-  running_ = -1;
+  running_.erase(running.pid);
+  ended_.notify();
   outcome.status = ended->status;
-  if (ended->status != 0) outcome.log = tail_of_log();
+  if (ended->status != 0) outcome.log = tail_of(running.log);
   co_return outcome;
 }
 
 asio::awaitable<oci::Outcome> Runner::run(oci::Command command) {
   Running running = launch(command);
-  co_return co_await outcome(running);
+  co_return co_await outcome(std::move(running));
 }
 
 void Runner::abort() {
-  if (running_ > 0) ::kill(-running_, SIGKILL);  // its group, so that a script's children go too
+  for (pid_t pid : running_) kill_group(pid);
 }
 
-std::string Runner::tail_of_log() const {
-  UniqueFd log(::open(log_path_.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK));
-  struct stat facts {};
-  if (!log || ::fstat(log.get(), &facts) < 0 || !S_ISREG(facts.st_mode)) return {};
-  std::string text(static_cast<std::size_t>(std::min(facts.st_size, kLogTail)), '\0');
-  ssize_t n =
-      ::pread(log.get(), text.data(), text.size(), std::max<off_t>(0, facts.st_size - kLogTail));
-  text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
-  return text;
+asio::awaitable<bool> Runner::idle(TimePoint deadline) {
+  while (!running_.empty() && Clock::now() < deadline) co_await ended_.wait(deadline);
+  co_return running_.empty();
 }
 
 }  // namespace ctrd::shim

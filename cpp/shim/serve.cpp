@@ -168,7 +168,7 @@ void Shim::leave() {
 void serve(const Arguments& arguments) {
   checked(arguments);
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) throw sys_error("becoming a subreaper");
-  ::umask(0);
+  ::umask(0022);  // runc leaves it to what it executes
   raise_oom_score();
   enter_private_mount_namespace();
   static Shim shim(arguments);

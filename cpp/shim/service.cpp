@@ -30,14 +30,24 @@ Service::Service(asio::io_context& loop, Task& task, Hooks hooks)
     : loop_(loop), task_(task), hooks_(std::move(hooks)) {}
 
 Service::Verb Service::find_verb(std::string_view method) {
-  static constexpr std::array<std::pair<std::string_view, Verb>, 3> kVerbs{
-      {{"Create", &Service::create}, {"Start", &Service::start}, {"Delete", &Service::remove}}};
+  static constexpr std::array<std::pair<std::string_view, Verb>, 6> kVerbs{
+      {{"Create", &Service::create},
+       {"Start", &Service::start},
+       {"Delete", &Service::remove},
+       {"Pause", &Service::pause},
+       {"Resume", &Service::resume},
+       {"Update", &Service::update}}};
   return find_row(kVerbs, method);
 }
 
+Service::Verb Service::find_shim_verb(std::string_view method) {
+  return method == "Delete" ? &Service::remove_and_tell : nullptr;
+}
+
 Service::Query Service::find_query(std::string_view method) {
-  static constexpr std::array<std::pair<std::string_view, Query>, 7> kQueries{
+  static constexpr std::array<std::pair<std::string_view, Query>, 8> kQueries{
       {{"State", &Service::state},
+       {"Exec", &Service::exec},
        {"Kill", &Service::kill},
        {"Pids", &Service::pids},
        {"Connect", &Service::connect},
@@ -65,25 +75,19 @@ asio::awaitable<std::string> Service::dispatch(Request request) {
     verb = find_verb(request.method);
   } else if (request.service == api::kShimV1) {
     query = find_shim_query(request.method);
+    verb = find_shim_verb(request.method);
   } else {
     throw Error(Code::kUnimplemented, "service " + request.service);
   }
   if (query != nullptr) co_return (this->*query)(request);
   if (verb != nullptr) co_return co_await apart(loop_, (this->*verb)(std::move(request)));
-  if (is_task && request.method == "Wait") co_return co_await wait(std::move(request));
+  if (request.method == "Wait") co_return co_await wait(std::move(request), !is_task);
   throw Error(Code::kUnimplemented, "method " + request.method);
 }
 
 void Service::check_id(const std::string& id) const {
   if (id != task_.id() || !task_.exists())
     throw not_found(Kind::kTask, "task " + escaped(id) + ": there is none");
-}
-
-void Service::check_process(const std::string& id, const std::string& exec_id) const {
-  check_id(id);
-  if (!exec_id.empty())
-    throw not_found(Kind::kProcess,
-                    "process " + escaped(exec_id) + " of task " + id + ": there is none");
 }
 
 asio::awaitable<std::string> Service::create(Request request) {
@@ -96,36 +100,100 @@ asio::awaitable<std::string> Service::create(Request request) {
 
 asio::awaitable<std::string> Service::start(Request request) {
   auto message = api::decode<api::StartRequest>(request.payload);
-  check_process(message.id, message.exec_id);
-  api::StartResponse response = co_await task_.start();
+  check_id(message.id);
+  TimePoint deadline = deadline_of(request);
+  api::StartResponse response;
+  if (message.exec_id.empty()) {
+    response = co_await task_.start();
+  } else {
+    std::shared_ptr<Exec> exec = task_.execs().get(message.exec_id);
+    response = co_await exec->start(deadline);
+  }
   co_return api::encode(response);
 }
 
 asio::awaitable<std::string> Service::remove(Request request) {
   auto message = api::decode<api::DeleteRequest>(request.payload);
-  check_process(message.id, message.exec_id);
-  api::DeleteResponse response = co_await task_.remove();
-  hooks_.finished();
-  co_return api::encode(response);
+  api::ExitInfo exit = co_await remove_process(std::move(message));
+  co_return api::encode(api::DeleteResponse{
+      .pid = exit.pid, .exit_status = exit.status, .exited_ns = exit.exited_ns});
 }
 
-asio::awaitable<std::string> Service::wait(Request request) {
+asio::awaitable<std::string> Service::remove_and_tell(Request request) {
+  auto message = api::decode<api::DeleteRequest>(request.payload);
+  api::ExitInfo exit = co_await remove_process(std::move(message));
+  co_return api::encode(exit);
+}
+
+asio::awaitable<api::ExitInfo> Service::remove_process(api::DeleteRequest request) {
+  check_id(request.id);
+  if (!request.exec_id.empty()) {
+    api::ExitInfo of_exec = co_await task_.execs().remove(std::move(request.exec_id));
+    co_return of_exec;
+  }
+  api::ExitInfo exit = co_await task_.remove();
+  hooks_.finished();
+  co_return exit;
+}
+
+asio::awaitable<std::string> Service::pause(Request request) {
+  check_id(api::decode<api::PauseRequest>(request.payload).id);
+  co_await task_.pause();
+  co_return std::string();
+}
+
+asio::awaitable<std::string> Service::resume(Request request) {
+  check_id(api::decode<api::ResumeRequest>(request.payload).id);
+  co_await task_.resume();
+  co_return std::string();
+}
+
+asio::awaitable<std::string> Service::update(Request request) {
+  auto message = api::decode<api::UpdateTaskRequest>(request.payload);
+  check_id(message.id);
+  co_await task_.update(std::move(message.resources.value));
+  co_return std::string();
+}
+
+asio::awaitable<std::string> Service::wait(Request request, bool tell) {
   auto message = api::decode<api::WaitRequest>(request.payload);
-  check_process(message.id, message.exec_id);
-  api::WaitResponse response = co_await task_.wait();
-  co_return api::encode(response);
+  api::ExitInfo exit = co_await wait_for(std::move(message));
+  if (tell) co_return api::encode(exit);
+  co_return api::encode(api::WaitResponse{.exit_status = exit.status, .exited_ns = exit.exited_ns});
+}
+
+asio::awaitable<api::ExitInfo> Service::wait_for(api::WaitRequest request) {
+  check_id(request.id);
+  if (request.exec_id.empty()) {
+    api::ExitInfo of_init = co_await task_.wait();
+    co_return of_init;
+  }
+  std::shared_ptr<Exec> exec = task_.execs().get(request.exec_id);
+  api::ExitInfo exit = co_await exec->wait();
+  co_return exit;
 }
 
 std::string Service::state(const Request& request) {
   auto message = api::decode<api::StateRequest>(request.payload);
-  check_process(message.id, message.exec_id);
-  return api::encode(task_.state());
+  check_id(message.id);
+  if (message.exec_id.empty()) return api::encode(task_.state());
+  return api::encode(task_.execs().get(message.exec_id)->state(task_.status()));
+}
+
+std::string Service::exec(const Request& request) {
+  auto message = api::decode<api::ExecProcessRequest>(request.payload);
+  check_id(message.id);
+  task_.execs().add(std::move(message));
+  return {};
 }
 
 std::string Service::kill(const Request& request) {
   auto message = api::decode<api::KillRequest>(request.payload);
-  check_process(message.id, message.exec_id);
-  task_.kill(message.signal, message.all);
+  check_id(message.id);
+  if (message.exec_id.empty())
+    task_.kill(message.signal, message.all);
+  else
+    task_.execs().get(message.exec_id)->kill(message.signal);
   return {};
 }
 
@@ -144,15 +212,25 @@ std::string Service::connect(const Request& request) {
 
 std::string Service::close_io(const Request& request) {
   auto message = api::decode<api::CloseIORequest>(request.payload);
-  check_process(message.id, message.exec_id);
-  if (message.stdin_closed) task_.close_stdin();
+  check_id(message.id);
+  if (!message.exec_id.empty()) {
+    std::shared_ptr<Exec> exec = task_.execs().get(message.exec_id);
+    if (message.stdin_closed) exec->close_stdin();
+  } else if (message.stdin_closed) {
+    task_.close_stdin();
+  }
   return {};
 }
 
 std::string Service::resize_pty(const Request& request) {
   auto message = api::decode<api::ResizePtyRequest>(request.payload);
-  check_process(message.id, message.exec_id);
-  return {};  // without a console there is nothing to do
+  check_id(message.id);
+  Size size{.columns = message.width, .rows = message.height};
+  if (message.exec_id.empty())
+    task_.resize(size);
+  else
+    task_.execs().get(message.exec_id)->resize(size);
+  return {};
 }
 
 std::string Service::shutdown(const Request& request) {
@@ -175,15 +253,18 @@ std::string Service::detach(const Request& /*request*/) {
 
 std::string Service::escalate(const Request& request) {
   auto message = api::decode<api::KillRequest>(request.payload);
-  check_process(message.id, message.exec_id);
+  check_id(message.id);
   task_.escalate();
   return {};
 }
 
 std::string Service::limit(const Request& request) {
   auto message = api::decode<api::LimitRequest>(request.payload);
-  check_process(message.id, message.exec_id);
-  task_.limit(message.timeout_ns);
+  check_id(message.id);
+  if (message.exec_id.empty())
+    task_.limit(message.timeout_ns);
+  else
+    task_.execs().get(message.exec_id)->limit(message.timeout_ns);
   return {};
 }
 

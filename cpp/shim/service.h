@@ -31,14 +31,22 @@ class Service {
   using Query = std::string (Service::*)(const ttrpc::Request&);           // answers at once
   static Verb find_verb(std::string_view method);
   static Query find_query(std::string_view method);
+  static Verb find_shim_verb(std::string_view method);
   static Query find_shim_query(std::string_view method);
 
   asio::awaitable<std::string> create(ttrpc::Request request);
   asio::awaitable<std::string> start(ttrpc::Request request);
   asio::awaitable<std::string> remove(ttrpc::Request request);
-  asio::awaitable<std::string> wait(ttrpc::Request request);
+  asio::awaitable<std::string> remove_and_tell(ttrpc::Request request);
+  asio::awaitable<std::string> pause(ttrpc::Request request);
+  asio::awaitable<std::string> resume(ttrpc::Request request);
+  asio::awaitable<std::string> update(ttrpc::Request request);
+  asio::awaitable<api::ExitInfo> remove_process(api::DeleteRequest request);
+  asio::awaitable<std::string> wait(ttrpc::Request request, bool tell);
+  asio::awaitable<api::ExitInfo> wait_for(api::WaitRequest request);
 
   std::string state(const ttrpc::Request& request);
+  std::string exec(const ttrpc::Request& request);
   std::string kill(const ttrpc::Request& request);
   std::string pids(const ttrpc::Request& request);
   std::string connect(const ttrpc::Request& request);
@@ -51,7 +59,6 @@ class Service {
   std::string escalate(const ttrpc::Request& request);
 
   void check_id(const std::string& id) const;
-  void check_process(const std::string& id, const std::string& exec_id) const;
 
   asio::io_context& loop_;
   Task& task_;

@@ -1,12 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/sink.h"
 
+#include <termios.h>
 #include <unistd.h>
 
 #include <boost/asio/as_tuple.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/use_awaitable.hpp>
 #include <cerrno>
+#include <string>
 
 namespace ctrd::shim {
 namespace {
@@ -36,8 +38,40 @@ class PipeSink : public Sink {
   }
   bool gone() const override { return !fd_.is_open(); }
 
+ protected:
+  bool is_open() const { return fd_.is_open(); }
+  int handle() { return fd_.native_handle(); }
+
  private:
   asio::posix::stream_descriptor fd_;
+};
+
+// What is typed into a terminal. Its line discipline makes an end of input of a character (^D),
+// which first hands over what is not yet a line, so that it may need two.
+class TerminalSink : public PipeSink {
+ public:
+  TerminalSink(asio::io_context& loop, UniqueFd fd) : PipeSink(loop, std::move(fd)) {}
+
+  asio::awaitable<void> write(std::string_view data) override {
+    if (!data.empty()) in_line_ = data.back() != '\n' && data.back() != '\r';
+    co_await PipeSink::write(data);
+  }
+  asio::awaitable<void> finish() override {
+    termios settings{};
+    if (!is_open() || ::tcgetattr(handle(), &settings) < 0) co_return;
+    if ((settings.c_lflag & ICANON) == 0) co_return;  // the program reads ^D as any other key
+    std::string end(in_line_ ? 2 : 1, static_cast<char>(settings.c_cc[VEOF]));
+    co_await PipeSink::write(end);
+  }
+
+ private:
+  bool in_line_ = false;
+};
+
+class NullSink : public Sink {
+ public:
+  asio::awaitable<void> write(std::string_view /*data*/) override { co_return; }
+  void close() override {}
 };
 
 class LogSink : public Sink {
@@ -63,6 +97,12 @@ class LogSink : public Sink {
 std::unique_ptr<Sink> pipe_sink(asio::io_context& loop, UniqueFd fd) {
   return std::make_unique<PipeSink>(loop, std::move(fd));
 }
+
+std::unique_ptr<Sink> terminal_sink(asio::io_context& loop, UniqueFd master) {
+  return std::make_unique<TerminalSink>(loop, std::move(master));
+}
+
+std::unique_ptr<Sink> null_sink() { return std::make_unique<NullSink>(); }
 
 std::unique_ptr<Sink> log_sink(std::shared_ptr<api::LogWriter> log, api::Stream stream) {
   return std::make_unique<LogSink>(std::move(log), stream);

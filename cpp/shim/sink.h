@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a container's output goes: a FIFO or pipe, or the framed log. A write waits for a slow
-// reader (so only its own pump waits) and throws away what nobody will read any more; it never
+// Where a stream goes: a FIFO or pipe, a terminal, the framed log, or nowhere. A write waits for a
+// slow reader (so only its own pump waits) and throws away what nobody will read any more; it never
 // fails.
 #pragma once
 
@@ -20,6 +20,8 @@ class Sink {
  public:
   virtual ~Sink() = default;
   virtual asio::awaitable<void> write(std::string_view data) = 0;
+  // The source has ended, and nothing more will be written.
+  virtual asio::awaitable<void> finish() { co_return; }
   virtual void close() = 0;
   // Bytes were lost though somebody wanted them (a full disk).
   virtual bool lost() const { return false; }
@@ -29,6 +31,9 @@ class Sink {
 
 // fd: non-blocking, the writing end of a pipe or FIFO.
 std::unique_ptr<Sink> pipe_sink(asio::io_context& loop, UniqueFd fd);
+// master: non-blocking, of a terminal; the end of the source is its end-of-file character.
+std::unique_ptr<Sink> terminal_sink(asio::io_context& loop, UniqueFd master);
+std::unique_ptr<Sink> null_sink();
 std::unique_ptr<Sink> log_sink(std::shared_ptr<api::LogWriter> log, api::Stream stream);
 
 }  // namespace ctrd::shim

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/stdio.h"
 
+#include <fcntl.h>
 #include <sys/stat.h>
 
 #include <algorithm>
@@ -30,51 +31,84 @@ UniqueFd make_log_dir(const std::string& path) {
 
 }  // namespace
 
-asio::awaitable<void> Stdio::open(StdioPaths paths, const api::Options& options,
-                                  Patience patience) {
+void Stdio::open_input(const std::string& path) {
+  if (path.empty()) return;
+  if (auto file = file_path(path)) {
+    input_fifo_ = open_file("stdin", *file, O_RDONLY);
+    return;
+  }
+  Stdin fifo = open_stdin(path);
+  input_fifo_ = std::move(fifo.reader);
+  keeper_ = std::move(fifo.keeper);
+}
+
+asio::awaitable<void> Stdio::open(StdioPaths paths, const api::Options& options, Patience patience,
+                                  bool terminal) {
+  if (terminal) paths.err.clear();
   if (paths.out == api::kLogPath || paths.err == api::kLogPath) open_log(options);
-  co_await open_output(1, paths.out, patience);
-  co_await open_output(2, paths.err, patience);
-  if (!paths.in.empty()) open_input(paths.in);
+  co_await open_output(1, paths.out, patience, terminal);
+  co_await open_output(2, paths.err, patience, terminal);
+  if (terminal || !input_fifo_) co_return;
+  PipeEnds pipe = input_pipe();
+  child_[0] = std::move(pipe.theirs);
+  start_pump(add_pump(std::move(input_fifo_), pipe_sink(loop_, std::move(pipe.ours)), false));
 }
 
 asio::awaitable<void> Stdio::open_output(std::size_t number, std::string path,
-                                         const Patience& patience) {
+                                         const Patience& patience, bool terminal) {
   if (path.empty()) co_return;
   if (number == 2 && path == api::kMergePath) {
     if (child_[1]) child_[2] = child_[1].dup();
     co_return;
   }
-  std::unique_ptr<Sink> sink;
-  if (path == api::kLogPath) {
-    sink = log_sink(log_, number == 1 ? api::Stream::kStdout : api::Stream::kStderr);
-  } else {
-    UniqueFd fifo = co_await open_for_writing(kNames[number], std::move(path), patience);
-    sink = pipe_sink(loop_, std::move(fifo));
+  std::unique_ptr<Sink> sink = co_await open_sink(number, std::move(path), patience);
+  if (terminal) {
+    terminal_output_ = std::move(sink);
+    co_return;
   }
   PipeEnds pipe = output_pipe();
   child_[number] = std::move(pipe.theirs);
-  add_pump(std::move(pipe.ours), std::move(sink), true);
+  start_pump(add_pump(std::move(pipe.ours), std::move(sink), true));
 }
 
-void Stdio::open_input(const std::string& path) {
-  Stdin fifo = open_stdin(path);
-  PipeEnds pipe = input_pipe();
-  child_[0] = std::move(pipe.theirs);
-  keeper_ = std::move(fifo.keeper);
-  add_pump(std::move(fifo.reader), pipe_sink(loop_, std::move(pipe.ours)), false);
+asio::awaitable<std::unique_ptr<Sink>> Stdio::open_sink(std::size_t number, std::string path,
+                                                        const Patience& patience) {
+  if (path == api::kLogPath)
+    co_return log_sink(log_, number == 1 ? api::Stream::kStdout : api::Stream::kStderr);
+  if (auto file = file_path(path))
+    co_return pipe_sink(loop_, open_file(kNames[number], *file, O_WRONLY | O_APPEND));
+  UniqueFd fifo = co_await open_for_writing(kNames[number], std::move(path), patience);
+  co_return pipe_sink(loop_, std::move(fifo));
+}
+
+void Stdio::connect(UniqueFd master) {
+  master_ = std::move(master);
+  if (!terminal_output_) terminal_output_ = null_sink();
+  std::shared_ptr<Pump> output = add_pump(master_.dup(), std::move(terminal_output_), true);
+  output->is_terminal_of(life_);
+  start_pump(std::move(output));
+  if (!input_fifo_) return;
+  start_pump(add_pump(std::move(input_fifo_), terminal_sink(loop_, master_.dup()), false));
+}
+
+void Stdio::resize(Size size) {
+  if (master_) set_size(master_.get(), size);
 }
 
 void Stdio::open_log(const api::Options& options) {
   log_ = std::make_shared<api::LogWriter>(make_log_dir(options.log_dir), options.log_max);
 }
 
-void Stdio::add_pump(UniqueFd source, std::unique_ptr<Sink> sink, bool is_output) {
+std::shared_ptr<Pump> Stdio::add_pump(UniqueFd source, std::unique_ptr<Sink> sink, bool is_output) {
   auto made = std::make_shared<Pump>(loop_, std::move(source), std::move(sink), !is_output);
   if (is_output)
     outputs_.push_back(made);
   else
     input_ = made;
+  return made;
+}
+
+void Stdio::start_pump(std::shared_ptr<Pump> made) {
   start(loop_, pump(std::move(made), ended_), "copying a container's stdio");
 }
 
@@ -90,7 +124,16 @@ bool Stdio::output_is_flowing() const {
   return std::ranges::any_of(outputs_, [](const auto& output) { return output->running(); });
 }
 
+void Stdio::process_ended() {
+  life_->over = true;
+  life_->changed.notify();
+  keeper_.reset();
+  if (input_) input_->close();
+  input_.reset();
+}
+
 asio::awaitable<bool> Stdio::drain(Nanos bound) {
+  process_ended();
   TimePoint deadline = after(bound);
   while (output_is_flowing() && Clock::now() < deadline) co_await ended_->wait(deadline);
   bool cut = output_is_flowing() ||
@@ -103,6 +146,9 @@ asio::awaitable<bool> Stdio::drain(Nanos bound) {
 void Stdio::shut() {
   close_child_ends();
   keeper_.reset();
+  input_fifo_.reset();
+  master_.reset();
+  terminal_output_.reset();
   for (const auto& output : outputs_) output->close();
   if (input_) input_->close();
   outputs_.clear();

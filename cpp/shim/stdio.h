@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The three streams of one process. The container gets pipes of the shim's own or /dev/null, never
-// a host's file (a checkpoint would fail); pumps copy to where the client wants it (api/bundle.h
-// says what the paths mean). Source: design.md 7.
+// The three streams of one process, init or exec'ed. It gets pipes of the shim's own, a terminal or
+// /dev/null, never a host's file (a checkpoint would fail); pumps copy to where the client wants it
+// (api/bundle.h says what the paths mean). Source: design.md 7.
 #pragma once
 
 #include <array>
@@ -9,6 +9,7 @@
 #include <vector>
 
 #include "api/bundle.h"
+#include "shim/console.h"
 #include "shim/fifo.h"
 #include "shim/pump.h"
 
@@ -21,18 +22,29 @@ struct StdioPaths {
 class Stdio {
  public:
   explicit Stdio(asio::io_context& loop) : loop_(loop) {}
+  Stdio(const Stdio&) = delete;
   ~Stdio() { shut(); }
 
-  // Opens everything and starts the pumps. On failure nothing is left open (shut() removes the
-  // log).
-  asio::awaitable<void> open(StdioPaths paths, const api::Options& options, Patience patience);
+  // From now on a client can write to its FIFO, and what it writes is kept. "": /dev/null.
+  void open_input(const std::string& path);
+  // Waits for the readers of the others and starts the pumps; paths.in is none of its business. On
+  // failure nothing is left open (shut() removes the log). terminal: the pumps wait for connect(),
+  // and there is one output.
+  asio::awaitable<void> open(StdioPaths paths, const api::Options& options, Patience patience,
+                             bool terminal);
   // The process's ends, -1: /dev/null. close_child_ends once the process that has them is started.
   std::array<int, 3> child_ends() const;
   void close_child_ends();
+  // The terminal's master, non-blocking.
+  void connect(UniqueFd master);
+  // Does nothing without a terminal.
+  void resize(Size size);
 
   // No more from our side: the process sees the end once the client's writers have closed too.
-  // Twice is fine.
+  // Before it is started, and twice, is fine.
   void close_stdin() { keeper_.reset(); }
+  // The process has ended: nobody reads its input, and a terminal's EIO is its end.
+  void process_ended();
 
   // The process has ended: waits until all output is passed on, at most for `bound`; then
   // everything is closed and the log gets its end record. True: output was cut or lost.
@@ -41,19 +53,26 @@ class Stdio {
   void shut();
 
  private:
-  asio::awaitable<void> open_output(std::size_t number, std::string path, const Patience& patience);
-  void open_input(const std::string& path);
+  asio::awaitable<void> open_output(std::size_t number, std::string path, const Patience& patience,
+                                    bool terminal);
+  asio::awaitable<std::unique_ptr<Sink>> open_sink(std::size_t number, std::string path,
+                                                   const Patience& patience);
   void open_log(const api::Options& options);
-  void add_pump(UniqueFd source, std::unique_ptr<Sink> sink, bool is_output);
+  std::shared_ptr<Pump> add_pump(UniqueFd source, std::unique_ptr<Sink> sink, bool is_output);
+  void start_pump(std::shared_ptr<Pump> pump);
   bool output_is_flowing() const;
 
   asio::io_context& loop_;
   std::array<UniqueFd, 3> child_;
+  UniqueFd input_fifo_;  // until its pump takes it
   UniqueFd keeper_;
+  UniqueFd master_;
+  std::unique_ptr<Sink> terminal_output_;  // until there is a terminal
   std::shared_ptr<api::LogWriter> log_;
   std::vector<std::shared_ptr<Pump>> outputs_;
   std::shared_ptr<Pump> input_;
-  std::shared_ptr<Event> ended_ = std::make_shared<Event>();
+  std::shared_ptr<Event> ended_ = std::make_shared<Event>();  // a pump
+  std::shared_ptr<Life> life_ = std::make_shared<Life>();
 };
 
 }  // namespace ctrd::shim

@@ -2,67 +2,40 @@
 // Queries and signals: what never waits for anything.
 #include "shim/task.h"
 
-#include <sys/syscall.h>
-#include <unistd.h>
-
-#include <cerrno>
 #include <csignal>
+#include <map>
 #include <utility>
 
 #include "base/cgroup.h"
 #include "base/error.h"
 #include "base/process.h"
+#include "shim/child.h"
 #include "shim/leftovers.h"
 
 namespace ctrd::shim {
-namespace {
-
-constexpr uint32_t kLastSignal = 64;
-
-Error already_finished() {
-  return Error(Code::kNotFound, "process already finished", Kind::kProcess);
-}
-
-}  // namespace
 
 Task::Task(asio::io_context& loop, Reaper& reaper, Bundle bundle, std::string id, TaskLimits limits,
            std::string ns)
-    : loop_(loop),
-      reaper_(reaper),
-      bundle_(std::move(bundle)),
-      id_(std::move(id)),
-      limits_(limits),
-      runner_(reaper, bundle_.file(api::kRuntimeLogFile)),
-      publisher_(loop, std::move(ns)) {}
+    : side_(loop, reaper, std::move(bundle), std::move(id), limits, std::move(ns)) {
+  side_.check_takes_execs = [this] { check_takes_execs(); };
+}
 
 void Task::require() const {
-  if (!exists()) throw not_found(Kind::kTask, "task " + id_ + ": there is none");
+  if (!exists()) throw not_found(Kind::kTask, "task " + side_.id + ": there is none");
 }
 
-oci::Command Task::limited(oci::Command command) const {
-  if (limits_.verb) command.deadline = *limits_.verb;
-  return command;
-}
-
-oci::Runtime Task::runtime() const {
-  return {.binary = options_.binary_name,
-          .root = bundle_.file(api::kRuntimeDir),
-          .log = bundle_.file(api::kRuntimeLogFile)};
-}
-
+// A frozen process dies of nothing; v2's freezer lets SIGKILL through, v1's does not.
 void Task::kill(uint32_t signal, bool all) {
   require();
-  if (signal > kLastSignal)
-    throw invalid("signal", std::to_string(signal), "is not a signal's number");
-  if (status_ == api::Status::kStopped) throw already_finished();
-  if (all) {
-    signal_cgroup(config_.cgroups_path, static_cast<int>(signal));
-    return;
-  }
-  if (ended_ || !pidfd_) throw already_finished();
-  if (::syscall(SYS_pidfd_send_signal, pidfd_.get(), signal, nullptr, 0) == 0) return;
-  if (errno == ESRCH) throw already_finished();
-  throw sys_error("sending signal " + std::to_string(signal) + " to task " + id_);
+  check_signal(signal);
+  if (status_ == api::Status::kStopped || ended_) throw already_finished();
+  if (all)
+    signal_cgroup(side_.config.cgroups_path, static_cast<int>(signal));
+  else
+    send_signal(pidfd_, signal, "task " + side_.id);
+  if (signal != SIGKILL) return;
+  killed_ = true;
+  if (status_ == api::Status::kPaused || status_ == api::Status::kPausing) thaw();
 }
 
 void Task::escalate() {
@@ -72,11 +45,11 @@ void Task::escalate() {
 
 void Task::detach() {
   require();
-  api::Lifetime before = std::exchange(options_.lifetime, api::Lifetime::kDetached);
+  api::Lifetime before = std::exchange(side_.options.lifetime, api::Lifetime::kDetached);
   try {
-    bundle_.write(status_file());
+    side_.bundle.write(status_file());
   } catch (...) {
-    options_.lifetime = before;
+    side_.options.lifetime = before;
     throw;
   }
 }
@@ -86,24 +59,33 @@ void Task::close_stdin() {
   if (stdio_) stdio_->close_stdin();
 }
 
+void Task::resize(Size size) {
+  require();
+  if (!request_.terminal) return;
+  check_size(size);
+  if (stdio_) stdio_->resize(size);
+}
+
 void Task::limit(int64_t timeout_ns) {
   require();
   if (status_ != api::Status::kCreated || starting_)
-    throw failed_precondition("task " + id_ + ": a limit is set before the start", Kind::kTask);
+    throw failed_precondition("task " + side_.id + ": a limit is set before the start",
+                              Kind::kTask);
   if (timeout_ns < 0) throw invalid("timeout", std::to_string(timeout_ns), "is negative");
-  options_.timeout_ns = timeout_ns;
+  side_.options.timeout_ns = timeout_ns;
 }
 
 api::StateResponse Task::state() const {
   require();
   api::StateResponse state;
-  state.id = id_;
-  state.bundle = bundle_.path();
+  state.id = side_.id;
+  state.bundle = side_.bundle.path();
   state.pid = pid();
   state.status = status_;
   state.stdin_path = request_.stdin_path;
   state.stdout_path = request_.stdout_path;
   state.stderr_path = request_.stderr_path;
+  state.terminal = request_.terminal;
   if (status_ != api::Status::kStopped) return state;
   state.exit_status = static_cast<uint32_t>(ended_->status);
   state.exited_ns = ended_->time_ns;
@@ -114,24 +96,42 @@ api::PidsResponse Task::pids() const {
   require();
   api::PidsResponse found;
   if (status_ == api::Status::kStopped) return found;
-  for (pid_t pid : cgroup_pids(config_.cgroups_path))
-    found.processes.push_back({.pid = static_cast<uint32_t>(pid), .info = {}});
+  std::map<uint32_t, std::string> execs = execs_.ids_by_pid();
+  for (pid_t pid : cgroup_pids(side_.config.cgroups_path)) {
+    api::ProcessInfo process{.pid = static_cast<uint32_t>(pid), .info = {}};
+    auto exec = execs.find(process.pid);
+    if (exec != execs.end())
+      process.info = {.type_url = std::string(api::kProcessDetailsType),
+                      .value = api::encode(api::ProcessDetails{exec->second})};
+    found.processes.push_back(std::move(process));
+  }
   return found;
 }
 
-asio::awaitable<api::WaitResponse> Task::wait() {
+asio::awaitable<api::ExitInfo> Task::wait() {
   require();
   while (status_ != api::Status::kStopped) {
     require();
     co_await changed_.wait();
   }
-  co_return api::WaitResponse{.exit_status = static_cast<uint32_t>(ended_->status),
-                              .exited_ns = ended_->time_ns};
+  co_return exit_info();
+}
+
+api::ExitInfo Task::exit_info() const {
+  return {.status = static_cast<uint32_t>(ended_->status),
+          .signal = static_cast<uint32_t>(ended_->signal),
+          .started_ns = started_ns_,
+          .exited_ns = ended_->time_ns,
+          .oom_killed = oom_killed_,
+          .escalated = escalated_,
+          .output_cut = output_cut_,
+          .timed_out = timed_out_,
+          .pid = pid()};
 }
 
 api::StatusFile Task::status_file() const {
   api::StatusFile file;
-  file.instance = options_.instance;
+  file.instance = side_.options.instance;
   file.status = status_;
   file.pid = pid();
   file.pid_start = pid_start_;
@@ -141,11 +141,11 @@ api::StatusFile Task::status_file() const {
   file.started_ns = started_ns_;
   file.shim_pid = static_cast<uint32_t>(self.pid);
   file.shim_start = self.start;
-  file.cgroups_path = config_.cgroups_path;
-  file.log_dir = options_.log_dir;
-  file.runtime = options_.binary_name;
-  file.on_exit = options_.on_exit;
-  file.detached = options_.lifetime == api::Lifetime::kDetached;
+  file.cgroups_path = side_.config.cgroups_path;
+  file.log_dir = side_.options.log_dir;
+  file.runtime = side_.options.binary_name;
+  file.on_exit = side_.options.on_exit;
+  file.detached = side_.options.lifetime == api::Lifetime::kDetached;
   return file;
 }
 

@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // Create: all or nothing.
 #include <malloc.h>
-#include <sys/syscall.h>
-#include <unistd.h>
 
 #include <exception>
 
@@ -11,6 +9,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "oci/runtime_errors.h"
+#include "shim/child.h"
 #include "shim/leftovers.h"
 #include "shim/task.h"
 
@@ -22,8 +21,6 @@ void check_request(const api::CreateRequest& request, const std::string& id,
   if (request.id != id) throw invalid("id", request.id, "this shim was started for " + id);
   if (request.bundle != bundle)
     throw invalid("bundle", request.bundle, "this shim's bundle is " + bundle);
-  if (request.terminal)
-    throw Error(Code::kUnimplemented, "create: a terminal is not supported yet");
   if (!request.checkpoint.empty())
     throw Error(Code::kUnimplemented, "create: restoring a checkpoint is not supported yet");
 }
@@ -61,14 +58,15 @@ void remove_log(const std::string& path) {
 
 asio::awaitable<api::CreateResponse> Task::create(api::CreateRequest request, TimePoint deadline) {
   Lock::Guard guard = co_await lock_.acquire();
-  if (exists()) throw Error(Code::kAlreadyExists, "task " + id_ + " is there already", Kind::kTask);
+  if (exists())
+    throw Error(Code::kAlreadyExists, "task " + side_.id + " is there already", Kind::kTask);
   if (ending_) throw Error(Code::kUnavailable, "create: the shim is ending");
-  check_request(request, id_, bundle_.path());
-  options_ = decode_options(request.options);
-  publisher_.open(options_.journal_dir, options_.instance);
+  check_request(request, side_.id, side_.bundle.path());
+  side_.options = decode_options(request.options);
+  side_.publisher.open(side_.options.journal_dir, side_.options.instance);
   std::exception_ptr failure;
   try {
-    co_await make(request, std::min(deadline, after(limits_.fifo)));
+    co_await make(request, std::min(deadline, after(side_.limits.fifo)));
   } catch (...) {
     failure = std::current_exception();
   }
@@ -79,56 +77,68 @@ asio::awaitable<api::CreateResponse> Task::create(api::CreateRequest request, Ti
   request_ = std::move(request);
   request_.options = {};
   publish_created();
-  shim::start(loop_, settle(), "settling the end of task " + id_);
+  oom_watch_.emplace(
+      side_.loop, side_.config.cgroups_path, [this] { return side_.count_oom_kills(); },
+      [this](uint64_t kills) { saw_oom(kills); });
+  shim::start(side_.loop, settle(), "settling the end of task " + side_.id);
   co_return api::CreateResponse{.pid = pid()};
 }
 
 asio::awaitable<void> Task::make(const api::CreateRequest& request, TimePoint deadline) {
   Patience patience{.deadline = deadline, .given_up = [this] { return ending_; }};
   StdioPaths paths{request.stdin_path, request.stdout_path, request.stderr_path};
-  stdio_.emplace(loop_);
-  co_await stdio_->open(paths, options_, patience);
+  stdio_.emplace(side_.loop);
+  stdio_->open_input(paths.in);
+  co_await stdio_->open(paths, side_.options, patience, request.terminal);
   if (!request.rootfs.empty()) {
-    bundle_.make_rootfs();
-    mount_all(request.rootfs, bundle_.file(api::kRootfsDir));
+    side_.bundle.make_rootfs();
+    mount_all(request.rootfs, side_.bundle.file(api::kRootfsDir));
   }
-  Reaper::Keep keep(reaper_);
-  co_await run_create();
+  Reaper::Keep keep(side_.reaper);
+  std::optional<ConsoleSocket> console;
+  if (request.terminal) console.emplace(open_dir_at(side_.bundle.dir(), "."));
+  std::string console_path = console ? console->path() : "";
+  co_await run_create(std::move(console_path));
   if (ending_) throw Error(Code::kAborted, "create: the shim is ending");
-  try {
-    adopt_init();
-  } catch (Error& error) {
-    if (error.kind() == Kind::kRuntime) error.with("runtime", options_.binary_name);
-    throw;
+  adopt_init(keep);
+  if (console) {
+    UniqueFd master = co_await console->receive();
+    stdio_->connect(std::move(master));
   }
   created_ns_ = wall_ns();
   status_ = api::Status::kCreated;
-  bundle_.write(status_file());
-  bundle_.make_spare();
+  side_.bundle.write(status_file());
+  side_.bundle.make_spare();
 }
 
-asio::awaitable<void> Task::run_create() {
-  bundle_.try_remove(api::kInitPidFile);
-  oci::Command command =
-      limited(oci::create_command(runtime(), id_, bundle_.path(), bundle_.file(api::kInitPidFile)));
-  Runner::Running running = runner_.launch(command, stdio_->child_ends());
+asio::awaitable<void> Task::run_create(std::string console_socket) {
+  side_.bundle.try_remove(api::kInitPidFile);
+  oci::Command command = side_.limited(
+      oci::create_command(side_.runtime(api::kRuntimeLogFile), side_.id, side_.bundle.path(),
+                          side_.bundle.file(api::kInitPidFile), console_socket));
+  Runner::Running running = side_.runner.launch(command, stdio_->child_ends());
   runtime_ran_ = running.launch_errno == 0;
   stdio_->close_child_ends();
   std::exception_ptr bad_config = read_config();  // meanwhile
-  oci::Outcome outcome = co_await runner_.outcome(running);
+  oci::Outcome outcome = co_await side_.runner.outcome(std::move(running));
   oci::check(command, outcome);
   if (bad_config) std::rethrow_exception(bad_config);
+  if (side_.config.terminal == console_socket.empty())
+    throw invalid("terminal", console_socket.empty() ? "false" : "true",
+                  "config.json says otherwise");
 }
 
 std::exception_ptr Task::read_config() {
-  config_.cgroups_path = options_.cgroups_path;
+  side_.config.cgroups_path = side_.options.cgroups_path;
   try {
-    ConfigFacts facts = bundle_.config_facts();
-    config_.private_pids = facts.private_pids;
-    if (config_.cgroups_path.empty()) config_.cgroups_path = std::move(facts.cgroups_path);
-    check_cgroups_path(config_.cgroups_path);
+    ConfigFacts facts = side_.bundle.config_facts();
+    side_.config.private_pids = facts.private_pids;
+    if (side_.config.cgroups_path.empty())
+      side_.config.cgroups_path = std::move(facts.cgroups_path);
+    check_cgroups_path(side_.config.cgroups_path);
+    side_.config.terminal = facts.terminal;
   } catch (...) {
-    config_.cgroups_path.clear();
+    side_.config.cgroups_path.clear();
     return std::current_exception();
   }
   ::malloc_trim(0);  // a parsed config is the most memory that a shim ever uses
@@ -137,32 +147,32 @@ std::exception_ptr Task::read_config() {
 
 // The pid file names init. It is a child of ours, or it has ended and was reaped; a number that is
 // neither must never get a signal.
-void Task::adopt_init() {
-  pid_t pid = bundle_.init_pid();
-  bool ended = reaper_.has_ended(pid);
-  if (!ended && !Reaper::is_child(pid))
-    throw Error(Code::kInternal,
-                "the runtime's create exited 0 with a pid file that names no child of it: " +
-                    std::to_string(pid),
-                Kind::kRuntime);
-  reaper_.expect(pid);
+void Task::adopt_init(const Reaper::Keep& keep) {
+  pid_t pid = 0;
+  try {
+    pid = side_.bundle.read_pid(api::kInitPidFile);
+  } catch (Error& error) {
+    error.with("runtime", side_.options.binary_name);
+    throw;
+  }
+  if (!side_.reaper.adopt(pid, keep)) throw no_child_of(side_.options.binary_name, pid);
   pid_ = pid;
-  if (ended) return;
-  pidfd_.reset(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
-  if (!pidfd_) throw sys_error("opening a pidfd of init " + std::to_string(pid));
+  if (side_.reaper.has_ended(pid)) return;
+  pidfd_ = open_child(pid);
   pid_start_ = start_time(pid, false).value_or(0);
 }
 
 asio::awaitable<void> Task::roll_back() {
   if (stdio_) stdio_->shut();
   if (runtime_ran_) {
-    co_await runner_.run(limited(oci::delete_command(runtime(), id_, true)));
-    co_await kill_leftovers(config_.cgroups_path, limits_.kill);
+    co_await side_.runner.run(
+        side_.limited(oci::delete_command(side_.runtime(api::kRuntimeLogFile), side_.id, true)));
+    co_await kill_leftovers(side_.config.cgroups_path, side_.limits.kill);
   }
-  if (pid_ > 0) reaper_.drop(pid_);
-  remove_log(options_.log_dir);
+  if (pid_ > 0) side_.reaper.drop(pid_);
+  remove_log(side_.options.log_dir);
   clean();
-  bundle_.try_remove(api::kStatusFile);
+  side_.bundle.try_remove(api::kStatusFile);
   forget();
 }
 

@@ -10,70 +10,77 @@
 
 namespace ctrd::shim {
 
-asio::awaitable<api::DeleteResponse> Task::remove() {
+asio::awaitable<api::ExitInfo> Task::remove() {
   Lock::Guard guard = co_await lock_.acquire();
   require();
-  if (status_ == api::Status::kRunning)
-    throw failed_precondition("task " + id_ + " cannot be deleted: it is running", Kind::kTask);
+  if (status_ != api::Status::kStopped && status_ != api::Status::kCreated)
+    throw failed_precondition("task " + side_.id + " cannot be deleted: it is running or paused",
+                              Kind::kTask);
   if (status_ == api::Status::kCreated) co_await kill_and_wait();
-  oci::Command command = limited(oci::delete_command(runtime(), id_, false));
-  oci::Outcome outcome = co_await runner_.run(command);
+  oci::Command command =
+      side_.limited(oci::delete_command(side_.runtime(api::kRuntimeLogFile), side_.id, false));
+  oci::Outcome outcome = co_await side_.runner.run(command);
   oci::check(command, outcome);
-  api::DeleteResponse response{.pid = pid(),
-                               .exit_status = static_cast<uint32_t>(ended_->status),
-                               .exited_ns = ended_->time_ns};
+  api::ExitInfo exit = exit_info();
   clean();
   publish_deleted();
   forget();
-  co_return response;
+  co_return exit;
 }
 
 asio::awaitable<void> Task::end(bool patient) {
-  ending_ = true;
-  if (!patient) runner_.abort();
+  ending_ = side_.over = true;
+  if (!patient) side_.runner.abort();
   Lock::Guard guard = co_await lock_.acquire();
   if (!exists()) co_return;
   if (status_ != api::Status::kStopped) co_await kill_and_wait();
-  co_await runner_.run(limited(oci::delete_command(runtime(), id_, true)));
+  co_await side_.runner.run(
+      side_.limited(oci::delete_command(side_.runtime(api::kRuntimeLogFile), side_.id, true)));
   clean();
-  bundle_.try_remove(api::kIoDir);
-  bundle_.try_remove(api::kSocketFile);
-  if (options_.on_exit == api::OnExit::kDelete) publish_deleted();  // who meets it only tidies up
+  side_.bundle.try_remove(api::kIoDir);
+  side_.bundle.try_remove(api::kSocketFile);
+  if (side_.options.on_exit == api::OnExit::kDelete)
+    publish_deleted();  // who meets it only tidies up
   forget();
 }
 
 asio::awaitable<void> Task::kill_and_wait() {
   kill_all();
-  TimePoint deadline = after(2 * limits_.kill + Nanos(options_.drain_ns));
+  TimePoint deadline = after(2 * side_.limits.kill + Nanos(side_.options.drain_ns));
   while (status_ != api::Status::kStopped && Clock::now() < deadline)
     co_await changed_.wait(deadline);
   if (status_ != api::Status::kStopped)
-    throw Error(Code::kDeadlineExceeded, "task " + id_ + " was killed but does not end",
+    throw Error(Code::kDeadlineExceeded, "task " + side_.id + " was killed but does not end",
                 Kind::kTask);
 }
 
 // What is left outside the runtime's own view. Only when nothing of the task runs.
 void Task::clean() {
-  remove_cgroup(config_.cgroups_path);
+  oom_watch_.reset();
+  execs_.clear();
+  remove_cgroup(side_.config.cgroups_path);
   try {
-    unmount_all(bundle_.file(api::kRootfsDir));
+    unmount_all(side_.bundle.file(api::kRootfsDir));
   } catch (const Error& error) {
     log(Level::kWarning, error.message());
   }
-  bundle_.try_remove(api::kRuntimeDir);
-  bundle_.try_remove(api::kInitPidFile);
+  side_.bundle.try_remove(api::kRuntimeDir);
+  side_.bundle.try_remove(api::kInitPidFile);
+  side_.bundle.try_remove(api::kExecDir);
 }
 
 void Task::forget() {
   status_ = api::Status::kUnknown;
   request_ = {};
-  options_ = {};
-  config_ = {};
+  side_.options = {};
+  side_.config = {};
   stdio_.reset();
   pid_ = 0;
   pid_start_ = 0;
   pidfd_.reset();
-  timed_out_ = escalated_ = runtime_ran_ = false;
+  timed_out_ = escalated_ = oom_killed_ = output_cut_ = killed_ = runtime_ran_ = false;
+  side_.oom_kills_seen = side_.oom_kills_gone = 0;
+  side_.over = ending_;
   created_ns_ = started_ns_ = api::kNotYet;
   ended_.reset();
   changed_.notify();

@@ -6,8 +6,8 @@
 namespace ctrd::shim {
 
 void Task::publish_created() {
-  publisher_.publish(api::TaskCreate{
-      .container_id = id_,
+  side_.publisher.publish(api::TaskCreate{
+      .container_id = side_.id,
       .bundle = request_.bundle,
       .rootfs = request_.rootfs,
       .io = {request_.stdin_path, request_.stdout_path, request_.stderr_path, request_.terminal},
@@ -16,19 +16,19 @@ void Task::publish_created() {
 }
 
 void Task::publish_exit() {
-  publisher_.publish(api::TaskExit{.container_id = id_,
-                                   .id = id_,
-                                   .pid = pid(),
-                                   .exit_status = static_cast<uint32_t>(ended_->status),
-                                   .exited_ns = ended_->time_ns});
+  side_.publisher.publish(api::TaskExit{.container_id = side_.id,
+                                        .id = side_.id,
+                                        .pid = pid(),
+                                        .exit_status = static_cast<uint32_t>(ended_->status),
+                                        .exited_ns = ended_->time_ns});
 }
 
 void Task::publish_deleted() {
-  publisher_.publish(api::TaskDelete{.container_id = id_,
-                                     .pid = pid(),
-                                     .exit_status = static_cast<uint32_t>(ended_->status),
-                                     .exited_ns = ended_->time_ns,
-                                     .id = {}});
+  side_.publisher.publish(api::TaskDelete{.container_id = side_.id,
+                                          .pid = pid(),
+                                          .exit_status = static_cast<uint32_t>(ended_->status),
+                                          .exited_ns = ended_->time_ns,
+                                          .id = {}});
 }
 
 }  // namespace ctrd::shim

@@ -1,12 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // How a task ends: init's exit, or its time limit.
-#include <sys/syscall.h>
-#include <unistd.h>
-
 #include <algorithm>
 #include <csignal>
 
-#include "base/log.h"
+#include "shim/child.h"
 #include "shim/leftovers.h"
 #include "shim/task.h"
 
@@ -14,33 +11,52 @@ namespace ctrd::shim {
 
 // One per task, from Create on.
 asio::awaitable<void> Task::settle() {
-  std::optional<Ended> ended = co_await reaper_.wait(pid_);
+  std::optional<Ended> ended = co_await side_.reaper.wait(pid_);
   pidfd_.reset();
   ended->time_ns = std::max(ended->time_ns, started_ns_ + 1);
   ended_ = ended;
-  while (starting_) co_await changed_.wait();  // seen as started before it is seen as stopped
-  if (!config_.private_pids) co_await kill_leftovers(config_.cgroups_path, limits_.kill);
-  bool oom_killed = oom_kills(config_.cgroups_path) > 0;  // delete takes the counter away
-  bool output_cut = co_await stdio_->drain(Nanos(options_.drain_ns));
-  stop(output_cut, oom_killed);
+  side_.over = true;
+  changed_.notify();
+  co_await end_the_rest();
+  saw_oom(side_.count_oom_kills());  // delete takes the counter away
+  oom_killed_ = side_.oom_kills_seen > 0;
+  output_cut_ = co_await stdio_->drain(Nanos(side_.options.drain_ns));
+  stop();
 }
 
-void Task::stop(bool output_cut, bool oom_killed) {
+// What was being started is seen as started before it is seen as stopped, and every exec has told
+// its exit before init does. A pid namespace of its own has taken all with it.
+asio::awaitable<void> Task::end_the_rest() {
+  while (starting_) co_await changed_.wait();
+  bool idle = co_await side_.runner.idle(after(side_.limits.kill));
+  if (!idle) side_.runner.abort();
+  co_await execs_.none_starting();
+  if (status_ == api::Status::kPaused || status_ == api::Status::kPausing) thaw();
+  if (!side_.config.private_pids)
+    co_await kill_leftovers(side_.config.cgroups_path, side_.limits.kill);
+  co_await execs_.none_running(after(side_.limits.kill));
+}
+
+void Task::saw_oom(uint64_t kills) {
+  if (kills <= side_.oom_kills_seen) return;
+  side_.oom_kills_seen = kills;
+  side_.publisher.publish_new(api::TaskOOM{side_.id});
+}
+
+void Task::stop() {
   api::ExitFile exit;
   exit.status = static_cast<uint32_t>(ended_->status);
   exit.signal = static_cast<uint32_t>(ended_->signal);
   exit.started_ns = started_ns_;
   exit.exited_ns = ended_->time_ns;
-  exit.oom_killed = oom_killed;
-  exit.output_cut = output_cut;
+  exit.oom_killed = oom_killed_;
+  exit.output_cut = output_cut_;
   exit.timed_out = timed_out_;
   exit.escalated = escalated_;
-  exit.instance = options_.instance;
-  bundle_.try_write(exit);
-  if (oom_killed) publisher_.publish(api::TaskOOM{id_});
+  exit.instance = side_.options.instance;
+  side_.bundle.try_write(exit);
   publish_exit();  // before the status file says so: see settle() of the engine
-  status_ = api::Status::kStopped;
-  bundle_.try_write(status_file());
+  set_status(api::Status::kStopped);
   changed_.notify();
 }
 
@@ -52,8 +68,10 @@ asio::awaitable<void> Task::watch_limit(TimePoint deadline) {
 }
 
 void Task::kill_all() {
-  signal_cgroup(config_.cgroups_path, SIGKILL);
-  if (pidfd_) ::syscall(SYS_pidfd_send_signal, pidfd_.get(), SIGKILL, nullptr, 0);
+  killed_ = true;
+  signal_cgroup(side_.config.cgroups_path, SIGKILL);
+  try_kill(pidfd_);
+  if (status_ == api::Status::kPaused || status_ == api::Status::kPausing) thaw();
 }
 
 }  // namespace ctrd::shim

@@ -25,9 +25,25 @@ from ._logging import configure as _configure
 from ._logs import Logs
 from ._module import doctor, run, start
 from ._mounts import Mount, Rootfs
+from ._process import Process
+from ._stats import CPUStats, IOStats, MemoryStats, PidStats, Stats
 from ._streams import Reader, Writer
 from ._task import Task
-from ._types import DEVNULL, INHERIT, LOG, PIPE, STDOUT, CreateOptions, Resources, RunOptions, StartOptions, Std
+from ._types import (
+    DEVNULL,
+    INHERIT,
+    LOG,
+    PIPE,
+    STDOUT,
+    CreateOptions,
+    ExecOptions,
+    ExecRun,
+    ExecStdio,
+    Resources,
+    RunOptions,
+    StartOptions,
+    Std,
+)
 from ._values import (
     Check,
     ContainerInfo,
@@ -75,6 +91,7 @@ __all__ = [
     "PIPE",
     "STDOUT",
     "AlreadyExists",
+    "CPUStats",
     "Cancelled",
     "Check",
     "CheckpointNotFound",
@@ -91,18 +108,25 @@ __all__ = [
     "Error",
     "Event",
     "EventStream",
+    "ExecOptions",
+    "ExecRun",
+    "ExecStdio",
     "ExitError",
     "ExitStatus",
     "FailedPrecondition",
     "ForkedEngine",
+    "IOStats",
     "ImageNotFound",
     "InvalidArgument",
     "LogLine",
     "Logs",
+    "MemoryStats",
     "Mount",
     "NotFound",
     "PathNotFound",
     "PermissionDenied",
+    "PidStats",
+    "Process",
     "ProcessInfo",
     "ProcessNotFound",
     "ProcessState",
@@ -116,6 +140,7 @@ __all__ = [
     "RunResult",
     "RuntimeFailed",
     "StartOptions",
+    "Stats",
     "Std",
     "Task",
     "TaskInfo",

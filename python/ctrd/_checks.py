@@ -69,6 +69,14 @@ def integer(field: str, value: object) -> int:
     return int(value)
 
 
+def columns(field: str, value: object) -> int:
+    """One side of a terminal's size, which the kernel keeps in 16 bits."""
+    found = integer(field, value)
+    if not 1 <= found <= 65535:
+        raise invalid(field, value, "not between 1 and 65535")
+    return found
+
+
 def number(field: str, value: object) -> float:
     """A finite float or int."""
     if isinstance(value, bool) or not isinstance(value, int | float):

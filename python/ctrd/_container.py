@@ -12,9 +12,12 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 from . import _checks as checks
 from . import _rows
 from ._logs import Logs, log_options
+from ._options import resource_options
+from ._process import Process, spec_args
+from ._stdio import Stdio
 from ._task import Task
-from ._types import DEVNULL, LOG, LabelChange
-from ._values import ContainerInfo, TaskStatus
+from ._types import DEVNULL, LOG, In, LabelChange, Out, Resources, Size
+from ._values import ContainerInfo, ExitStatus, TaskStatus
 from ._verbs import _TaskVerbs
 from .errors import NotFound
 
@@ -24,10 +27,6 @@ if TYPE_CHECKING:
 
 # The tasks that this process made and still holds: task() gives the very object with the pipes, from any handle.
 _tasks: weakref.WeakValueDictionary[tuple[str, str, str, str], Task[Any]] = weakref.WeakValueDictionary()
-
-_IN: Mapping[int, Any] = {-1: "PIPE", -3: "DEVNULL"}
-_OUT: Mapping[int, Any] = {-1: "PIPE", -3: "DEVNULL", -5: "LOG"}
-_ERR: Mapping[int, Any] = {**_OUT, -2: "STDOUT"}
 
 
 class Container(_TaskVerbs):
@@ -94,44 +93,67 @@ class Container(_TaskVerbs):
         spec: dict[str, Any] = json.loads(self._engine._core.spec(self._engine.namespace, self.id))
         return spec
 
-    def update(self, *, labels: LabelChange | None = None, annotations: LabelChange | None = None) -> ContainerInfo:
-        """Change labels and annotations; keys that are not named stay.
+    def update(
+        self,
+        *,
+        labels: LabelChange | None = None,
+        annotations: LabelChange | None = None,
+        resources: Resources | None = None,
+        cpus: float | None = None,
+        memory: Size | None = None,
+        pids: int | None = None,
+    ) -> ContainerInfo:
+        """Change labels, annotations and limits; what is not named stays.
+
+        Limits hold at once for a task that lives, and for the next ones. If one is refused, nothing has changed.
 
         Args:
             labels: dict[str, str | None]; None removes the key.
             annotations: Likewise.
+            resources: Limits; -1 lifts one.
+            cpus: The same as resources["cpus"]; memory and pids likewise.
+            memory: Bytes, or a str such as "512M".
+            pids: The most processes and threads.
 
         Returns:
             The record as it is now.
 
         Raises:
             ContainerNotFound: It was deleted.
+            FailedPrecondition: It uses more memory than that.
 
         Example:
-            >>> dict(c.update(labels={"env": "ci"}).labels)
+            >>> dict(c.update(labels={"env": "ci"}, memory="256M").labels)
             {'env': 'ci'}
         """
-        return self._engine.containers.update(self.id, labels=labels, annotations=annotations)
+        limits = {"resources": resources, "cpus": cpus, "memory": memory, "pids": pids}
+        given = {key: value for key, value in limits.items() if value is not None}
+        row = self._engine._core.update(
+            self._engine.namespace,
+            self.id,
+            checks.change("labels", labels),
+            checks.change("annotations", annotations),
+            resource_options(given) if given else None,
+        )
+        return _rows.container_info(row)
 
     @overload
     def create_task(
-        self, *, stdin: int = DEVNULL, stdout: int = LOG, stderr: int = LOG, text: Literal[True] = True
+        self, *, stdin: In = DEVNULL, stdout: Out = LOG, stderr: Out = LOG, text: Literal[True] = True
     ) -> Task[str]: ...
     @overload
     def create_task(
-        self, *, stdin: int = DEVNULL, stdout: int = LOG, stderr: int = LOG, text: Literal[False]
+        self, *, stdin: In = DEVNULL, stdout: Out = LOG, stderr: Out = LOG, text: Literal[False]
     ) -> Task[bytes]: ...
     @overload
-    def create_task(self, *, stdin: int = DEVNULL, stdout: int = LOG, stderr: int = LOG, text: bool) -> Task[Any]: ...
-    def create_task(
-        self, *, stdin: int = DEVNULL, stdout: int = LOG, stderr: int = LOG, text: bool = True
-    ) -> Task[Any]:
+    def create_task(self, *, stdin: In = DEVNULL, stdout: Out = LOG, stderr: Out = LOG, text: bool) -> Task[Any]: ...
+    def create_task(self, *, stdin: In = DEVNULL, stdout: Out = LOG, stderr: Out = LOG, text: bool = True) -> Task[Any]:
         """Prepare a task: its first process exists, and waits for start().
 
         Args:
-            stdin: DEVNULL or PIPE.
-            stdout: LOG, DEVNULL or PIPE.
-            stderr: LOG, DEVNULL, PIPE or STDOUT.
+            stdin: DEVNULL, PIPE, None (the caller's own), a descriptor, a path or a file that has a descriptor.
+            stdout: LOG, DEVNULL, PIPE, None, a descriptor, a path or a file that has a descriptor.
+            stderr: Likewise, or STDOUT.
             text: Whether pipes give and take str; bytes otherwise.
 
         Raises:
@@ -143,13 +165,13 @@ class Container(_TaskVerbs):
         """
         return self._new_task(stdin, stdout, stderr, text, replace_stopped=False)
 
-    def start(self, *, stdin: int = DEVNULL, stdout: int = LOG, stderr: int = LOG, text: bool = True) -> Self:
+    def start(self, *, stdin: In = DEVNULL, stdout: Out = LOG, stderr: Out = LOG, text: bool = True) -> Self:
         """Give it a task and let it run; an ended one is deleted first.
 
         Args:
-            stdin: DEVNULL or PIPE.
-            stdout: LOG, DEVNULL or PIPE.
-            stderr: LOG, DEVNULL, PIPE or STDOUT.
+            stdin: DEVNULL, PIPE, None (the caller's own), a descriptor, a path or a file that has a descriptor.
+            stdout: LOG, DEVNULL, PIPE, None, a descriptor, a path or a file that has a descriptor.
+            stderr: Likewise, or STDOUT.
             text: Whether pipes give and take str; bytes otherwise.
 
         Returns:
@@ -182,7 +204,7 @@ class Container(_TaskVerbs):
         if known is not None and known._instance == info.instance:
             return known
         state = _rows.process_state(self._engine._core.task_state(self._engine.namespace, self.id, info.instance))
-        args = tuple(info.spec.get("process", {}).get("args", ()))
+        args = spec_args(info.spec.get("process", {}))
         return self._hold(Task(self._engine, self.id, info.instance, state.pid, args))
 
     def status(self) -> TaskStatus:
@@ -281,15 +303,12 @@ class Container(_TaskVerbs):
         engine = self._engine
         return str(engine.root), str(engine.state), engine.namespace, self.id
 
-    def _new_task(self, stdin: int, stdout: int, stderr: int, text: bool, *, replace_stopped: bool) -> Task[Any]:
-        stdio = (
-            checks.stream("stdin", stdin, _IN),
-            checks.stream("stdout", stdout, _OUT),
-            checks.stream("stderr", stderr, _ERR),
-        )
+    def _new_task(self, stdin: In, stdout: Out, stderr: Out, text: bool, *, replace_stopped: bool) -> Task[Any]:
         is_text = checks.flag("text", text)
-        args = self._command()
-        instance, pid, *fds = self._engine._core.create_task(self._engine.namespace, self.id, stdio, replace_stopped)
+        with Stdio((stdin, stdout, stderr), log=True, files=False) as stdio:
+            args = self._command()
+            core = self._engine._core
+            instance, pid, *fds = core.create_task(self._engine.namespace, self.id, stdio.row, replace_stopped)
         return self._hold(
             Task(self._engine, self.id, instance, pid or None, args, fds=(fds[0], fds[1], fds[2]), text=is_text)
         )
@@ -300,7 +319,7 @@ class Container(_TaskVerbs):
 
     def _command(self) -> tuple[str, ...]:
         if self._args is None:
-            self._args = tuple(self.spec().get("process", {}).get("args", ()))
+            self._args = spec_args(self.spec().get("process", {}))
         return self._args
 
     def _end_quietly(self) -> None:
@@ -309,6 +328,12 @@ class Container(_TaskVerbs):
             self.delete(force=True, missing_ok=True)
         except NotFound:
             pass
+
+    def _ended(self, status: ExitStatus) -> ExitStatus:
+        return status
+
+    def _first_process(self) -> Process[Any]:
+        return self.task()
 
     def _task_core(self) -> _core.Engine:
         return self._engine._core

@@ -132,6 +132,7 @@ class Containers:
             checks.text("id", id),
             checks.change("labels", labels),
             checks.change("annotations", annotations),
+            None,
         )
         return _rows.container_info(row)
 

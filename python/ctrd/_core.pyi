@@ -15,15 +15,27 @@ _InfoRow: TypeAlias = tuple[
 ]
 _StateRow: TypeAlias = tuple[int, int, _ExitRow | None, bool]  # status, pid, exit, tty
 _TaskRow: TypeAlias = tuple[str, str, str, str]  # container_id, instance, runtime, spec (JSON)
-_ProcessRow: TypeAlias = tuple[int, int, tuple[str, ...], int, int, float]  # pid, ppid, args, uid, rss, cpu seconds
+# pid, ppid, args, exec_id, uid, rss, cpu seconds
+_ProcessRow: TypeAlias = tuple[int, int, tuple[str, ...], str, int, int, float]
 # args, exit, stdout, stderr, truncated, container_id, image
 _RunRow: TypeAlias = tuple[tuple[str, ...], _ExitRow, bytes, bytes, bool, str, str]
+# instance, time_ns, cpu (usage, user, system, throttled: s), memory (usage, limit, peak, cache, swap, oom_kills),
+# pids (current, limit), io (read_bytes, write_bytes, reads, writes), raw
+_Cpu: TypeAlias = tuple[float | None, float | None, float | None, float | None]
+_Memory: TypeAlias = tuple[int | None, int | None, int | None, int | None, int | None, int | None]
+_Io: TypeAlias = tuple[int | None, int | None, int | None, int | None]
+_StatsRow: TypeAlias = tuple[str, int, _Cpu, _Memory, tuple[int | None, int | None], _Io, dict[str, str]]
 _Processes: TypeAlias = list[_ProcessRow]
 _CheckRow: TypeAlias = tuple[str, bool, str, str, bool]  # name, ok, found, hint, needed
 _LogRow: TypeAlias = tuple[int, int, int, bytes, bool]  # seq, time_ns, stream, data, partial
 # seq, topic, namespace, time_ns, fields: str, int, bool, (ns,) for a time, lists and dicts of these
 _EventRow: TypeAlias = tuple[int, str, str, int, dict[str, object]]
 _NewTask: TypeAlias = tuple[str, int, int, int, int]  # instance, pid, our ends of stdin, stdout, stderr (-1: none)
+# id, instance, pid (0: not started), its FIFOs if it is not started, our ends of stdin, stdout, stderr (-1: none)
+_NewProcess: TypeAlias = tuple[str, str, int, str, tuple[int, int, int]]
+_FoundRow: TypeAlias = tuple[str, str, int, str]  # id, instance, pid, OCI process object (JSON; "" of the first one)
+
+_Stdio: TypeAlias = tuple[int | str, int | str, int | str]  # stdin, stdout, stderr: a Std, or an absolute path
 
 class MountOption:
     type: str
@@ -34,6 +46,15 @@ class MountOption:
     field: str
     def __init__(self) -> None: ...
 
+class IoOptions:
+    device: str
+    read_bps: int | None
+    write_bps: int | None
+    read_iops: int | None
+    write_iops: int | None
+    weight: int | None
+    def __init__(self) -> None: ...
+
 class ResourceOptions:
     memory_bytes: int | None
     swap_bytes: int | None
@@ -42,6 +63,7 @@ class ResourceOptions:
     cpu_weight: int | None
     cpuset_cpus: str | None
     cpuset_mems: str | None
+    io: Sequence[IoOptions]
     def __init__(self) -> None: ...
 
 class SpecOptions:
@@ -50,11 +72,17 @@ class SpecOptions:
     cwd: str
     user: str
     hostname: str
+    tty: bool
+    console_size: tuple[int, int] | None
     annotations: Mapping[str, str]
     mounts: Sequence[MountOption]
     network: str
     read_only: bool
-    no_new_privileges: bool
+    init: bool
+    privileged: bool
+    sysctls: Mapping[str, str]
+    devices: Sequence[str]
+    no_new_privileges: bool | None
     cap_add: Sequence[str]
     cap_drop: Sequence[str]
     seccomp: str
@@ -75,6 +103,19 @@ class CreateOptions:
     runtime: str
     spec: SpecOptions
     def __init__(self) -> None: ...
+
+class ExecOptions:
+    id: str
+    args: list[str]
+    env: list[tuple[str, str | None]]
+    cwd: str | None
+    user: str
+    tty: bool
+    console_size: tuple[int, int] | None
+    cap_add: list[str]
+    start: bool
+    def __init__(self) -> None: ...
+    def set_timeout(self, seconds: float) -> None: ...
 
 class RunOptions:
     class Sink(enum.Enum):
@@ -148,24 +189,61 @@ class Engine:
         self, ns: str, labels: Mapping[str, str | None], status: Sequence[int], limit: int | None
     ) -> list[_InfoRow]: ...
     def update(
-        self, ns: str, id: str, labels: Mapping[str, str | None], annotations: Mapping[str, str | None]
+        self,
+        ns: str,
+        id: str,
+        labels: Mapping[str, str | None],
+        annotations: Mapping[str, str | None],
+        resources: ResourceOptions | None,
     ) -> _InfoRow: ...
     def spec(self, ns: str, id: str) -> str: ...
     def remove(self, ns: str, id: str, force: bool, missing_ok: bool) -> bool: ...
     def detach(self, ns: str, id: str) -> None: ...
-    def create_task(self, ns: str, id: str, stdio: tuple[int, int, int], replace_stopped: bool) -> _NewTask: ...
+    def create_task(self, ns: str, id: str, stdio: _Stdio, replace_stopped: bool) -> _NewTask: ...
     def start_task(self, ns: str, id: str, instance: str) -> None: ...
     def wait_task(self, ns: str, id: str, instance: str, timeout: float | None) -> _ExitRow: ...
     def poll_task(self, ns: str, id: str, instance: str) -> _ExitRow | None: ...
     def task_state(self, ns: str, id: str, instance: str) -> _StateRow: ...
     def task_info(self, ns: str, id: str, instance: str) -> _TaskRow: ...
-    def close_stdin(self, ns: str, id: str, instance: str) -> None: ...
     def task_processes(self, ns: str, id: str, instance: str) -> _Processes: ...
+    def task_stats(self, ns: str, id: str, instance: str) -> _StatsRow: ...
     def kill_task(self, ns: str, id: str, instance: str, signal: int, pid: int | None, all: bool) -> None: ...
+    def pause_task(self, ns: str, id: str, instance: str) -> None: ...
+    def resume_task(self, ns: str, id: str, instance: str) -> None: ...
+    def update_task(self, ns: str, id: str, instance: str, resources: str) -> None: ...
     def stop_task(self, ns: str, id: str, instance: str, signal: int, grace: float) -> _ExitRow: ...
     def delete_task(self, ns: str, id: str, instance: str, force: bool) -> _ExitRow: ...
     def status(self, ns: str, id: str) -> int: ...
     def run(self, ns: str, create: CreateOptions, options: RunOptions) -> tuple[_RunRow, str | None]: ...
+    def exec_process(self, ns: str, id: str, instance: str, options: ExecOptions, stdio: _Stdio) -> _NewProcess: ...
+    def run_process(
+        self, ns: str, id: str, instance: str, exec: ExecOptions, options: RunOptions
+    ) -> tuple[_RunRow, str | None]: ...
+    # host pid, our end of stdin (the one given is used up, unless it fails)
+    def start_process(self, ns: str, id: str, instance: str, exec: str, io: str, stdin: int) -> tuple[int, int]: ...
+    # A process by (exec, pid): the id of an exec, or a host pid if that is not 0; "" and 0: the first process.
+    # own: the caller's stdin, stdout, stderr; pipes: our ends of the process's (-1: none). How it ended (None:
+    # detached), and what is left of our end of its stdin (the one given is used up, unless it fails).
+    def attach(
+        self,
+        ns: str,
+        id: str,
+        instance: str,
+        exec: str,
+        pid: int,
+        own: tuple[int, int, int],
+        pipes: tuple[int, int, int],
+        detach_keys: bytes,
+    ) -> tuple[_ExitRow | None, int]: ...
+    def wait_process(self, ns: str, id: str, instance: str, exec: str, pid: int, timeout: float | None) -> _ExitRow: ...
+    def poll_process(self, ns: str, id: str, instance: str, exec: str, pid: int) -> _ExitRow | None: ...
+    def process_state(self, ns: str, id: str, instance: str, exec: str, pid: int) -> _StateRow: ...
+    def kill_process(self, ns: str, id: str, instance: str, exec: str, pid: int, signal: int) -> None: ...
+    def delete_process(self, ns: str, id: str, instance: str, exec: str, pid: int, io: str) -> _ExitRow: ...
+    def close_stdin(self, ns: str, id: str, instance: str, exec: str, pid: int) -> None: ...
+    def resize(self, ns: str, id: str, instance: str, exec: str, pid: int, cols: int, rows: int) -> None: ...
+    def park_wait(self, ns: str, id: str, instance: str, exec: str, pid: int) -> int: ...  # a descriptor
+    def find_process(self, ns: str, id: str, instance: str, exec: str, pid: int) -> _FoundRow: ...
     def logs(self, ns: str, id: str, options: LogOptions) -> Logs: ...
     def events(self, options: EventOptions) -> EventStream: ...
 

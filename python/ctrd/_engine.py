@@ -157,7 +157,9 @@ class Engine:
             image: A Rootfs.
             args: The command and its arguments; never split by a shell.
             text: Whether pipes give and take str; bytes otherwise.
-            options: See StartOptions and CreateOptions. stdout, stderr: LOG (the default), DEVNULL or PIPE.
+            options: See StartOptions and CreateOptions. stdin: DEVNULL (the default), PIPE, None (the caller's own), a
+                descriptor, a path or a file. stdout, stderr: LOG (the default), DEVNULL, PIPE, None, a descriptor, a
+                path or a file; stderr also STDOUT.
 
         Returns:
             Its handle; leaving `with` ends and deletes it.

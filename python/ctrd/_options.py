@@ -16,6 +16,7 @@ from ._types import CreateOptions, Resources
 from .errors import ImageNotFound, InvalidArgument, PathNotFound
 
 CREATE_KEYS = frozenset(CreateOptions.__annotations__)
+DEFAULT_SIZE = (80, 24)
 _RLIM_INFINITY = 2**64 - 1
 
 
@@ -23,8 +24,8 @@ def create_options(image: object, args: tuple[object, ...], options: Mapping[str
     """Check everything a container is made of, and put it into the core's form."""
     made, spec = _core.CreateOptions(), _core.SpecOptions()
     made.rootfs = _rootfs(image)
-    spec.args = _command(args, options.get("shell"))
-    resources = _resources(options)
+    spec.args = command(args, options.get("shell"))
+    resources = resource_options(options)
     mounts = _mounts(options)
     for key, value in options.items():
         if key in _RECORD:
@@ -48,7 +49,8 @@ def _rootfs(image: object) -> str:
     checks.wrong_type("image", image, "ctrd.Rootfs")
 
 
-def _command(args: tuple[object, ...], shell: object) -> list[str]:
+def command(args: tuple[object, ...], shell: object) -> list[str]:
+    """A command: its strings, or those that run this text in a shell."""
     if shell is None:
         return [checks.text(f"args[{i}]", one) for i, one in enumerate(args)]
     if args:
@@ -78,15 +80,33 @@ def _mount(field: str, mount: Mount) -> _core.MountOption:
 
 
 def _cpus(field: str, value: object) -> float:
+    """A number of them; -1 is no limit."""
     cpus = checks.number(field, value)
-    if cpus <= 0:
-        raise checks.invalid(field, value, "not above 0")
+    if cpus <= 0 and cpus != -1:
+        raise checks.invalid(field, value, "not above 0, nor -1")
     return cpus
 
 
 def _bytes(field: str, value: object) -> int:
     """A size; -1 is no limit."""
     return -1 if value == -1 and not isinstance(value, bool | float) else checks.size(field, value)
+
+
+_IO_KEYS = ("read_bps", "write_bps", "read_iops", "write_iops", "weight")
+
+
+def _io(field: str, value: object) -> list[_core.IoOptions]:
+    return [_io_device(checks.entry(field, name), name, one) for name, one in checks.mapping(field, value).items()]
+
+
+def _io_device(field: str, name: str, value: object) -> _core.IoOptions:
+    made = _core.IoOptions()
+    made.device = name
+    limits = checks.mapping(field, value)
+    check_known(limits, _IO_KEYS, field)
+    for key, limit in limits.items():
+        setattr(made, key, _bytes(f"{field}[{key!r}]", limit) if key.endswith("bps") else checks.integer(field, limit))
+    return made
 
 
 # Resources' keys: the core's attribute and the check.
@@ -98,11 +118,13 @@ _RESOURCES: dict[str, tuple[str, Callable[[str, Any], Any]]] = {
     "cpuset_cpus": ("cpuset_cpus", checks.text),
     "cpuset_mems": ("cpuset_mems", checks.text),
     "pids": ("pids", checks.integer),
+    "io": ("io", _io),
 }
 assert _RESOURCES.keys() == Resources.__annotations__.keys()
 
 
-def _resources(options: Mapping[str, Any]) -> _core.ResourceOptions:
+def resource_options(options: Mapping[str, Any]) -> _core.ResourceOptions:
+    """Check resources, and what of it may stand beside it, and put it into the core's form."""
     made = _core.ResourceOptions()
     given = options.get("resources")
     resources = {} if given is None else checks.mapping("resources", given)
@@ -137,7 +159,7 @@ def _set_on_exit(target: _core.CreateOptions, value: object) -> None:
     target.delete_on_exit = checks.choice("on_exit", value, ("keep", "delete")) == "delete"
 
 
-def _named(field: str, value: object) -> str:
+def named(field: str, value: object) -> str:
     """An id that was given; the core makes one up for ""."""
     name = checks.text(field, value)
     if not name:
@@ -145,12 +167,28 @@ def _named(field: str, value: object) -> str:
     return name
 
 
-def _env(field: str, value: object) -> list[tuple[str, str | None]]:
+def env(field: str, value: object) -> list[tuple[str, str | None]]:
+    """Changes of an environment; None removes the variable."""
     given = checks.change(field, checks.mapping(field, value))
     for key in given:
         if not key or "=" in key:
             raise checks.invalid(field, key, "a name must not be empty or have a '=' in it")
     return list(given.items())
+
+
+def tty_size(field: str, value: object) -> tuple[bool, tuple[int, int] | None]:
+    """Whether there is a tty, and its (columns, rows): a program that sees 0 would draw nothing."""
+    if not isinstance(value, tuple):
+        return (True, DEFAULT_SIZE) if checks.flag(field, value) else (False, None)
+    if len(value) != 2:
+        raise checks.invalid(field, value, "not True, False or (columns, rows)")
+    cols, rows = (checks.columns(field, one) for one in value)
+    return True, (cols, rows)
+
+
+def _set_tty(target: _core.SpecOptions, value: object) -> None:
+    if value is not None:
+        target.tty, target.console_size = tty_size("tty", value)
 
 
 def _rlimits(field: str, value: object) -> dict[str, tuple[int, int]]:
@@ -180,7 +218,7 @@ def _set_seccomp(target: _core.SpecOptions, value: object) -> None:
     elif isinstance(value, Mapping):
         target.seccomp_json = _json("seccomp", value)
     elif value is not None:
-        target.seccomp = checks.text("seccomp", value)
+        target.seccomp = named("seccomp", value)
 
 
 def _profile(path: Path) -> str:
@@ -229,7 +267,7 @@ def _editor(edit: Callable[..., Any]) -> Callable[[str], str]:
 
 
 _RECORD: dict[str, Callable[[Any, Any], None]] = {
-    "id": _set("id", _named),
+    "id": _set("id", named),
     "replace": _set("replace", checks.flag),
     "labels": _set("labels", checks.text_mapping),
     "lifetime": _set_lifetime,
@@ -238,10 +276,14 @@ _RECORD: dict[str, Callable[[Any, Any], None]] = {
 }
 _SPEC: dict[str, Callable[[Any, Any], None]] = {
     "annotations": _set("annotations", checks.text_mapping),
-    "env": _set("env", _env),
+    "env": _set("env", env),
     "cwd": _set("cwd", checks.text),
     "user": _set("user", checks.text),
     "hostname": _set("hostname", checks.text),
+    "init": _set("init", checks.flag),
+    "privileged": _set("privileged", checks.flag),
+    "sysctls": _set("sysctls", checks.text_mapping),
+    "devices": _set("devices", checks.texts),
     "read_only": _set("read_only", checks.flag),
     "network": _set("network", checks.text),
     "cap_add": _set("cap_add", checks.texts),
@@ -249,5 +291,6 @@ _SPEC: dict[str, Callable[[Any, Any], None]] = {
     "seccomp": _set_seccomp,
     "no_new_privileges": _set("no_new_privileges", checks.flag),
     "rlimits": _set("rlimits", _rlimits),
+    "tty": _set_tty,
     "spec": _set_spec,
 }

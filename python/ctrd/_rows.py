@@ -7,6 +7,7 @@ import json
 from datetime import UTC, datetime
 from typing import TYPE_CHECKING, Any, Literal
 
+from ._stats import CPUStats, IOStats, MemoryStats, PidStats, Stats
 from ._values import (
     Check,
     ContainerInfo,
@@ -35,10 +36,11 @@ def instant(ns: int) -> datetime:
 
 def exit_status(row: _core._ExitRow) -> ExitStatus:
     """How something ended."""
-    status, signal, _, exited_ns, oom, timed_out, escalated, cut, lost = row
+    status, signal, started_ns, exited_ns, oom, timed_out, escalated, cut, lost = row
     return ExitStatus(
         status,
         signal=signal,
+        started_at=instant(started_ns),
         exited_at=instant(exited_ns),
         oom_killed=oom,
         timed_out=timed_out,
@@ -99,8 +101,14 @@ def process_state(row: _core._StateRow) -> ProcessState:
 
 def process_info(row: _core._ProcessRow) -> ProcessInfo:
     """A process inside a container."""
-    pid, ppid, args, uid, rss, cpu = row
-    return ProcessInfo(pid, ppid, args, None, str(uid), rss, cpu)
+    pid, ppid, args, exec_id, uid, rss, cpu = row
+    return ProcessInfo(pid, ppid, args, exec_id or None, str(uid), rss, cpu)
+
+
+def stats(row: _core._StatsRow) -> Stats:
+    """What a task uses."""
+    _, time_ns, cpu, memory, pids, io, raw = row
+    return Stats(instant(time_ns), CPUStats(*cpu), MemoryStats(*memory), PidStats(*pids), IOStats(*io), raw)
 
 
 def task_info(row: _core._TaskRow) -> TaskInfo:
@@ -140,6 +148,15 @@ def run_result(row: _core._RunRow, text: bool) -> RunResult[Any]:
         max(0, exited_ns - started_ns) / 1e9,
         container_id,
         image or None,
+    )
+
+
+def partial_result(args: tuple[str, ...], end: ExitStatus, out: Any, err: Any, container_id: str) -> RunResult[Any]:
+    """What a process left that its limit of time ended."""
+    began = end.started_at
+    seconds = max(0.0, (end.exited_at - began).total_seconds())
+    return RunResult(
+        args, int(end), end.signal, out, err, False, end.oom_killed, began, end.exited_at, seconds, container_id, None
     )
 
 

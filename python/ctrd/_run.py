@@ -9,14 +9,14 @@ import io
 import os
 import sys
 from collections.abc import Callable, Mapping
-from pathlib import Path
 from typing import Any
 
 from . import _checks as checks
 from . import _core, _rows
+from ._stdio import descriptor, open_for_writing
 from ._types import DEVNULL, INHERIT, PIPE, STDOUT, RunOptions
 from ._values import RunResult
-from .errors import ExitError, PathNotFound, PermissionDenied, Timeout
+from .errors import ExitError, Timeout
 
 RUN_KEYS = frozenset(RunOptions.__annotations__)
 
@@ -60,7 +60,7 @@ class Sinks:
         if _is_number(target):
             self._set_number(stream, name, int(target))  # type: ignore[call-overload]
         elif isinstance(target, str | os.PathLike):
-            self._set_fd(stream, self._stack.enter_context(_open(name, checks.path(name, target))))
+            self._set_fd(stream, self._stack.enter_context(open_for_writing(name, checks.path(name, target))))
         elif callable(getattr(target, "write", None)):
             self._set_file(stream, target)
         else:
@@ -74,7 +74,7 @@ class Sinks:
         elif number == STDOUT and stream == 2:
             self._options.set_sink(stream, _Sink.STDOUT, -1)
         elif number >= 0:
-            self._set_fd(stream, _descriptor(name, number))
+            self._set_fd(stream, descriptor(name, number))
         else:
             raise checks.invalid(name, number, "not PIPE, DEVNULL, INHERIT, STDOUT (of stderr) or a descriptor")
 
@@ -88,7 +88,7 @@ class Sinks:
                 file.flush()
                 self._set_fd(stream, fd)
                 return
-        self._writers[stream] = _writer(file, self._text)
+        self._writers[stream] = writer(file, self._text)
         self._options.set_sink(stream, _Sink.CALL, -1)
         self._options.set_write(self._write)
 
@@ -100,26 +100,7 @@ def _is_number(value: object) -> bool:
     return isinstance(value, int) and not isinstance(value, bool)
 
 
-def _descriptor(name: str, fd: int) -> int:
-    try:
-        os.fstat(fd)
-    except (OSError, OverflowError):
-        raise checks.invalid(name, fd, "not an open descriptor") from None
-    return fd
-
-
-def _open(name: str, path: str) -> io.FileIO:
-    try:
-        return Path(path).open("wb", buffering=0)
-    except FileNotFoundError as error:
-        raise PathNotFound(f"{name}: cannot open {path!r}: {error.strerror}", context={"path": path}) from None
-    except PermissionError as error:
-        raise PermissionDenied(f"{name}: cannot open {path!r}: {error.strerror}", context={"path": path}) from None
-    except (OSError, ValueError) as error:
-        raise checks.invalid(name, path, f"cannot be opened for writing ({error})") from None
-
-
-def _writer(file: Any, text: bool) -> Callable[[bytes, bool], None]:
+def writer(file: Any, text: bool) -> Callable[[bytes, bool], None]:
     """What hands bytes to file.write, as str if the file is one of text."""
     if isinstance(file, io.RawIOBase | io.BufferedIOBase) or not (text or isinstance(file, io.TextIOBase)):
         return lambda data, final: _write_all(file, data)
@@ -153,7 +134,20 @@ def _set_input(options: _core.RunOptions, given: object, text: bool) -> None:
 def run(
     core: _core.Engine, ns: str, create: _core.CreateOptions, given: Mapping[str, Any], text: bool
 ) -> RunResult[Any]:
-    """Run it to its end, with checked CreateOptions and the RunOptions as they were given."""
+    """Run a container to its end, with checked CreateOptions and the RunOptions as they were given."""
+    return _run(lambda options: core.run(ns, create, options), given, text)
+
+
+def run_process(
+    core: _core.Engine, task: tuple[str, str, str], process: _core.ExecOptions, given: Mapping[str, Any], text: bool
+) -> RunResult[Any]:
+    """Run a further process to its end, with checked ExecOptions and the ExecRun as it was given."""
+    return _run(lambda options: core.run_process(*task, process, options), given, text)
+
+
+def _run(
+    begin: Callable[[_core.RunOptions], tuple[_core._RunRow, str | None]], given: Mapping[str, Any], text: bool
+) -> RunResult[Any]:
     options = _core.RunOptions()
     is_text = checks.flag("text", text)
     check = checks.flag("check", given.get("check", False))
@@ -167,7 +161,7 @@ def run(
     with Sinks(options, is_text) as sinks:
         sinks.set(1, given.get("stdout", PIPE))
         sinks.set(2, given.get("stderr", PIPE))
-        row, timed_out = core.run(ns, create, options)
+        row, timed_out = begin(options)
         sinks.finish()
     result = _rows.run_result(row, is_text)
     if timed_out is not None:

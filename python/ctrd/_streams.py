@@ -4,6 +4,7 @@
 from __future__ import annotations
 
 import codecs
+import errno
 import os
 import select
 import signal
@@ -45,6 +46,12 @@ def _write(fd: int, data: memoryview) -> int:
         raise
     finally:
         signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+class _BrokenStdin(Unavailable, BrokenPipeError):
+    """Nobody reads there any more, said as subprocess says it."""
+
+    errno = errno.EPIPE
 
 
 class _End:
@@ -89,7 +96,9 @@ class Reader(_End, Generic[_S]):
         """Take over a descriptor that does not block."""
         super().__init__(fd, text, what)
         self._decoder: Any = codecs.getincrementaldecoder("utf-8")("replace") if text else None
-        self._buffer: Any = "" if text else b""
+        self._empty: Any = "" if text else b""
+        self._parts: list[Any] = []  # read and not taken yet, in order; joined when somebody takes
+        self._at = 0  # what is taken of the first one
         self._ended = False
 
     def read(self, n: int = -1, *, timeout: float | None = None) -> _S:
@@ -103,10 +112,9 @@ class Reader(_End, Generic[_S]):
             Timeout: Nothing (n < 0: not everything) came in time.
         """
         deadline = self._deadline(timeout)
-        while not self._ended and (n < 0 or not self._buffer) and n != 0:
+        while not self._ended and (n < 0 or not self._parts) and n != 0:
             self._fill(deadline, timeout)
-        size = len(self._buffer) if n < 0 else n
-        return self._take(size)
+        return self._take(n)
 
     def readline(self, *, timeout: float | None = None) -> _S:
         """Read one line with its newline; empty at the end.
@@ -119,11 +127,15 @@ class Reader(_End, Generic[_S]):
         """
         deadline = self._deadline(timeout)
         newline: Any = "\n" if self._text else b"\n"
-        seen = 0
-        while (at := self._buffer.find(newline, seen)) < 0 and not self._ended:
-            seen = len(self._buffer)
+        start, part = self._at, 0
+        while True:
+            while part < len(self._parts):
+                if (at := self._parts[part].find(newline, start)) >= 0:
+                    return self._take(sum(map(len, self._parts[:part])) - self._at + at + 1)
+                start, part = 0, part + 1
+            if self._ended:
+                return self._take(-1)
             self._fill(deadline, timeout)
-        return self._take(at + 1 if at >= 0 else len(self._buffer))
 
     def __iter__(self) -> Iterator[_S]:
         """Iterate over the lines."""
@@ -135,19 +147,32 @@ class Reader(_End, Generic[_S]):
         return None if limit is None else time.monotonic() + limit
 
     def _take(self, size: int) -> _S:
-        taken, self._buffer = self._buffer[:size], self._buffer[size:]
-        return cast("_S", taken)
+        """The next `size` of what was read; all of it if negative."""
+        if len(self._parts) > 1:
+            self._parts, self._at = [self._empty.join([self._parts[0][self._at :], *self._parts[1:]])], 0
+        if not self._parts:
+            return cast("_S", self._empty)
+        whole, begin = self._parts[0], self._at
+        self._at = len(whole) if size < 0 else min(len(whole), begin + size)
+        if self._at == len(whole):
+            self._parts, self._at = [], 0
+        return cast("_S", whole[begin : self._at or None])
 
     def _fill(self, deadline: float | None, timeout: float | None) -> None:
-        fd = self.fileno()
-        if not wait_ready(fd, select.POLLIN, deadline):
+        if not wait_ready(self.fileno(), select.POLLIN, deadline):
             raise Timeout(f"{self._what}: nothing to read after {timeout} s", op="read", timeout=timeout)
+        self._read_some()
+
+    def _read_some(self) -> None:
+        """Read what is there, if something is."""
         try:
-            data = os.read(fd, _CHUNK)
+            data = os.read(self.fileno(), _CHUNK)
         except BlockingIOError:
             return
         self._ended = not data
-        self._buffer += self._decoder.decode(data, final=not data) if self._text else data
+        part = self._decoder.decode(data, final=not data) if self._text else data
+        if part:
+            self._parts.append(part)
 
 
 class Writer(_End, Generic[_S]):
@@ -172,12 +197,16 @@ class Writer(_End, Generic[_S]):
 
         Raises:
             ValueError: It is closed.
-            Unavailable: The process has closed its end.
+            BrokenPipeError: The process has closed its end (an Unavailable too).
         """
         self.fileno()
         left = memoryview(self._bytes(data))
         while left:
-            left = left[self._some(left) :]
+            wait_ready(self.fileno(), select.POLLOUT, None)
+            taken = self._put(left)
+            if taken < 0:
+                raise _BrokenStdin(f"{self._what}: the process has closed it", op="write")
+            left = left[taken:]
         return len(data)
 
     def flush(self) -> None:
@@ -189,12 +218,11 @@ class Writer(_End, Generic[_S]):
             checks.wrong_type("data", data, "str" if self._text else "bytes")
         return data.encode() if isinstance(data, str) else bytes(data)
 
-    def _some(self, data: memoryview) -> int:
-        fd = self.fileno()
-        wait_ready(fd, select.POLLOUT, None)
+    def _put(self, data: memoryview) -> int:
+        """Write some of it; -1 when nobody reads any more."""
         try:
-            return _write(fd, data[:_CHUNK])
+            return _write(self.fileno(), data[:_CHUNK])
         except BlockingIOError:
             return 0
         except BrokenPipeError:
-            raise Unavailable(f"{self._what}: the process has closed it", op="write") from None
+            return -1

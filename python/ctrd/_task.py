@@ -3,20 +3,16 @@
 
 from __future__ import annotations
 
-from contextlib import suppress
-from typing import TYPE_CHECKING, Generic, NoReturn, Self
+from typing import TYPE_CHECKING, Any, Self
 
 from . import _rows
-from ._streams import Reader, Writer, _End
+from ._process import Process, process_of
 from ._values import ExitStatus, ProcessState, TaskInfo
 from ._verbs import _TaskVerbs
-from .errors import FailedPrecondition, NotFound
+from .errors import NotFound
 
 if TYPE_CHECKING:
     from typing_extensions import TypeVar
-
-    from . import _core
-    from ._engine import Engine
 
     _S = TypeVar("_S", str, bytes, default=str)
 else:
@@ -25,7 +21,7 @@ else:
     _S = TypeVar("_S", str, bytes)
 
 
-class Task(_TaskVerbs, Generic[_S]):
+class Task(_TaskVerbs, Process[_S]):
     r"""One life of a container: its first process, with its pipes.
 
     It is bound to this life: after delete() and a new create_task() it raises TaskNotFound.
@@ -44,43 +40,6 @@ class Task(_TaskVerbs, Generic[_S]):
         ...     task.start().stdout.readline()
         'hello\n'
     """
-
-    id: str = ""
-
-    def __init__(
-        self,
-        engine: Engine,
-        container_id: str,
-        instance: str,
-        pid: int | None,
-        args: tuple[str, ...],
-        *,
-        fds: tuple[int, int, int] = (-1, -1, -1),
-        text: bool = True,
-    ) -> None:
-        """Made by create_task() and task(); takes over the descriptors."""
-        self.container_id = container_id
-        self.args = args
-        self._engine = engine
-        self._instance = instance
-        self._pid = pid
-        self._exit: ExitStatus | None = None
-        what = f"container {container_id!r}"
-        self.stdin: Writer[_S] | None = None
-        if fds[0] >= 0:
-            self.stdin = Writer(fds[0], text, f"stdin of {what}", self._end_input)
-        self.stdout: Reader[_S] | None = Reader(fds[1], text, f"stdout of {what}") if fds[1] >= 0 else None
-        self.stderr: Reader[_S] | None = Reader(fds[2], text, f"stderr of {what}") if fds[2] >= 0 else None
-
-    @property
-    def pid(self) -> int | None:
-        """Host pid of the first process."""
-        return self._pid
-
-    @property
-    def returncode(self) -> int | None:
-        """Its exit status if poll(), wait() or another verb has learned it, else None."""
-        return None if self._exit is None else int(self._exit)
 
     def start(self) -> Self:
         """Let the first process run.
@@ -146,38 +105,36 @@ class Task(_TaskVerbs, Generic[_S]):
         """Return what is free to say."""
         return f"<Task of {self.container_id!r} pid={self._pid} returncode={self.returncode}>"
 
-    def __reduce__(self) -> NoReturn:
-        """Refuse."""
-        raise TypeError("cannot pickle a Task: it has pipes of this process; pickle the Container")
+    def resize(self, cols: int, rows: int, *, process: str | int | None = None) -> None:
+        """Set the size of its terminal; before its start this is remembered.
 
-    def close_stdin(self) -> None:
-        """Let the process read the end of its input, once all that was written to it is read.
+        Args:
+            cols: Columns, 1 to 65535.
+            rows: Rows, likewise.
+            process: That of an exec instead, by its id or its host pid.
 
         Raises:
-            TaskNotFound: The task was deleted.
+            InvalidArgument: No such size.
+            FailedPrecondition: It has no terminal.
+            ProcessNotFound: There is no such process.
+            TaskNotFound: This task is gone.
         """
-        if self.stdin is not None and not self.stdin.closed:
-            self.stdin.close()
+        self._resize(*process_of("process", process), cols, rows)
+
+    def close_stdin(self, *, process: str | int | None = None) -> None:
+        """Let the process read the end of its input, once all that was written to it is read; before its start too.
+
+        Args:
+            process: An exec instead of the first process, by its id or its host pid.
+
+        Raises:
+            ProcessNotFound: There is no such process.
+            TaskNotFound: This task is gone.
+        """
+        if process is None:
+            super().close_stdin()
         else:
-            self._task_core().close_stdin(*self._task_ref())
+            self._task_core().close_stdin(*self._task_ref(), *process_of("process", process))
 
-    def _end_input(self) -> None:
-        # Not there any more: it reads nothing more either.
-        with suppress(NotFound, FailedPrecondition):
-            self._task_core().close_stdin(*self._task_ref())
-
-    def _close_streams(self) -> None:
-        """Close them without a word to the shim: the task is gone."""
-        for stream in (self.stdin, self.stdout, self.stderr):
-            if stream is not None:
-                _End.close(stream)
-
-    def _task_core(self) -> _core.Engine:
-        return self._engine._core
-
-    def _task_ref(self) -> tuple[str, str, str]:
-        return self._engine.namespace, self.container_id, self._instance
-
-    def _ended(self, status: ExitStatus) -> ExitStatus:
-        self._exit = status
-        return status
+    def _first_process(self) -> Process[Any]:
+        return self

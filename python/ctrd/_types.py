@@ -46,11 +46,24 @@ class Writable(Protocol):
         """Take a str (text=True) or bytes."""
 
 
+class Readable(Protocol):
+    """Anything with .read()."""
+
+    def read(self, n: int = ..., /) -> Any:
+        """Give at most n characters or bytes; nothing at the end."""
+
+
+In = int | PathLike | Readable | None
 Out = int | PathLike | Writable | None
 
 
 class Resources(TypedDict, total=False):
-    """Limits of a container. Sizes are bytes, or a str such as "512M"."""
+    """Limits of a container. Sizes are bytes, or a str such as "512M"; -1 is no limit.
+
+    swap is memory and swap together; cpu_weight is 1 to 10,000. io: a block device ("/dev/vda", "254:0") -> its limits:
+    read_bps, write_bps (bytes a second), read_iops, write_iops (operations a second), weight (10 to 1,000); the device
+    "*" takes a weight for all.
+    """
 
     memory: Size
     swap: Size
@@ -59,6 +72,7 @@ class Resources(TypedDict, total=False):
     cpuset_cpus: str
     cpuset_mems: str
     pids: int
+    io: Mapping[str, Mapping[str, int]]
 
 
 class CreateOptions(TypedDict, total=False):
@@ -75,6 +89,8 @@ class CreateOptions(TypedDict, total=False):
     cwd: str
     user: str
     hostname: str
+    tty: bool | tuple[int, int]
+    init: bool
     mounts: Sequence[Mount | str | tuple[PathLike, str]]
     tmpfs: Mapping[str, Size | None]
     read_only: bool
@@ -83,11 +99,14 @@ class CreateOptions(TypedDict, total=False):
     memory: Size
     pids: int
     network: Literal["none", "host"]
+    privileged: bool
     cap_add: Sequence[str]
     cap_drop: Sequence[str]
     seccomp: Literal["default", "unconfined"] | Path | Mapping[str, Any]
     no_new_privileges: bool
     rlimits: Mapping[str, int | tuple[int, int]]
+    sysctls: Mapping[str, str]
+    devices: Sequence[str]
     runtime: str
     spec: Mapping[str, Any] | Callable[[dict[str, Any]], dict[str, Any] | None]
 
@@ -104,11 +123,44 @@ class RunOptions(CreateOptions, total=False):
 
 
 class StartOptions(CreateOptions, total=False):
-    """Where the streams of one in the background go: LOG, DEVNULL, PIPE; stderr also STDOUT."""
+    """Where the streams of one in the background go."""
 
-    stdin: int
-    stdout: int
-    stderr: int
+    stdin: In
+    stdout: Out
+    stderr: Out
+
+
+class ExecOptions(TypedDict, total=False):
+    """What a further process in a container is made of; what is not given is the container's."""
+
+    shell: str
+    env: Mapping[str, str | None]
+    cwd: str
+    user: str
+    tty: bool | tuple[int, int]
+    cap_add: Sequence[str]
+    id: str
+
+
+class ExecStdio(ExecOptions, total=False):
+    """Where its streams go, and its limit of time."""
+
+    stdin: In
+    stdout: Out
+    stderr: Out
+    timeout: float | None
+    start: bool
+
+
+class ExecRun(ExecOptions, total=False):
+    """What one that is run to its end needs beside that."""
+
+    input: str | bytes
+    stdout: Out
+    stderr: Out
+    check: bool
+    timeout: float | None
+    max_output: Size | None
 
 
 # What each option is when it is not given: for signatures and documentation. Others are None or empty.
@@ -117,11 +169,14 @@ DEFAULTS: dict[str, Any] = {
     "lifetime": "owner",
     "on_exit": "keep",
     "cwd": "/",
+    "init": False,
     "read_only": False,
     "pids": 2048,
     "network": "none",
+    "privileged": False,
     "seccomp": "default",
     "no_new_privileges": True,
     "runtime": "auto",
     "check": False,
+    "tty": False,
 }

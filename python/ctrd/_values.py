@@ -44,6 +44,7 @@ class ExitStatus(int):
 
     Attributes:
         signal: The signal it died of, or None.
+        started_at: When it was started, aware UTC; 1970 if it never was.
         exited_at: When, aware UTC.
         oom_killed: Whether the kernel killed something in it for lack of memory.
         timed_out: Whether its deadline ended it.
@@ -58,6 +59,7 @@ class ExitStatus(int):
     """
 
     signal: int | None
+    started_at: datetime
     exited_at: datetime
     oom_killed: bool
     timed_out: bool
@@ -70,6 +72,7 @@ class ExitStatus(int):
         status: int = 0,
         *,
         signal: int | None = None,
+        started_at: datetime = EPOCH,
         exited_at: datetime = EPOCH,
         oom_killed: bool = False,
         timed_out: bool = False,
@@ -81,6 +84,7 @@ class ExitStatus(int):
         self = super().__new__(cls, status)
         self.__dict__.update(
             signal=signal,
+            started_at=started_at,
             exited_at=exited_at,
             oom_killed=oom_killed,
             timed_out=timed_out,

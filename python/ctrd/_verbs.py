@@ -3,30 +3,45 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+import json
+import time
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from . import _checks as checks
 from . import _rows
-from ._types import Sig
-from ._values import ExitStatus, ProcessInfo, ResultList
+from ._attach import DETACH_KEYS, Own, attach
+from ._exec import EXEC_KEYS, EXEC_RUN_KEYS, exec_options, exec_stdio
+from ._process import Process, process_of, spec_args
+from ._run import run_process
+from ._signature import check_known, takes
+from ._stats import Stats
+from ._types import DEVNULL, PIPE, ExecRun, ExecStdio, Sig
+from ._values import ExitStatus, ProcessInfo, ResultList, RunResult
+from .errors import FailedPrecondition, NotFound, TaskNotFound, Timeout
 
 if TYPE_CHECKING:
     from . import _core
+    from ._engine import Engine
 
 
 class _TaskVerbs:
     """Verbs of a task. A Task names one life for ever; a Container names whichever it has now."""
 
-    def _task_core(self) -> _core.Engine:
-        raise NotImplementedError
+    if TYPE_CHECKING:
+        _engine: Engine
 
-    def _task_ref(self) -> tuple[str, str, str]:
-        """Namespace, container, instance ("": whichever there is)."""
-        raise NotImplementedError
+        def _task_core(self) -> _core.Engine: ...
+        def _task_ref(self) -> tuple[str, str, str]:
+            """Namespace, container, instance ("": whichever there is)."""
+            ...
 
-    def _ended(self, status: ExitStatus) -> ExitStatus:
-        """Called with each exit status that was learned."""
-        return status
+        def _ended(self, status: ExitStatus) -> ExitStatus:
+            """Called with each exit status that was learned."""
+            ...
+
+        def _first_process(self) -> Process[Any]: ...
 
     def poll(self) -> ExitStatus | None:
         """Return how the first process ended, or None while it lives.
@@ -122,6 +137,58 @@ class _TaskVerbs:
         """
         self.kill("SIGTERM")
 
+    def pause(self) -> None:
+        """Freeze every process of the container; they keep their memory and get no time.
+
+        kill() with SIGKILL ends a paused task, stop() resumes it first; any other signal waits until resume().
+
+        Raises:
+            FailedPrecondition: It does not run.
+            TaskNotFound: The container has no task.
+
+        Example:
+            >>> c.pause()
+            >>> print(c.status())
+            paused
+        """
+        self._task_core().pause_task(*self._task_ref())
+
+    def resume(self) -> None:
+        """Let a paused task run on.
+
+        Raises:
+            FailedPrecondition: It is not paused.
+            TaskNotFound: The container has no task.
+
+        Example:
+            >>> c.pause()
+            >>> c.resume()
+            >>> print(c.status())
+            running
+        """
+        self._task_core().resume_task(*self._task_ref())
+
+    @contextmanager
+    def paused(self) -> Iterator[None]:
+        """Pause at the beginning of a with block and resume at its end, whichever way it ends.
+
+        Raises:
+            FailedPrecondition: It does not run.
+            TaskNotFound: The container has no task.
+
+        Example:
+            >>> with c.paused():
+            ...     print(c.status())
+            paused
+        """
+        self.pause()
+        try:
+            yield
+        finally:
+            # In the block it may have been resumed, ended or deleted.
+            with suppress(FailedPrecondition, NotFound):
+                self.resume()
+
     def processes(self) -> ResultList[ProcessInfo]:
         """List the processes inside the container.
 
@@ -133,3 +200,181 @@ class _TaskVerbs:
             ('sleep', '60')
         """
         return ResultList(map(_rows.process_info, self._task_core().task_processes(*self._task_ref())))
+
+    @overload
+    def exec(self, *args: str, text: Literal[True] = True, **options: Unpack[ExecStdio]) -> Process[str]: ...
+    @overload
+    def exec(self, *args: str, text: Literal[False], **options: Unpack[ExecStdio]) -> Process[bytes]: ...
+    @overload
+    def exec(self, *args: str, text: bool, **options: Unpack[ExecStdio]) -> Process[Any]: ...
+    @takes(ExecStdio, stdin=DEVNULL, stdout=PIPE, stderr=PIPE, start=True)
+    def exec(self, *args: str, text: bool = True, **options: Unpack[ExecStdio]) -> Process[Any]:
+        r"""Run a command inside the container, at once, as subprocess.Popen does outside.
+
+        What is not given (env, cwd, user, capabilities, limits) is as for the container's first process.
+
+        Args:
+            args: The command and its arguments; never split by a shell.
+            text: Whether its pipes give and take str; bytes otherwise.
+            options: See ExecOptions. shell: a text for /bin/sh -c, in place of args. env: over the container's own;
+                None removes. user: "uid", "uid:gid", "name", "name:group". tty: True (80 by 24), or (columns, rows).
+                id: its name; one is made up otherwise. stdin: DEVNULL (the default), PIPE, None (the caller's own), a
+                descriptor, a path or a file. stdout, stderr: PIPE (the default), DEVNULL, STDOUT (of stderr), None, a
+                descriptor, a path or a file; communicate() reads and writes files that have no descriptor. timeout:
+                seconds after which it is killed with everything that it has forked; wait() and communicate() raise
+                Timeout then. start: False only prepares it, for Process.start().
+
+        Raises:
+            FailedPrecondition: The container has no running task, or it is paused.
+            AlreadyExists: It has a process of this id.
+            PathNotFound: There is no such program.
+            InvalidArgument: An option is wrong; .field says which.
+
+        Example:
+            >>> p = c.exec("cat", stdin=ctrd.PIPE)
+            >>> p.communicate("hello")
+            ('hello', '')
+        """
+        check_known(options, EXEC_KEYS, "exec")
+        made = exec_options(args, options)
+        is_text = checks.flag("text", text)
+        timeout = checks.seconds("timeout", options.get("timeout"))
+        if timeout is not None:
+            made.set_timeout(timeout)
+        made.start = checks.flag("start", options.get("start", True))
+        command = tuple(made.args)
+        ns, container, instance = self._task_ref()
+        with exec_stdio(options) as stdio:
+            row = self._task_core().exec_process(ns, container, instance, made, stdio.row)
+            return Process._made(self._engine, container, command, row, is_text, timeout, stdio.files)
+
+    @overload
+    def run(self, *args: str, text: Literal[True] = True, **options: Unpack[ExecRun]) -> RunResult[str]: ...
+    @overload
+    def run(self, *args: str, text: Literal[False], **options: Unpack[ExecRun]) -> RunResult[bytes]: ...
+    @overload
+    def run(self, *args: str, text: bool, **options: Unpack[ExecRun]) -> RunResult[Any]: ...
+    @takes(ExecRun, stdout=PIPE, stderr=PIPE)
+    def run(self, *args: str, text: bool = True, **options: Unpack[ExecRun]) -> RunResult[Any]:
+        r"""Run a command inside the container to its end.
+
+        Args:
+            args: The command and its arguments; never split by a shell.
+            text: Whether stdout and stderr are str; bytes otherwise.
+            options: As for exec(), and: input: for its stdin. stdout, stderr: PIPE (captured, the default), DEVNULL,
+                STDOUT (of stderr), None (the caller's own), a descriptor, a path or a file. check: raise ExitError
+                unless it ends with 0. timeout: seconds after which it is killed with everything that it has forked.
+                max_output: bytes of each stream to keep.
+
+        Returns:
+            What it left.
+
+        Raises:
+            ExitError: check, and it did not end with 0.
+            Timeout: It was killed at its timeout; .result has what it printed until then.
+            FailedPrecondition: The container has no running task, or it is paused.
+            PathNotFound: There is no such program.
+            InvalidArgument: An option is wrong; .field says which.
+
+        Example:
+            >>> c.run("echo", "hello").stdout
+            'hello\n'
+        """
+        check_known(options, EXEC_RUN_KEYS, "run")
+        made = exec_options(args, options)
+        return run_process(self._task_core(), self._task_ref(), made, options, text)
+
+    def get_process(self, id: str | int) -> Process[Any]:
+        """Return one of its processes; in the process that made it with its pipes, elsewhere without.
+
+        Args:
+            id: Its name, or its host pid if it is one that exec() or the container's start made.
+
+        Raises:
+            ProcessNotFound: There is none.
+            TaskNotFound: The container has no task.
+        """
+        name, pid = process_of("id", id)
+        if not name and not pid:
+            raise checks.invalid("id", id, "empty")
+        ns, container, instance = self._task_ref()
+        exec_id, instance, found, text = self._task_core().find_process(ns, container, instance, name, pid)
+        if not exec_id:
+            return self._first_process()
+        known = Process._known(self._engine, container, instance, exec_id)
+        if known is not None:
+            return known
+        args = spec_args(json.loads(text)) if text else ()
+        return Process(self._engine, container, instance, found or None, args, id=exec_id)
+
+    def attach(
+        self, *, detach_keys: str = DETACH_KEYS, stdin: Own = None, stdout: Own = None, stderr: Own = None
+    ) -> ExitStatus | None:
+        """Connect the caller's terminal to the first process, until it ends or the detach keys are typed.
+
+        In the process that made the task through its pipes; elsewhere through its log, from now on, and the stdin that
+        is kept open for whoever attaches: with a tty, or with stdin=PIPE.
+
+        Args:
+            detach_keys: Keys that end it, one after the other: "ctrl-a,d"; "" for none.
+            stdin: A descriptor, or a file that has one, in place of this process's own.
+            stdout: Likewise.
+            stderr: Likewise.
+
+        Returns:
+            How it ended; None when the keys ended this.
+
+        Raises:
+            TaskNotFound: The container has no task.
+        """
+        return attach(self._first_process(), detach_keys, (stdin, stdout, stderr))
+
+    def stats(self) -> Stats:
+        """Read what the container uses, from its cgroup; also while it is paused, and before its start.
+
+        Raises:
+            TaskNotFound: The container has no task, or it has ended.
+
+        Example:
+            >>> c.stats().pids.current
+            1
+        """
+        return _rows.stats(self._task_core().task_stats(*self._task_ref()))
+
+    def stats_stream(self, interval: float = 1.0) -> Iterator[Stats]:
+        """Read what the container uses, now and again after each interval, until its task ends.
+
+        Args:
+            interval: Seconds from one to the next.
+
+        Returns:
+            An iterator that waits for the next; it ends at once when the task does.
+
+        Raises:
+            InvalidArgument: The interval is not above 0.
+            TaskNotFound: The container has no task, or it has ended already.
+
+        Example:
+            >>> next(c.stats_stream()).memory.usage > 0
+            True
+        """
+        seconds = checks.number("interval", interval)
+        if seconds <= 0:
+            raise checks.invalid("interval", interval, "not above 0")
+        namespace, id_, _ = self._task_ref()
+        first = self._task_core().task_stats(*self._task_ref())
+        return self._stats_from(first, (namespace, id_, first[0]), seconds)
+
+    def _stats_from(self, row: _core._StatsRow, ref: tuple[str, str, str], seconds: float) -> Iterator[Stats]:
+        due = time.monotonic()
+        try:
+            while True:
+                yield _rows.stats(row)
+                due = max(due + seconds, time.monotonic())
+                try:
+                    self._task_core().wait_task(*ref, max(0.0, due - time.monotonic()))
+                    return
+                except Timeout:
+                    row = self._task_core().task_stats(*ref)
+        except TaskNotFound:
+            return

@@ -13,6 +13,7 @@ from typing import TypeVar
 import ctrd
 
 _T = TypeVar("_T")
+PATIENCE = float(os.environ.get("CTRD_TEST_PATIENCE", "1"))  # an emulated machine is that much slower
 _IN_SOAK = "CTRD_SOAK" in os.environ  # read at the import: tests run without ctrd's variables
 
 
@@ -23,6 +24,7 @@ def often(quick: int, soak: int) -> int:
 
 def eventually(condition: Callable[[], _T], what: str, seconds: float = 30.0) -> _T:
     """Ask until the answer is true, and return it; fail after some seconds."""
+    seconds *= PATIENCE
     deadline = time.monotonic() + seconds
     while not (answer := condition()):
         assert time.monotonic() < deadline, f"not within {seconds} s: {what}"

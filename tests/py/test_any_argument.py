@@ -10,8 +10,12 @@ from typing import Any
 
 import ctrd
 import pytest
-from ctrd._options import CREATE_KEYS, create_options
+from ctrd._attach import detach_keys
+from ctrd._exec import EXEC_KEYS, exec_options
+from ctrd._options import CREATE_KEYS, create_options, tty_size
+from ctrd._process import process_of
 from ctrd._run import Sinks
+from ctrd._stdio import Stdio
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
@@ -58,6 +62,42 @@ def test_options(key: str, value: Any, args: list[Any]) -> None:
         create_options(ctrd.Rootfs("/"), tuple(args), {key: value})
     except EXPECTED:
         pass
+
+
+@pytest.mark.unit
+@MANY
+@given(key=st.sampled_from(sorted(EXEC_KEYS)), value=ANYTHING, args=st.lists(ANYTHING, max_size=2))
+def test_exec_options(key: str, value: Any, args: list[Any]) -> None:
+    try:
+        exec_options(tuple(args), {key: value})
+    except EXPECTED:
+        pass
+
+
+@pytest.mark.unit
+@MANY
+@given(value=ANYTHING, stream=st.sampled_from([0, 1, 2]), log=st.booleans())
+def test_stdio(tmp_path: Path, value: Any, stream: int, log: bool) -> None:
+    if isinstance(value, str):
+        value = str(tmp_path / "out") + value[:3].replace("/", "x")
+    streams: list[Any] = [ctrd.DEVNULL] * 3
+    streams[stream] = value
+    try:
+        with Stdio((streams[0], streams[1], streams[2]), log=log, files=log):
+            pass
+    except EXPECTED:
+        pass
+
+
+@pytest.mark.unit
+@MANY
+@given(value=ANYTHING)
+def test_keys_and_processes(value: Any) -> None:
+    for check in (detach_keys, lambda one: process_of("process", one), lambda one: tty_size("tty", one)):
+        try:
+            check(value)
+        except EXPECTED:
+            pass
 
 
 @pytest.mark.unit

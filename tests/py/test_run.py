@@ -203,8 +203,8 @@ def test_an_image_by_name_is_not_found_yet(engine: ctrd.Engine) -> None:
 def test_unknown_options_name_the_nearest(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
     with pytest.raises(TypeError, match="'memroy'; did you mean 'memory'"):
         engine.run(rootfs, "true", memroy="1M")  # type: ignore[call-overload]
-    with pytest.raises(TypeError, match="'tty'"):
-        engine.run(rootfs, "true", tty=True)  # type: ignore[call-overload]
+    with pytest.raises(TypeError, match="'stdin'"):
+        engine.run(rootfs, "true", stdin=1)  # type: ignore[call-overload]
     with pytest.raises(TypeError, match="start.*'check'"):
         engine.start(rootfs, "true", check=True)  # type: ignore[call-arg]
 

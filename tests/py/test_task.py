@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import io
 import os
 import pickle
 import select
 import signal
 import subprocess
+from pathlib import Path
 
 import ctrd
 import pytest
@@ -209,14 +211,49 @@ def test_a_reader_that_goes_does_not_stop_the_task(engine: ctrd.Engine, rootfs: 
 
 
 def test_where_streams_may_go(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    wrong: tuple[tuple[str, object], ...] = (
+        ("stdin", ctrd.LOG),
+        ("stdout", ctrd.STDOUT),
+        ("stderr", 10_000),
+        ("stdout", -9),
+        ("stdout", io.StringIO()),
+        ("stdin", io.BytesIO()),
+    )
     with engine.containers.create(rootfs, "true") as c:
-        for field, value in (("stdin", ctrd.LOG), ("stdout", ctrd.INHERIT), ("stdout", ctrd.STDOUT), ("stderr", 2)):
+        for field, value in wrong:
             with pytest.raises(ctrd.InvalidArgument) as caught:
                 c.start(**{field: value})
             assert caught.value.field == field
-        with pytest.raises(TypeError, match="stdout must be ctrd.PIPE"):
-            c.create_task(stdout=None)  # type: ignore[call-overload]
+        with pytest.raises(TypeError, match="stdout must be a Std"):
+            c.create_task(stdout=1.5)  # type: ignore[call-overload]
+        with pytest.raises(ctrd.PathNotFound):
+            c.start(stdin="/no/such/file")
         assert c.status() == "none"
+
+
+def test_files_and_descriptors(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str, tmp_path: Path) -> None:
+    data = os.urandom(300_000)
+    (tmp_path / "in").write_bytes(data)
+    with engine.containers.create(rootfs, shell="cat; echo err >&2", runtime=runtime) as c:
+        with (tmp_path / "err").open("w") as file:
+            c.start(stdin=tmp_path / "in", stdout=tmp_path / "out", stderr=file)
+            assert c.wait(timeout=30) == 0
+            eventually(lambda: (tmp_path / "out").read_bytes() == data, "all is written")
+            eventually(lambda: (tmp_path / "err").read_text() == "err\n", "stderr is written")
+        c.task().delete()
+    with engine.start(rootfs, "sleep", "1000", runtime=runtime) as c:
+        read, write = os.pipe()
+        with c.exec(shell="cat; echo end", stdin=str(tmp_path / "in"), stdout=write, text=False) as p:
+            os.close(write)
+            got = b""
+            while part := os.read(read, 65536):
+                got += part
+            assert got == data + b"end\n" and p.wait(timeout=30) == 0
+        os.close(read)
+        out, err = io.StringIO(), io.StringIO()
+        with c.exec(shell="cat; echo err >&2", stdin=io.StringIO("ä" * 100_000), stdout=out, stderr=err) as q:
+            assert q.communicate(timeout=30) == ("", "")
+        assert (out.getvalue(), err.getvalue()) == ("ä" * 100_000, "err\n")
 
 
 def test_a_task_that_ends_while_being_waited_for_by_many(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:

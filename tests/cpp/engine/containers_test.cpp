@@ -167,14 +167,15 @@ TEST_F(ContainersTest, UpdatesChangeLabelsAndAnnotations) {
   CreateOptions options = named("c");
   options.labels = {{"keep", "1"}, {"drop", "2"}};
   ContainerInfo made = engine().create(kNs, options, soon());
-  ContainerInfo now =
-      engine().update(kNs, "c", {{"drop", std::nullopt}, {"new", "3"}}, {{"note", "x"}}, soon());
+  ContainerInfo now = engine().update(
+      kNs, "c", {.labels = {{"drop", std::nullopt}, {"new", "3"}}, .annotations = {{"note", "x"}}},
+      soon());
   EXPECT_EQ(now.labels, (std::map<std::string, std::string>{{"keep", "1"}, {"new", "3"}}));
   EXPECT_EQ(now.annotations.at("note"), "x");
   EXPECT_GE(now.updated_ns, made.updated_ns);
   EXPECT_EQ(now.created_ns, made.created_ns);
   EXPECT_NE(engine().spec(kNs, "c", soon()).find("\"note\""), std::string::npos);
-  EXPECT_EQ(code_of([&] { engine().update(kNs, "nosuch", {}, {}, soon()); }), Code::kNotFound);
+  EXPECT_EQ(code_of([&] { engine().update(kNs, "nosuch", {}, soon()); }), Code::kNotFound);
 }
 
 TEST_F(ContainersTest, DeleteTwiceIsNotFoundUnlessAllowed) {

@@ -106,8 +106,8 @@ TEST_P(Life, KillsReachInitAllAndOneProcess) {
   EXPECT_EQ(engine().logs(kNs, id, options, soon())->next(soon())->data, "up");
   auto processes = engine().task_processes(task(id), soon());
   ASSERT_EQ(processes.size(), 2u);
-  EXPECT_EQ(processes[0].args[0], "/bin/sh");
-  engine().kill_task(task(id), 0, processes[1].pid, false, soon());
+  EXPECT_EQ(processes[0].facts.args[0], "/bin/sh");
+  engine().kill_task(task(id), 0, processes[1].facts.pid, false, soon());
   EXPECT_EQ(code_of([&] { engine().kill_task(task(id), SIGKILL, ::getpid(), false, soon()); }),
             Code::kNotFound);
   engine().kill_task(task(id), SIGUSR1, std::nullopt, false, soon());
@@ -157,7 +157,7 @@ TEST_P(Life, PipesAreTheTasksOwn) {
   engine().start_task(task(id), soon());
   ASSERT_EQ(::write(made.in.get(), "hello\n", 6), 6);
   made.in.reset();
-  engine().close_stdin(task(id), soon());  // the shim keeps it open for whoever attaches
+  engine().close_stdin({task(id), "", 0}, soon());  // the shim keeps it open for whoever attaches
   auto read_all = [](int fd) {
     std::string text;
     char buffer[256];

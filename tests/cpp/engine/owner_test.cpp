@@ -45,7 +45,8 @@ TEST_F(OwnerTest, AKilledOwnersContainerGoesWhole) {
   Second owner("own", helper_args());
   ASSERT_EQ(owner.line(), "started");
   std::string cgroup;
-  for (const auto& process : engine().task_processes(task("c"), soon())) EXPECT_GT(process.pid, 0);
+  for (const auto& process : engine().task_processes(task("c"), soon()))
+    EXPECT_GT(process.facts.pid, 0);
   Second waiter("wait", helper_args());
   ASSERT_EQ(waiter.line(), "waiting");
   owner.kill();

@@ -3,6 +3,7 @@
 
 #include <gmock/gmock.h>
 #include <gtest/gtest.h>
+#include <sys/prctl.h>
 
 #include "oci/scratch.h"
 
@@ -25,8 +26,11 @@ TEST(Capabilities, add_and_drop) {
   EXPECT_THAT(capabilities({}, {"CAP_CHOWN"}), Not(Contains("CAP_CHOWN")));
   EXPECT_THAT(capabilities({"KILL", "CAP_CHOWN"}, {"ALL"}), ElementsAre("CAP_CHOWN", "CAP_KILL"));
   EXPECT_THAT(capabilities({}, {"all"}), ElementsAre());
-  EXPECT_EQ(capabilities({"ALL"}, {}).size(), 41u);
-  EXPECT_EQ(capabilities({"ALL"}, {"SYS_ADMIN", "CHOWN"}).size(), 39u);
+  int held = 0;  // by this machine's root: often not all
+  for (int number = 0; number <= 40; ++number) held += ::prctl(PR_CAPBSET_READ, number, 0, 0, 0);
+  EXPECT_EQ(capabilities({"ALL"}, {}).size(), static_cast<std::size_t>(held));
+  EXPECT_EQ(capabilities({"ALL"}, {"SYS_ADMIN", "CHOWN"}).size(),
+            static_cast<std::size_t>(held - 2));
   EXPECT_EQ(capabilities({"CHOWN", "CAP_CHOWN"}, {}).size(), 14u);
 }
 

@@ -31,7 +31,27 @@ TEST(Verbs, commands) {
   EXPECT_THAT(last(delete_command(kRuntime, "x", false)), ElementsAre("delete", "--", "x"));
   EXPECT_THAT(last(delete_command(kRuntime, "x", true)),
               ElementsAre("delete", "--force", "--", "x"));
+  EXPECT_THAT(last(pause_command(kRuntime, "x")), ElementsAre("pause", "--", "x"));
+  EXPECT_THAT(last(resume_command(kRuntime, "x")), ElementsAre("resume", "--", "x"));
+  EXPECT_THAT(last(update_command(kRuntime, "x", "{}")),
+              ElementsAre("update", "--resources", "-", "--", "x"));
+  EXPECT_EQ(update_command(kRuntime, "x", "{}").input, "{}");
   EXPECT_THAT(version_command("/r").argv, ElementsAre("/r", "--version"));
+}
+
+TEST(Verbs, commands_with_options) {
+  auto last = [](const Command& command) {
+    return std::vector<std::string>(command.argv.begin() + 7, command.argv.end());
+  };
+  EXPECT_THAT(last(create_command(kRuntime, "x", "/b", "/p", "/s")),
+              ElementsAre("create", "--bundle", "/b", "--pid-file", "/p", "--console-socket", "/s",
+                          "--", "x"));
+  EXPECT_THAT(last(exec_command(kRuntime, "x", {"/j", "/p"})),
+              ElementsAre("exec", "--detach", "--process", "/j", "--pid-file", "/p", "--", "x"));
+  EXPECT_THAT(last(exec_command(kRuntime, "x", {"/j", "/p", "/s", "sub"})),
+              ElementsAre("exec", "--detach", "--process", "/j", "--pid-file", "/p",
+                          "--console-socket", "/s", "--cgroup", "sub", "--", "x"));
+  EXPECT_EQ(exec_command(kRuntime, "x", {"/j", "/p"}).log, "/b/log.json");
 }
 
 TEST(Verbs, each_has_a_name_and_a_deadline) {

@@ -175,7 +175,7 @@ TEST(FakeRuntime, ThatHangsInStartLeavesTheTaskCreated) {
   shim.run(shim.task().create(h.create_request(), kForever));
   EXPECT_EQ(error_of([&] { shim.run(shim.task().start()); }).code(), Code::kDeadlineExceeded);
   EXPECT_EQ(shim.task().state().status, api::Status::kCreated);
-  EXPECT_EQ(shim.run(shim.task().remove()).exit_status, 137U);
+  EXPECT_EQ(shim.run(shim.task().remove()).status, 137U);
 }
 
 // B8.

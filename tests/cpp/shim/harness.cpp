@@ -79,6 +79,23 @@ std::string shim_binary() {
   return fs::path(real_path("/proc/self/exe")).parent_path() / "containerd-shim-ctrd-v2";
 }
 
+std::size_t open_fds(pid_t pid, const std::string& like) {
+  std::size_t count = 0;
+  std::error_code gone;
+  for (const auto& entry : fs::directory_iterator("/proc/" + std::to_string(pid) + "/fd"))
+    count += fs::read_symlink(entry, gone).string().find(like) != std::string::npos ? 1 : 0;
+  return count;
+}
+
+bool eventually(const std::function<bool()>& condition) {
+  Wait wait = soon();
+  while (!condition()) {
+    if (wait.expired()) return false;
+    poll_until({}, wait.within(std::chrono::milliseconds(5)));
+  }
+  return true;
+}
+
 UniqueFd pidfd_of(pid_t pid) {
   return UniqueFd(static_cast<int>(::syscall(SYS_pidfd_open, pid, 0)));
 }
@@ -103,8 +120,8 @@ const std::string& busybox_root() {
       for (const char* name : {"bin", "proc", "dev", "tmp"})
         fs::create_directory(path + "/" + name);
       fs::copy_file("/bin/busybox", path + "/bin/busybox");
-      for (const char* name :
-           {"sh", "true", "sleep", "cat", "echo", "dd", "grep", "kill", "yes", "head", "ls"})
+      for (const char* name : {"sh", "true", "sleep", "cat", "echo", "dd", "grep", "kill", "yes",
+                               "head", "ls", "stty", "tty", "seq", "setsid", "md5sum"})
         fs::create_symlink("busybox", path + "/bin/" + name);
     }
     ~Root() { fs::remove_all(path); }
@@ -180,11 +197,50 @@ api::CreateRequest Harness::create_request() const {
   request.id = id;
   request.bundle = bundle;
   request.rootfs = rootfs;
+  request.terminal = terminal;
   request.stdin_path = stdin_path;
   request.stdout_path = stdout_path;
   request.stderr_path = stderr_path;
   request.options = {.type_url = std::string(api::kOptionsType), .value = api::encode(options)};
   return request;
+}
+
+void Harness::run_sleeper(const oci::Json& patch) {
+  configure({"/bin/sleep", "1000"}, patch);
+  spawn();
+  create();
+  start();
+}
+
+Harness::Proc Harness::proc(const std::string& exec_id, const std::vector<std::string>& args,
+                            const std::vector<std::string>& streams, const oci::Json& patch) {
+  Proc made;
+  made.id = exec_id;
+  std::string at = bundle + "/exec/" + exec_id;
+  fs::create_directories(at);
+  api::ExecProcessRequest& request = made.request;
+  for (const std::string& name : streams) {
+    std::string path = at + "/" + name;
+    if (::mkfifo(path.c_str(), 0600) < 0) throw sys_error("making " + path);
+    bool is_in = name == "stdin";
+    UniqueFd fd(::open(path.c_str(), (is_in ? O_RDWR : O_RDONLY) | O_NONBLOCK | O_CLOEXEC));
+    (is_in ? made.in : name == "stdout" ? made.out : made.err) = std::move(fd);
+    (is_in              ? request.stdin_path
+     : name == "stdout" ? request.stdout_path
+                        : request.stderr_path) = path;
+  }
+  oci::Json process = base_config(args, cgroup)["process"];
+  process.merge_patch(patch.is_null() ? oci::Json::object() : patch);
+  request.id = id;
+  request.exec_id = exec_id;
+  request.spec = {"types.containerd.io/opencontainers/runtime-spec/1/Process", process.dump()};
+  return made;
+}
+
+void Harness::end() {
+  kill(SIGKILL);
+  wait();
+  remove_and_leave();
 }
 
 api::DeleteResponse Harness::remove_and_leave() {

@@ -5,6 +5,7 @@
 
 #include <gtest/gtest.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -25,6 +26,10 @@ UniqueFd pidfd_of(pid_t pid);
 Wait soon();
 // All until its end (every writer closed).
 std::string read_to_end(int fd);
+// Descriptors of a process whose target has `like` in its name.
+std::size_t open_fds(pid_t pid, const std::string& like = "");
+// Asks again and again; false: it has not come true.
+bool eventually(const std::function<bool()>& condition);
 // What f throws; kOk if nothing.
 template <typename F>
 Error error_of(F&& f) {
@@ -57,6 +62,42 @@ class Harness {
   std::string raw_call(std::string_view service, const std::string& method, std::string payload);
 
   api::CreateRequest create_request() const;
+  // A container whose init sleeps, created and started.
+  void run_sleeper(const oci::Json& patch = oci::Json::object());
+
+  // An exec of this id: its directory with FIFOs, as a client makes it.
+  struct Proc {
+    std::string id;
+    UniqueFd in, out, err;  // our ends: in for writing (and reading), the others for reading
+    api::ExecProcessRequest request;
+  };
+  // streams: which of "stdin", "stdout", "stderr" are FIFOs; the rest is /dev/null.
+  Proc proc(const std::string& exec_id, const std::vector<std::string>& args,
+            const std::vector<std::string>& streams = {}, const oci::Json& patch = {});
+  void add(const Proc& proc) { call<api::Empty>("Exec", proc.request); }
+  uint32_t start(const std::string& exec_id) {
+    return call<api::StartResponse>("Start", api::StartRequest{id, exec_id}).pid;
+  }
+  api::ExitInfo wait(const std::string& exec_id) {
+    return call<api::ExitInfo>("Wait", api::WaitRequest{id, exec_id}, api::kShimV1);
+  }
+  api::ExitInfo remove(const std::string& exec_id) {
+    return call<api::ExitInfo>("Delete", api::DeleteRequest{id, exec_id}, api::kShimV1);
+  }
+  api::StateResponse state(const std::string& exec_id) {
+    return call<api::StateResponse>("State", api::StateRequest{id, exec_id});
+  }
+  void close_stdin(const std::string& exec_id) {
+    call<api::Empty>("CloseIO", api::CloseIORequest{id, exec_id, true});
+  }
+  void resize(const std::string& exec_id, uint32_t columns, uint32_t rows) {
+    call<api::Empty>("ResizePty", api::ResizePtyRequest{id, exec_id, columns, rows});
+  }
+  void limit(const std::string& exec_id, Nanos timeout) {
+    call<api::Empty>("Limit", api::LimitRequest{id, exec_id, timeout.count()}, api::kShimV1);
+  }
+  // Ends init with the rest, deletes; the shim ends.
+  void end();
   uint32_t create() { return call<api::CreateResponse>("Create", create_request()).pid; }
   uint32_t start() { return call<api::StartResponse>("Start", api::StartRequest{id, ""}).pid; }
   api::StateResponse state() {
@@ -88,6 +129,7 @@ class Harness {
   UniqueFd bundle_dir;
   api::Options options;
   std::string stdin_path, stdout_path, stderr_path;
+  bool terminal = false;
   std::vector<Mount> rootfs;
   Child shim;
 

@@ -34,19 +34,36 @@ TEST(Reaper, DropsStrangersUnlessSomethingIsBeingMade) {
   Reaper reaper;
   pid_t stranger = ended_child();
   reaper.reap();
-  EXPECT_FALSE(reaper.has_ended(stranger));
-  pid_t adopted = 0, other = 0;
+  EXPECT_EQ(reaper.size(), 0U);
+  pid_t adopted = 0;
   {
     Reaper::Keep keep(reaper);
+    EXPECT_FALSE(reaper.adopt(stranger, keep));
     adopted = ended_child();
-    other = ended_child();
+    ended_child();
     reaper.reap();
+    EXPECT_EQ(reaper.size(), 2U);
+    EXPECT_TRUE(reaper.adopt(adopted, keep));
     EXPECT_TRUE(reaper.has_ended(adopted));
-    EXPECT_TRUE(reaper.has_ended(other));
-    reaper.expect(adopted);
+    EXPECT_FALSE(reaper.adopt(adopted, keep));  // one waiter each
   }
   EXPECT_TRUE(reaper.has_ended(adopted));
-  EXPECT_FALSE(reaper.has_ended(other));
+  EXPECT_EQ(reaper.size(), 1U);
+}
+
+// B10: with many being made at a time the table is never empty, and a number may come again.
+TEST(Reaper, AnEndFromBeforeIsAnothers) {
+  Reaper reaper;
+  auto older = std::make_unique<Reaper::Keep>(reaper);
+  pid_t early = ended_child();
+  reaper.reap();
+  Reaper::Keep keep(reaper);
+  EXPECT_FALSE(reaper.adopt(early, keep));
+  pid_t late = ended_child();
+  reaper.reap();
+  older.reset();
+  EXPECT_EQ(reaper.size(), 1U);
+  EXPECT_TRUE(reaper.adopt(late, keep));
 }
 
 TEST(Reaper, NobodyElsesProcessIsAChild) { EXPECT_FALSE(Reaper::is_child(1)); }

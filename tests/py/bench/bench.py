@@ -1,7 +1,7 @@
 """`make bench`: the figures that ctrd promises, as medians, beside the bare runtime and containerd in the same run.
 
-Benchmarks print; they never fail a build. `bench.py [name ...]` runs only these: run, shim, store, growth, events,
-recover.
+Benchmarks print; they never fail a build. `bench.py [name ...]` runs only these: run, exec, shim, store, growth,
+events, recover.
 """
 
 from __future__ import annotations
@@ -21,6 +21,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
 
 import ctrd  # noqa: E402
 import events  # noqa: E402
+import execs  # noqa: E402
 import peers  # noqa: E402
 import roots  # noqa: E402
 import shims  # noqa: E402
@@ -201,6 +202,12 @@ def bench_events(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
     events.measure(engine, image, RUNS, say)
 
 
+def bench_exec(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
+    """c.run beside the bare runtime, and the streams."""
+    become_subreaper()
+    execs.measure(engine, image, RUNS, say)
+
+
 DYING = """if True:
     import concurrent.futures, ctrd, sys
     engine, image = ctrd.Engine(sys.argv[1], state=sys.argv[2]), ctrd.Rootfs(sys.argv[3])
@@ -233,6 +240,7 @@ def bench_recover(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
 def main() -> None:
     benches = {
         "run": bench_run,
+        "exec": bench_exec,
         "shim": bench_shim,
         "store": bench_store,
         "growth": bench_growth,

@@ -44,6 +44,18 @@ class Containerd:
         self.ctr("run", "--rm", "--runc-binary", runtime, "--rootfs", str(rootfs), name, "/bin/true")
         return time.perf_counter() - began
 
+    def exec_true(self, rootfs: Path, runtime: str, count: int) -> list[float]:
+        """`ctr task exec` of /bin/true in a container that sleeps, count times: seconds each."""
+        self.ctr("run", "-d", "--runc-binary", runtime, "--rootfs", str(rootfs), "sleeps", "sleep", "1000")
+        times = []
+        for number in range(count):
+            began = time.perf_counter()
+            self.ctr("task", "exec", "--exec-id", f"e{number}", "sleeps", "/bin/true")
+            times.append(time.perf_counter() - began)
+        self.ctr("task", "kill", "--signal", "SIGKILL", "sleeps")
+        self.ctr("container", "rm", "sleeps", check=False)
+        return times
+
 
 @contextmanager
 def containerd() -> Iterator[Containerd]:

@@ -14,6 +14,7 @@ sys.path[:0] = [str(HERE), str(HERE.parent)]
 import crowds  # noqa: E402
 import kills  # noqa: E402
 import rows  # noqa: E402
+import streams  # noqa: E402
 import sweeps  # noqa: E402
 import torn  # noqa: E402
 
@@ -33,6 +34,9 @@ SOAKS: dict[str, tuple[Callable[[int, int], str], int]] = {
     "exits": (crowds.exits, 20),
     "script": (crowds.script, 50),
     "mixed": (crowds.mixed, 500),
+    "execs": (streams.execs, 10_000),
+    "bursts": (streams.bursts, 1_000),
+    "gigabyte": (streams.gigabyte, 1),
     "recovery": (crowds.recovery, 100),
     "rows": (rows.often, 1),
 }

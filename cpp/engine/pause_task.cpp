@@ -1,0 +1,44 @@
+// SPDX-License-Identifier: Apache-2.0
+// Freezing and thawing a task, and new limits for one that lives: each one call to its shim.
+#include "base/error.h"
+#include "engine/rpc.h"
+#include "engine/verbs.h"
+
+namespace ctrd::engine {
+namespace {
+
+constexpr std::string_view kResourcesType =
+    "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources";
+
+Error has_ended(const TaskRef& ref) {
+  return failed_precondition("container \"" + ref.id + "\": its task has ended", Kind::kTask)
+      .with("id", ref.id);
+}
+
+template <typename Ask>
+void ask_live(Core& core, const TaskRef& ref, std::string_view method, const Ask& request,
+              const Wait& wait) {
+  Task task = get_task(core, ref, wait);
+  if (task.exit) throw has_ended(ref);
+  Wait limit = wait.within(core.config.rpc_timeout);
+  if (!ask<api::Empty>(core, task, method, request, limit)) throw has_ended(ref);
+}
+
+}  // namespace
+
+void pause_task(Core& core, const TaskRef& ref, const Wait& wait) {
+  ask_live(core, ref, "Pause", api::PauseRequest{ref.id}, wait);
+}
+
+void resume_task(Core& core, const TaskRef& ref, const Wait& wait) {
+  ask_live(core, ref, "Resume", api::ResumeRequest{ref.id}, wait);
+}
+
+void update_task(Core& core, const TaskRef& ref, const std::string& resources, const Wait& wait) {
+  api::UpdateTaskRequest request;
+  request.id = ref.id;
+  request.resources = {std::string(kResourcesType), resources};
+  ask_live(core, ref, "Update", request, wait);
+}
+
+}  // namespace ctrd::engine

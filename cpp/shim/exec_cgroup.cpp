@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/exec_cgroup.h"
+
+#include <algorithm>
+
+#include "base/cgroup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "shim/leftovers.h"
+
+namespace ctrd::shim {
+namespace {
+
+constexpr Nanos kFirstPause = std::chrono::milliseconds(1);
+constexpr Nanos kLongestPause = std::chrono::milliseconds(100);
+
+// How many there were; 0 too if that cannot be told.
+std::size_t kill_once(const std::string& path, bool hold) {
+  try {
+    return kill_cgroup_once(path, hold);
+  } catch (const Error& error) {
+    log(Level::kWarning, error.message());
+    return 0;
+  }
+}
+
+}  // namespace
+
+void ExecCgroup::make(const std::string& container, const std::string& exec_id) {
+  name_ = std::string(kExecCgroup) + exec_id;
+  make_child_cgroup(container, name_);
+  path_ = container + "/" + name_;
+}
+
+asio::awaitable<void> ExecCgroup::kill(TimePoint deadline) {
+  if (!exists()) co_return;
+  bool hold = false;
+  Nanos pause = kFirstPause;
+  while (kill_once(path_, hold) > 0 && Clock::now() < deadline) {
+    hold = true;
+    co_await pause_for(pause);
+    pause = std::min(2 * pause, kLongestPause);
+  }
+}
+
+void ExecCgroup::remove() {
+  if (!exists()) return;
+  try {
+    remove_empty_cgroup(path_);
+  } catch (const Error& error) {
+    log(Level::kWarning, error.message());
+  }
+  path_.clear();
+}
+
+}  // namespace ctrd::shim

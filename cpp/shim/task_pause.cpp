@@ -1,0 +1,93 @@
+// SPDX-License-Identifier: Apache-2.0
+// Freezing and thawing, and new limits: the verbs of a task that goes on.
+#include "base/cgroup.h"
+#include "base/error.h"
+#include "base/log.h"
+#include "oci/json.h"
+#include "oci/runtime_errors.h"
+#include "shim/task.h"
+
+namespace ctrd::shim {
+namespace {
+
+Error wrong_state(const std::string& id, const char* verb, const char* needs) {
+  return failed_precondition("task " + id + " cannot be " + verb + ": it is not " + needs,
+                             Kind::kTask);
+}
+
+}  // namespace
+
+void Task::set_status(api::Status status) {
+  status_ = status;
+  side_.bundle.try_write(status_file());
+}
+
+// No exec is half-started in a frozen cgroup: its runtime would hang there.
+asio::awaitable<void> Task::pause() {
+  Lock::Guard guard = co_await lock_.acquire();
+  require();
+  if (status_ != api::Status::kRunning || ended_) throw wrong_state(side_.id, "paused", "running");
+  status_ = api::Status::kPausing;
+  co_await execs_.none_starting();
+  oci::Command command =
+      side_.limited(oci::pause_command(side_.runtime(api::kRuntimeLogFile), side_.id));
+  oci::Outcome outcome = co_await side_.runner.run(command);
+  if (status_ != api::Status::kPausing) throw wrong_state(side_.id, "paused", "running");
+  bool paused = outcome.status == 0 && outcome.launch_errno == 0;
+  if (!paused || killed_ || ended_) {  // half-frozen, or SIGKILL came while it was being frozen
+    thaw();
+    status_ = api::Status::kRunning;
+    oci::check(command, outcome);
+    throw wrong_state(side_.id, "paused", "running");
+  }
+  set_status(api::Status::kPaused);
+  side_.publisher.publish_new(api::TaskPaused{side_.id});
+}
+
+asio::awaitable<void> Task::resume() {
+  Lock::Guard guard = co_await lock_.acquire();
+  require();
+  if (status_ != api::Status::kPaused || ended_) throw wrong_state(side_.id, "resumed", "paused");
+  oci::Command command =
+      side_.limited(oci::resume_command(side_.runtime(api::kRuntimeLogFile), side_.id));
+  oci::Outcome outcome = co_await side_.runner.run(command);
+  bool frozen = cgroup_frozen(side_.config.cgroups_path);
+  if (frozen) oci::check(command, outcome);  // else somebody else had resumed it
+  if (status_ != api::Status::kPaused) co_return;
+  set_status(api::Status::kRunning);
+  side_.publisher.publish_new(api::TaskResumed{side_.id});
+}
+
+asio::awaitable<void> Task::update(std::string resources) {
+  if (!oci::parse_json(resources, "resources").is_object())
+    throw invalid("resources", resources, "must be an object");
+  Lock::Guard guard = co_await lock_.acquire();
+  require();
+  if (status_ == api::Status::kStopped || ended_) throw wrong_state(side_.id, "updated", "alive");
+  oci::Command command = side_.limited(
+      oci::update_command(side_.runtime(api::kRuntimeLogFile), side_.id, std::move(resources)));
+  oci::Outcome outcome = co_await side_.runner.run(command);
+  oci::check(command, outcome);
+}
+
+// By the cgroup's own files: at once, and whatever a runtime thinks of it.
+void Task::thaw() {
+  try {
+    thaw_cgroup(side_.config.cgroups_path);
+  } catch (const Error& error) {
+    log(Level::kWarning, error.message());
+  }
+  if (status_ == api::Status::kPaused) set_status(api::Status::kRunning);
+}
+
+void Task::check_takes_execs() const {
+  require();
+  bool takes = status_ == api::Status::kCreated || status_ == api::Status::kRunning;
+  if (takes && !ended_ && !ending_) return;
+  const char* is = status_ == api::Status::kPaused || status_ == api::Status::kPausing
+                       ? "it is paused"
+                       : "its init process is not running";
+  throw failed_precondition("task " + side_.id + " takes no process: " + is, Kind::kTask);
+}
+
+}  // namespace ctrd::shim

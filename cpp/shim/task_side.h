@@ -1,0 +1,65 @@
+// SPDX-License-Identifier: Apache-2.0
+// What the processes of a task share, and see of it.
+#pragma once
+
+#include <functional>
+#include <optional>
+#include <string>
+
+#include "api/bundle.h"
+#include "shim/bundle.h"
+#include "shim/leftovers.h"
+#include "shim/publisher.h"
+#include "shim/reaper.h"
+#include "shim/runner.h"
+
+namespace ctrd::shim {
+
+struct TaskLimits {
+  Nanos fifo = std::chrono::seconds(10);  // for a reader to come
+  Nanos kill = std::chrono::seconds(5);   // for SIGKILLed processes to go
+  std::optional<Nanos> verb = {};         // instead of oci::verb_deadline
+};
+
+struct TaskSide {
+  TaskSide(asio::io_context& the_loop, Reaper& the_reaper, Bundle the_bundle, std::string the_id,
+           TaskLimits the_limits, std::string ns)
+      : loop(the_loop),
+        reaper(the_reaper),
+        bundle(std::move(the_bundle)),
+        id(std::move(the_id)),
+        limits(the_limits),
+        runner(reaper),
+        publisher(loop, std::move(ns)) {}
+
+  oci::Command limited(oci::Command command) const {
+    if (limits.verb) command.deadline = *limits.verb;
+    return command;
+  }
+  // log: relative to the bundle.
+  oci::Runtime runtime(const std::string& log) const {
+    return {.binary = options.binary_name,
+            .root = bundle.file(api::kRuntimeDir),
+            .log = bundle.file(log)};
+  }
+
+  asio::io_context& loop;
+  Reaper& reaper;
+  Bundle bundle;
+  std::string id;
+  TaskLimits limits;
+  Runner runner;
+  Publisher publisher;
+  Lock exec_places{8};  // of execs that are starting
+  api::Options options;
+  ConfigFacts config;
+  // Processes that the kernel has killed for want of memory.
+  uint64_t count_oom_kills() const { return oom_kills(config.cgroups_path) + oom_kills_gone; }
+  uint64_t oom_kills_seen = 0;
+  uint64_t oom_kills_gone = 0;  // in cgroups of execs that are there no more, with their counters
+  bool over = false;            // init has ended, or the shim is ending
+  // Throws kFailedPrecondition unless an exec may be started now.
+  std::function<void()> check_takes_execs;
+};
+
+}  // namespace ctrd::shim

@@ -1,0 +1,315 @@
+# SPDX-License-Identifier: Apache-2.0
+"""The command line: each command is a call or two of the library.
+
+Exit status: the process's own; 124 when it ran out of time, 125 for an error of ctrd's, 126 and 127 when the program
+cannot be run or is not there, 130 after Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Callable, Mapping
+from datetime import datetime
+from typing import Any, NoReturn, TypeVar
+
+import click
+
+from . import _cli_show as show
+from ._attach import DETACH_KEYS
+from ._container import Container
+from ._engine import Engine
+from ._mounts import Rootfs
+from ._types import DEVNULL, LOG, PIPE
+from ._values import ExitStatus
+from .errors import ContainerNotFound, Error, InvalidArgument, NotFound, PathNotFound, PermissionDenied, Timeout
+
+_F = TypeVar("_F", bound=Callable[..., Any])
+_PASS = {"ignore_unknown_options": True, "allow_interspersed_args": False}  # what follows is the command's own
+
+
+class _Group(click.Group):
+    """Says what went wrong in one line, and ends with a status that tells which kind."""
+
+    def invoke(self, context: click.Context) -> Any:
+        """Run a command."""
+        try:
+            return super().invoke(context)
+        except Error as error:
+            hint = f"\nhint: {error.hint}" if error.hint else ""
+            click.echo(f"ctrd: {error}{hint}", err=True)
+            sys.exit(_status_of(error))
+        except (TypeError, ValueError) as error:
+            click.echo(f"ctrd: {error}", err=True)
+            sys.exit(125)
+        except KeyboardInterrupt:
+            sys.exit(130)
+
+
+def _status_of(error: Error) -> int:
+    if isinstance(error, Timeout):
+        return 124
+    if isinstance(error, PathNotFound):
+        return 127
+    return 126 if isinstance(error, PermissionDenied) else 125
+
+
+@click.group(cls=_Group, context_settings={"help_option_names": ["-h", "--help"]})
+@click.option("--root", envvar="CTRD_ROOT", help="Where records and layers are [/var/lib/ctrd].")
+@click.option("--state", envvar="CTRD_STATE", help="Where what runs is [/run/ctrd/...].")
+@click.option("--namespace", "-n", envvar="CTRD_NAMESPACE", default="default", help="Which containers.")
+@click.version_option(package_name="ctrd", prog_name="ctrd")
+@click.pass_context
+def cli(context: click.Context, root: str | None, state: str | None, namespace: str) -> None:
+    """Containers without a daemon."""
+    context.obj = lambda: context.with_resource(Engine(root, state=state, namespace=namespace))
+
+
+def _add(*options: Callable[[_F], _F]) -> Callable[[_F], _F]:
+    def decorate(function: _F) -> _F:
+        for option in reversed(options):
+            function = option(function)
+        return function
+
+    return decorate
+
+
+_how = _add(
+    click.option("--interactive", "-i", is_flag=True, help="Give it this input."),
+    click.option("--tty", "-t", is_flag=True, help="Give it a terminal."),
+    click.option("--env", "-e", multiple=True, metavar="NAME=VALUE", help="A variable of its environment."),
+    click.option("--workdir", "-w", metavar="DIR", help="Where it starts, in the container."),
+    click.option("--user", "-u", metavar="USER[:GROUP]", help="Who it is, by name or number."),
+    click.option("--timeout", type=float, metavar="SECONDS", help="Kill it after that time."),
+    click.option("--detach-keys", default=DETACH_KEYS, show_default=True, help="What to type to leave it running."),
+)
+_made_of = _add(
+    click.option("--rootfs", metavar="DIR", help="A root directory, in place of an image."),
+    click.option("--name", metavar="ID", help="Its name; one is made up otherwise."),
+    click.option("--hostname"),
+    click.option("--label", "-l", multiple=True, metavar="KEY=VALUE"),
+    click.option("--volume", "-v", multiple=True, metavar="SRC:DST[:ro]", help="A directory or file of the host."),
+    click.option("--read-only", is_flag=True, help="Its root is not to be written to."),
+    click.option("--network", type=click.Choice(["none", "host"]), help="[none]"),
+    click.option("--memory", "-m", metavar="SIZE", help="As 512M."),
+    click.option("--cpus", type=float),
+    click.option("--pids", type=int),
+    click.option("--runtime", help="crun, runc, a path."),
+)
+_command = click.argument("command", nargs=-1, type=click.UNPROCESSED)
+_engine = click.pass_obj
+_ids = click.argument("ids", nargs=-1, required=True, metavar="CONTAINER...")
+_id = click.argument("id", metavar="CONTAINER")
+
+
+def _pairs(option: str, values: tuple[str, ...]) -> dict[str, str] | None:
+    made = {}
+    for one in values:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise InvalidArgument(f"{option}: not NAME=VALUE: {one!r}", context={"field": option, "value": one})
+        made[name] = value
+    return made or None
+
+
+def _given(**options: Any) -> Any:
+    """Those that were given."""
+    return {name: value for name, value in options.items() if value not in (None, (), False)}
+
+
+def _process(tty: bool, env: tuple[str, ...], workdir: str | None, user: str | None) -> dict[str, Any]:
+    return dict(_given(tty=show.size() if tty else None, env=_pairs("env", env), cwd=workdir, user=user))
+
+
+def _container(options: Mapping[str, Any]) -> dict[str, Any]:
+    """CreateOptions of those of _made_of and _how."""
+    process = _process(options["tty"], options["env"], options["workdir"], options["user"])
+    more = _given(
+        id=options["name"], labels=_pairs("label", options["label"]), mounts=options["volume"],
+        **{name: options[name] for name in ("hostname", "read_only", "network", "memory", "cpus", "pids", "runtime")},
+    )  # fmt: skip
+    return {**process, **more}
+
+
+def _image(rootfs: str | None, command: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
+    if rootfs is not None:
+        return Rootfs(rootfs), command
+    if not command:
+        raise click.UsageError("name an image, or --rootfs DIR")
+    return command[0], command[1:]
+
+
+def _find(engine: Engine, id: str) -> Container:
+    """By its name, or the beginning of it if that is one's alone."""
+    try:
+        return engine.containers.get(id)
+    except (ContainerNotFound, InvalidArgument):
+        found = [one for one in engine.containers if one.startswith(id)] if id else []
+        if len(found) > 1:
+            raise NotFound(
+                f"{id!r} begins the names of {len(found)} containers: {', '.join(sorted(found)[:5])}"
+            ) from None
+        if not found:
+            raise
+        return engine.containers.get(found[0])
+
+
+def _leave(status: ExitStatus | None) -> NoReturn:
+    sys.exit(0 if status is None else int(status))
+
+
+@cli.command(context_settings=_PASS)
+@_made_of
+@_how
+@_command
+@_engine
+def run(open_engine: Callable[[], Engine], /, command: tuple[str, ...], **options: Any) -> None:
+    """Run a command in a new container, which is gone afterwards.
+
+    `ctrd run -it --rootfs DIR sh` is a shell.
+    """
+    image, args = _image(options["rootfs"], command)
+    engine = open_engine()
+    with engine.containers.create(image, *args, **_container(options)) as c:
+        stdin = PIPE if options["interactive"] else DEVNULL
+        output = LOG if options["interactive"] else PIPE  # whoever detaches may come back
+        task = c.create_task(stdin=stdin, stdout=output, stderr=output, text=False).start()
+        keys = options["detach_keys"] if options["interactive"] else ""
+        status = show.attach(task, keys, options["timeout"])
+        if status is None:
+            c.detach()
+            c._made_here = False
+            click.echo(c.id, err=True)
+    _leave(status)
+
+
+@cli.command(context_settings=_PASS)
+@_made_of
+@_how
+@_command
+@_engine
+def start(open_engine: Callable[[], Engine], /, command: tuple[str, ...], **options: Any) -> None:
+    """Start a new container in the background, or one that has ended.
+
+    `ctrd start --rootfs DIR sleep 60` makes one; `ctrd start NAME` starts it again. It stays until `ctrd rm`.
+    """
+    engine = open_engine()
+    stdin = PIPE if options["interactive"] else DEVNULL
+    if options["rootfs"] is None and len(command) == 1:
+        c = _find(engine, command[0]).start(stdin=stdin)
+    else:
+        image, args = _image(options["rootfs"], command)
+        c = engine.start(image, *args, lifetime="detached", stdin=stdin, **_container(options))
+    click.echo(c.id)
+
+
+@cli.command()
+@click.option("--all", "-a", "everything", is_flag=True, help="Also those that do not run.")
+@click.option("--quiet", "-q", is_flag=True, help="Names only.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
+@_engine
+def ps(open_engine: Callable[[], Engine], /, everything: bool, quiet: bool, as_json: bool) -> None:
+    """List containers."""
+    rows = open_engine().containers.list(status=None if everything else ("created", "running", "pausing", "paused"))
+    if quiet:
+        click.echo("".join(f"{row.id}\n" for row in rows), nl=False)
+    elif as_json:
+        show.json_lines(rows)
+    else:
+        show.containers(rows)
+
+
+@cli.command("exec", context_settings=_PASS)
+@_how
+@_id
+@_command
+@_engine
+def exec_(open_engine: Callable[[], Engine], /, id: str, command: tuple[str, ...], **options: Any) -> None:
+    """Run a command inside a container.
+
+    `ctrd exec -it NAME sh` is a shell.
+    """
+    c = _find(open_engine(), id)
+    process = _process(options["tty"], options["env"], options["workdir"], options["user"])
+    stdin = PIPE if options["interactive"] else DEVNULL
+    keys = options["detach_keys"] if options["interactive"] else ""
+    p = c.exec(*command, text=False, stdin=stdin, **_given(timeout=options["timeout"]), **process)
+    status = None
+    try:
+        status = p.attach(detach_keys=keys)
+        if status is not None:
+            p.wait()  # Timeout if it ran out of time
+    except BaseException:
+        p.__exit__()
+        raise
+    if status is not None:
+        p.__exit__()
+    _leave(status)
+
+
+@cli.command()
+@click.option("--follow", "-f", is_flag=True, help="Go on until it ends.")
+@click.option("--tail", type=int, metavar="N", help="Only the last N lines.")
+@click.option("--since", type=click.DateTime(["%Y-%m-%dT%H:%M:%S", "%Y-%m-%d"]), help="What came then and later.")
+@click.option("--timestamps", "-t", is_flag=True, help="When each line came.")
+@_id
+@_engine
+def logs(
+    open_engine: Callable[[], Engine],
+    /,
+    id: str,
+    follow: bool,
+    tail: int | None,
+    since: datetime | None,
+    timestamps: bool,
+) -> None:
+    """Show what a container printed: its stdout on stdout, its stderr on stderr."""
+    when: int | datetime | None = since.astimezone() if since is not None else 0 if follow and tail is None else None
+    with _find(open_engine(), id).logs(follow=follow, tail=tail, since=when) as lines:
+        for line in lines:
+            begin = f"{line.time.isoformat()} " if timestamps else ""
+            click.echo(f"{begin}{line.text}", err=line.stream == "stderr", nl=not line.partial)
+
+
+@cli.command()
+@click.option("--detach-keys", default=DETACH_KEYS, show_default=True, help="What to type to leave it running.")
+@_id
+@_engine
+def attach(open_engine: Callable[[], Engine], /, id: str, detach_keys: str) -> None:
+    """Connect this terminal to a container's first process."""
+    _leave(_find(open_engine(), id).attach(detach_keys=detach_keys))
+
+
+@cli.command()
+@click.option("--grace", "-t", type=float, default=10.0, show_default=True, help="Seconds before it is killed.")
+@click.option("--signal", "-s", help="What to ask with [SIGTERM].")
+@_ids
+@_engine
+def stop(open_engine: Callable[[], Engine], /, ids: tuple[str, ...], grace: float, signal: str | None) -> None:
+    """Ask containers to end, and kill those that do not."""
+    engine = open_engine()
+    for id in ids:
+        c = _find(engine, id)
+        c.stop(grace=grace, signal=signal)
+        click.echo(c.id)
+
+
+@cli.command()
+@click.option("--force", "-f", is_flag=True, help="End those that run first.")
+@_ids
+@_engine
+def rm(open_engine: Callable[[], Engine], /, ids: tuple[str, ...], force: bool) -> None:
+    """Delete containers with their layers and logs."""
+    engine = open_engine()
+    for id in ids:
+        c = _find(engine, id)
+        c.delete(force=force)
+        click.echo(c.id)
+
+
+@cli.command()
+@_engine
+def doctor(open_engine: Callable[[], Engine], /) -> None:
+    """Say what this machine has and lacks."""
+    report = open_engine().doctor()
+    show.checks(report)
+    sys.exit(0 if report.ok else 1)

@@ -1,0 +1,129 @@
+"""The command line, as another process."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+import sys
+from collections.abc import Callable
+from pathlib import Path
+
+import ctrd
+import pytest
+from support import environment, eventually
+
+pytest.importorskip("click")
+pytestmark = pytest.mark.root
+
+Cli = Callable[..., subprocess.CompletedProcess[str]]
+
+
+@pytest.fixture
+def cli(engine: ctrd.Engine) -> Cli:
+    """Run `ctrd ...` on the same root."""
+
+    def run(*args: str, input: str = "") -> subprocess.CompletedProcess[str]:
+        return subprocess.run(
+            [sys.executable, "-m", "ctrd", *args],
+            input=input,
+            capture_output=True,
+            text=True,
+            check=False,
+            timeout=120,
+            env=environment(engine),
+        )
+
+    return run
+
+
+def test_run(cli: Cli, engine: ctrd.Engine, root_directory: Path) -> None:
+    root = str(root_directory)
+    done = cli("run", "--rootfs", root, "sh", "-c", "echo out; echo err >&2; exit 3")
+    assert (done.returncode, done.stdout, done.stderr) == (3, "out\n", "err\n")
+    done = cli(
+        "run",
+        "-i",
+        "--rootfs",
+        root,
+        "-e",
+        "A=b c",
+        "-w",
+        "/bin",
+        "-u",
+        "7",
+        "sh",
+        "-c",
+        "cat; echo $A; pwd; id -u",
+        input="x\n",
+    )
+    assert (done.returncode, done.stdout) == (0, "x\nb c\n/bin\n7\n")
+    assert cli("run", "--rootfs", root, "cat", input="not given").stdout == ""
+    assert cli("run", "-t", "--rootfs", root, "tty").stdout.startswith("/dev/pts/")
+    done = cli("run", "--rootfs", root, "--timeout", "0.2", "sleep", "1000")
+    assert (done.returncode, done.stderr) == (124, "ctrd: it was killed after 0.2 s\n")
+    assert list(engine.containers) == []
+
+
+def test_errors_are_one_line(cli: Cli, root_directory: Path) -> None:
+    root = str(root_directory)
+    for status, args in (
+        (127, ("run", "--rootfs", root, "no-such-program")),
+        (127, ("run", "--rootfs", "/no/such/dir", "true")),
+        (125, ("run", "image", "true")),
+        (125, ("run", "--rootfs", root, "--memory", "512MB", "true")),
+        (125, ("run", "--rootfs", root, "-e", "A", "true")),
+        (125, ("logs", "nobody")),
+        (125, ("exec", "nobody", "true")),
+        (2, ("run",)),
+        (2, ("frobnicate",)),
+    ):
+        done = cli(*args)
+        assert done.returncode == status, (args, done)
+        assert "Traceback" not in done.stderr and done.stderr
+    assert cli("--help").stdout.count("\n") > 10
+    assert cli("--version").returncode == 0
+
+
+def test_a_life(cli: Cli, engine: ctrd.Engine, root_directory: Path) -> None:
+    code = "trap 'exit 5' TERM; echo up; echo oops >&2; while :; do sleep 0.02; done"
+    done = cli("start", "--rootfs", str(root_directory), "--name", "web-1", "-l", "app=web", "sh", "-c", code)
+    assert (done.returncode, done.stdout) == (0, "web-1\n"), done.stderr
+    assert engine.containers["web-1"].info().lifetime == "detached"
+    assert "web-1" in cli("ps").stdout and "app=web" in cli("ps").stdout
+    assert json.loads(cli("ps", "--json").stdout)["status"] == "running"
+    assert cli("ps", "-q").stdout == "web-1\n"
+    eventually(lambda: cli("logs", "web").stdout == "up\n", "it has printed")
+    assert cli("logs", "web-1", "--tail", "1").stderr == "oops\n"
+    done = cli("exec", "web", "sh", "-c", "echo in; exit 4")
+    assert (done.returncode, done.stdout) == (4, "in\n")
+    assert cli("exec", "-i", "web-1", "cat", input="abc").stdout == "abc"
+    assert cli("exec", "--timeout", "0.2", "web-1", "sleep", "1000").returncode == 124
+    assert cli("exec", "-t", "web-1", "tty").stdout.startswith("/dev/pts/")
+    assert cli("rm", "web-1").returncode == 125
+    assert cli("stop", "web-1").stdout == "web-1\n"
+    assert cli("ps").stdout.count("\n") == 1
+    assert "stopped (5)" in cli("ps", "-a").stdout
+    assert cli("attach", "web-1").returncode == 5
+    assert cli("start", "web").stdout == "web-1\n"
+    assert cli("rm", "-f", "web").stdout == "web-1\n"
+    assert list(engine.containers) == []
+
+
+def test_prefixes_must_be_one_containers(cli: Cli, engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    with engine.start(rootfs, "sleep", "1000", id="ab1"), engine.start(rootfs, "sleep", "1000", id="ab2"):
+        done = cli("exec", "ab", "true")
+        assert done.returncode == 125 and "ab1, ab2" in done.stderr
+        assert cli("exec", "ab2", "true").returncode == 0
+
+
+def test_doctor(cli: Cli) -> None:
+    done = cli("doctor")
+    assert done.returncode in (0, 1) and "overlay" in done.stdout
+
+
+def test_what_to_do_without_click(cli: Cli, engine: ctrd.Engine) -> None:
+    code = "import sys; sys.modules['click'] = None; import ctrd.__main__ as m; m.main()"
+    done = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment(engine)
+    )
+    assert done.returncode == 1 and "pip install 'ctrd[cli]'" in done.stderr
