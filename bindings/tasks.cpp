@@ -93,14 +93,6 @@ void bind_pause(PyEngine& cls) {
   def_task(cls, "resume_task", "resume", [](Engine& self, const TaskRef& task, const char* verb) {
     call(verb, {}, [&](const Wait& wait) { self.resume_task(task, wait); });
   });
-  cls.def(
-      "update_task",
-      [](Engine& self, const std::string& ns, const std::string& id, const std::string& instance,
-         const std::string& resources) {
-        const TaskRef task{ns, id, instance};
-        call("update", {}, [&](const Wait& wait) { self.update_task(task, resources, wait); });
-      },
-      py::arg("ns"), py::arg("id"), py::arg("instance"), py::arg("resources"));
 }
 
 void bind_look(PyEngine& cls) {

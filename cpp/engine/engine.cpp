@@ -99,9 +99,6 @@ class Entered final : public Engine {
   void resume_task(const TaskRef& task, const Wait& wait) override {
     engine::resume_task(enter(wait), task, wait);
   }
-  void update_task(const TaskRef& task, const std::string& resources, const Wait& wait) override {
-    engine::update_task(enter(wait), task, resources, wait);
-  }
   ExitStatus stop_task(const TaskRef& task, int signal, Nanos grace, const Wait& wait) override {
     return engine::stop_task(enter_task(wait), task, signal, grace, wait);
   }

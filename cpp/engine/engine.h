@@ -106,11 +106,8 @@ class Engine {
   // Freezes every process; kFailedPrecondition (Kind::kTask) unless it runs. A kill with SIGKILL
   // ends a paused one, any other signal waits in it until it is resumed.
   virtual void pause_task(const TaskRef& task, const Wait& wait) = 0;
-  virtual void resume_task(const TaskRef& task,
-                           const Wait& wait) = 0;  // kFailedPrecondition unless paused
-  // resources: JSON of the runtime spec's linux.resources; of a task that lives. The record is not
-  // changed.
-  virtual void update_task(const TaskRef& task, const std::string& resources, const Wait& wait) = 0;
+  // kFailedPrecondition unless paused.
+  virtual void resume_task(const TaskRef& task, const Wait& wait) = 0;
   // A paused one is resumed. signal, then after grace SIGKILL (escalated). Returns the exit.
   // created: SIGKILL at once.
   virtual ExitStatus stop_task(const TaskRef& task, int signal, Nanos grace, const Wait& wait) = 0;

@@ -14,8 +14,6 @@
 namespace ctrd::engine {
 namespace {
 
-constexpr std::size_t kMaxConfig = 16u << 20;
-
 Error not_running(const Task& task) {
   return failed_precondition("container \"" + task.id + "\": its task has ended", Kind::kTask)
       .with("id", task.id);
@@ -30,10 +28,9 @@ UniqueFd open_root(const Task& task) {
 }
 
 std::string process_json(const Task& task, const oci::ExecOptions& options) {
-  std::string config = read_file_at(task.dir.get(), api::kConfigFile, kMaxConfig);
   UniqueFd root;
   if (!options.user.empty()) root = open_root(task);
-  return oci::exec_process_json(config, options, root.get());
+  return oci::exec_process_json(read_config(task), options, root.get());
 }
 
 Task running_task(Core& core, const TaskRef& ref, const Wait& wait) {

@@ -1,14 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
-// Freezing and thawing a task, and new limits for one that lives: each one call to its shim.
+// Freezing and thawing a task: each one call to its shim.
 #include "base/error.h"
 #include "engine/rpc.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
 namespace {
-
-constexpr std::string_view kResourcesType =
-    "types.containerd.io/opencontainers/runtime-spec/1/LinuxResources";
 
 Error has_ended(const TaskRef& ref) {
   return failed_precondition("container \"" + ref.id + "\": its task has ended", Kind::kTask)
@@ -32,13 +29,6 @@ void pause_task(Core& core, const TaskRef& ref, const Wait& wait) {
 
 void resume_task(Core& core, const TaskRef& ref, const Wait& wait) {
   ask_live(core, ref, "Resume", api::ResumeRequest{ref.id}, wait);
-}
-
-void update_task(Core& core, const TaskRef& ref, const std::string& resources, const Wait& wait) {
-  api::UpdateTaskRequest request;
-  request.id = ref.id;
-  request.resources = {std::string(kResourcesType), resources};
-  ask_live(core, ref, "Update", request, wait);
 }
 
 }  // namespace ctrd::engine

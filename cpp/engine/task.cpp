@@ -98,6 +98,10 @@ TaskOrExit get_task_or_exit(Core& core, const TaskRef& ref, const Wait& wait) {
   return found;
 }
 
+std::string read_config(const Task& task) {
+  return read_file_at(task.dir.get(), api::kConfigFile, kMaxConfig);
+}
+
 ProcessKey shim_of(const api::StatusFile& status) {
   return {static_cast<pid_t>(status.shim_pid), status.shim_start, status.boot_id};
 }

@@ -40,6 +40,10 @@ struct TaskOrExit {
 };
 TaskOrExit get_task_or_exit(Core& core, const TaskRef& ref, const Wait& wait);
 
+// The spec that its runtime was told at creation.
+inline constexpr std::size_t kMaxConfig = 16u << 20;
+std::string read_config(const Task& task);
+
 ProcessKey shim_of(const api::StatusFile& status);
 ProcessKey init_of(const api::StatusFile& status);
 ExitStatus exit_status(const api::ExitFile& file);

@@ -8,12 +8,6 @@
 #include "oci/spec.h"
 
 namespace ctrd::engine {
-namespace {
-
-constexpr std::size_t kMaxConfig = 16u << 20;
-
-}  // namespace
-
 void start_task(Core& core, const TaskRef& ref, const Wait& wait) {
   Task task = get_task(core, ref, wait);
   auto refuse = [&]() -> Error {

@@ -95,9 +95,11 @@ class Limits {
 std::unique_ptr<Limits> limit_task(Core& core, const std::string& ns, const std::string& id,
                                    const oci::ResourceOptions& resources, const Wait& wait) {
   need_io_weight(resources);
-  auto update = oci::update_resources(core.containers.get_full(ns, id, wait).spec, resources);
+  std::string spec = core.containers.get_full(ns, id, wait).spec;
+  oci::update_resources(spec, resources);  // refused before anything is done
   auto task = find_task(core, {ns, id, ""}, wait);
   if (!task || task->exit) return nullptr;
+  auto update = oci::update_resources(spec, resources, read_config(*task));
   auto limits = std::make_unique<Limits>(core, std::move(*task), std::move(update));
   limits->apply(resources, wait);
   return limits;

@@ -117,7 +117,6 @@ std::optional<ExitStatus> poll_task(Core& core, const TaskRef& ref, const Wait& 
 // pause_task.cpp
 void pause_task(Core& core, const TaskRef& ref, const Wait& wait);
 void resume_task(Core& core, const TaskRef& ref, const Wait& wait);
-void update_task(Core& core, const TaskRef& ref, const std::string& resources, const Wait& wait);
 
 // processes.cpp
 std::vector<TaskProcess> task_processes(Core& core, const TaskRef& ref, const Wait& wait);

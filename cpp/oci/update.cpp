@@ -56,9 +56,10 @@ void add_rates(const Json& resources, const char* list, bool lifted, Rates* rate
   }
 }
 
-void add_throttle(const Json& before, const Json& after, const Throttle& throttle,
-                  std::vector<Control>* controls) {
+void add_throttle(const Json& created, const Json& before, const Json& after,
+                  const Throttle& throttle, std::vector<Control>* controls) {
   Rates rates;
+  add_rates(created, throttle.list, true, &rates);
   add_rates(before, throttle.list, true, &rates);
   add_rates(after, throttle.list, false, &rates);
   for (const auto& [device, rate] : rates) {
@@ -70,20 +71,22 @@ void add_throttle(const Json& before, const Json& after, const Throttle& throttl
 
 // All that the runtime may not have done, also what an earlier update did: runc's writes again what
 // it was told at creation.
-std::vector<Control> controls_of(const Json& before, const Json& after) {
+std::vector<Control> controls_of(const Json& created, const Json& before, const Json& after) {
   std::vector<Control> controls;
   if (!after.contains(Pointer("/pids/limit"))) controls.push_back({"pids.max", "max", "pids"});
   if (!after.contains(Pointer("/cpu/quota"))) {
     controls.push_back({"cpu.cfs_quota_us", "-1", "cpus"});
     controls.push_back({"cpu.max", "max", "cpus"});
   }
-  for (const Throttle& throttle : kThrottles) add_throttle(before, after, throttle, &controls);
+  for (const Throttle& throttle : kThrottles)
+    add_throttle(created, before, after, throttle, &controls);
   return controls;
 }
 
 }  // namespace
 
-ResourceUpdate update_resources(std::string_view stored_spec, const ResourceOptions& changes) {
+ResourceUpdate update_resources(std::string_view stored_spec, const ResourceOptions& changes,
+                                std::string_view created_spec) {
   Json spec = parse_json(stored_spec, "spec");
   Json& resources = spec["linux"]["resources"];
   if (resources.is_null()) resources = Json::object();
@@ -91,8 +94,10 @@ ResourceUpdate update_resources(std::string_view stored_spec, const ResourceOpti
   apply_resources(resources, changes);
   ResourceUpdate update;
   update.resources = dump_json(runtime_json(before, resources, changes), "resources");
-  update.controls = controls_of(before, resources);
-  update.undo = controls_of(resources, before);
+  const Json created =
+      parse_json(created_spec, "config.json").value(Pointer("/linux/resources"), Json::object());
+  update.controls = controls_of(created, before, resources);
+  update.undo = controls_of(created, resources, before);
   update.spec = dump_json(spec, "spec");
   return update;
 }

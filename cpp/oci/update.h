@@ -25,7 +25,9 @@ struct ResourceUpdate {
   std::vector<Control> undo;      // instead, when that was refused
 };
 
-// What changes do not name stays. Throws invalid naming the option.
-ResourceUpdate update_resources(std::string_view stored_spec, const ResourceOptions& changes);
+// What changes do not name stays. created_spec is the one that the runtime was told at creation:
+// its update writes that again, so controls lift what is no more. Throws invalid naming the option.
+ResourceUpdate update_resources(std::string_view stored_spec, const ResourceOptions& changes,
+                                std::string_view created_spec = "{}");
 
 }  // namespace ctrd::oci

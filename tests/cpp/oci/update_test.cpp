@@ -85,6 +85,17 @@ TEST(Update, block_devices) {
               IsSupersetOf({"io.max=7:0 rbps=1000", "blkio.throttle.write_bps_device=7:0 0"}));
 }
 
+// runc 1.1 writes again all that it was told at creation.
+TEST(Update, what_the_runtime_remembers_is_lifted) {
+  std::string created = spec_of({.io = {{.device = "7:0", .read_bps = 1000}}});
+  std::string spec =
+      update_resources(created, {.io = {{.device = "7:0", .read_bps = -1}}}, created).spec;
+  EXPECT_THAT(lines(update_resources(spec, {.pids = 7}, created).controls),
+              IsSupersetOf({"blkio.throttle.read_bps_device=7:0 0", "io.max=7:0 rbps=max"}));
+  EXPECT_THAT(lines(update_resources(spec, {.pids = 7}).controls),
+              Not(Contains("io.max=7:0 rbps=max")));
+}
+
 TEST(Update, bad_ones) {
   std::string spec = spec_of({.memory_bytes = 64 << 20, .swap_bytes = 64 << 20});
   auto refused = [&](const ResourceOptions& changes) {
