@@ -6,7 +6,11 @@
 
 #include <atomic>
 #include <cerrno>
+#include <cstring>
 #include <memory>
+
+#include "base/error.h"
+#include "base/files.h"
 
 namespace ctrd::store {
 namespace {
@@ -127,6 +131,18 @@ leveldb::Status Env::watched(const std::string& path, leveldb::Status status,
 
 bool Env::FileExists(const std::string& path) {
   return target()->FileExists(path) || ::access(path.c_str(), F_OK) == 0 || errno != ENOENT;
+}
+
+leveldb::Status Env::GetChildren(const std::string& path, std::vector<std::string>* names) {
+  leveldb::Status status = target()->GetChildren(path, names);
+  if (!status.ok()) return status;
+  try {
+    *names = list_dir(open_dir(path).get());
+  } catch (const Error& error) {
+    status = leveldb::Status::IOError(path, ::strerror(error.sys_errno()));
+  }
+  note(status);
+  return status;
 }
 
 leveldb::Status Env::NewSequentialFile(const std::string& path, leveldb::SequentialFile** file) {

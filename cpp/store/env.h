@@ -10,6 +10,7 @@
 #include <deque>
 #include <string>
 #include <utility>
+#include <vector>
 
 namespace ctrd::store {
 
@@ -52,6 +53,8 @@ class Env : public leveldb::EnvWrapper {
 
   // False only if it surely is not there: LevelDB makes a new database where it finds none.
   bool FileExists(const std::string& path) override;
+  // LevelDB's own takes a directory that cannot be read on for its end, and misses files.
+  leveldb::Status GetChildren(const std::string& path, std::vector<std::string>* names) override;
   leveldb::Status NewSequentialFile(const std::string& path,
                                     leveldb::SequentialFile** file) override;
   leveldb::Status NewRandomAccessFile(const std::string& path,

@@ -31,6 +31,9 @@ QUICK = {
     "script": 6,
     "mixed": 10,
     "recovery": 12,
+    "execs": 40,
+    "bursts": 8,
+    "gigabyte": 64,
 }
 
 

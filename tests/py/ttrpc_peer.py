@@ -37,12 +37,14 @@ class Peer:
 
     def __init__(self, bundle: Path, timeout: float = 60.0) -> None:
         self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
-        self.socket.settimeout(timeout)
+        # A connect that waits for a place in the backlog, which one with a Python timeout does not.
+        self.socket.setsockopt(socket.SOL_SOCKET, socket.SO_SNDTIMEO, struct.pack("ll", int(timeout), 0))
         directory = os.open(bundle, os.O_PATH | os.O_DIRECTORY)
         try:
             self.socket.connect(f"/proc/self/fd/{directory}/sock")
         finally:
             os.close(directory)
+        self.socket.settimeout(timeout)
 
     def send(self, data: bytes) -> None:
         self.socket.sendall(data)

@@ -17,7 +17,7 @@ def often(count: int, seed: int) -> str:
     """B5, B24, B30 and B35 `count` times, in their long form: bursts, peers that close, failures, leaks."""
     said = []
     for _ in range(count):
-        command = [sys.executable, "-m", "pytest", "-q", "-p", "no:cacheprovider", TOP / "tests/py", "-k", ROWS]
+        command = [sys.executable, "-m", "pytest", "-p", "no:cacheprovider", TOP / "tests/py", "-k", ROWS]
         done = subprocess.run(
             command,
             cwd=TOP,

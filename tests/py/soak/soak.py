@@ -36,7 +36,7 @@ SOAKS: dict[str, tuple[Callable[[int, int], str], int]] = {
     "mixed": (crowds.mixed, 500),
     "execs": (streams.execs, 10_000),
     "bursts": (streams.bursts, 1_000),
-    "gigabyte": (streams.gigabyte, 1),
+    "gigabyte": (streams.gigabyte, 1024),
     "recovery": (crowds.recovery, 100),
     "rows": (rows.often, 1),
 }
