@@ -1,6 +1,6 @@
 """Read the end of a journal without ctrd: which task events there are, in which order.
 
-A record is "\\n", length and CRC-32C of its body (8 hex digits each), the body, "\\n"; see cpp/journal/record.h. What
+A record is "\\n", length and CRC-32C of its body (8 hex digits each), the body, "\\n"; see cpp/journal/format.h. What
 stands between records, of a writer that was killed, is passed over.
 """
 

@@ -135,8 +135,8 @@ def our_sockets(lines: list[str], roots: Path) -> list[str]:
 
 def our_terminals(names: list[str], roots: Path) -> list[str]:
     """Those whose other end one of our processes has open."""
-    ends = (link for link, target in _open_files(roots) if target.endswith("ptmx"))
-    return [name for name in names if name in {_terminal_of(end) for end in ends}]
+    held = {_terminal_of(link) for link, target in _open_files(roots) if target.endswith("ptmx")}
+    return [name for name in names if name in held]
 
 
 def _terminal_of(end: Path) -> str:

@@ -7,7 +7,8 @@ from pathlib import Path
 import leveldb_reader
 
 
-def _varint(value: int) -> bytes:
+def varint(value: int) -> bytes:
+    """As LevelDB and protobuf have it."""
     out = bytearray()
     while value > 0x7F:
         out.append(value & 0x7F | 0x80)
@@ -16,7 +17,7 @@ def _varint(value: int) -> bytes:
 
 
 def _string(data: bytes) -> bytes:
-    return _varint(len(data)) + data
+    return varint(len(data)) + data
 
 
 def _last_sequence(directory: Path) -> int:

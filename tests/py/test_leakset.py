@@ -95,7 +95,10 @@ def test_it_sees_terminals(tmp_path: Path) -> None:
     found = leakset.LeakSet.take().missing_from(before)["terminals"]
     ours = leakset.our_terminals(found, tmp_path)
     assert f"/dev/pts/{ours[0]}" == os.ttyname(ends[1]) and len(ours) == 1
-    for end in ends:
+    more = os.openpty()
+    both = leakset.our_terminals(leakset.LeakSet.take().missing_from(before)["terminals"], tmp_path)
+    assert {f"/dev/pts/{name}" for name in both} == {os.ttyname(ends[1]), os.ttyname(more[1])}
+    for end in (*ends, *more):
         os.close(end)
 
 

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import concurrent.futures
-import fcntl
 import os
 import shutil
 import signal
@@ -687,12 +686,12 @@ def test_a_status_that_cannot_be_read_while_its_shim_lives(engine: ctrd.Engine, 
         assert c.status() == "running" and c.logs().read() == ""
 
 
-def test_b17_damaged_records_and_a_task_that_runs(engine: ctrd.Engine, rootfs: ctrd.Rootfs, tmp_path: Path) -> None:
+def test_b17_damaged_records_and_a_task_that_runs(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
     """The error names the file; what runs can be found by its id, and ended, from any process."""
     c = engine.start(rootfs, "sleep", "1000", id="x", lifetime="detached")
     pid = c.task().pid or 0
     metadata = engine.root / "metadata"
-    eventually(lambda: not any(p.name == "db" and _is_locked(p) for p in metadata.iterdir()), "the store is closed")
+    eventually(lambda: not invariants.is_locked(metadata / "db", invariants.locked_files()), "the store is closed")
     (manifest,) = metadata.glob("MANIFEST-*")
     good = manifest.read_bytes()
     manifest.write_bytes(bytes(byte ^ 0x55 for byte in good))
@@ -712,12 +711,3 @@ def test_b17_damaged_records_and_a_task_that_runs(engine: ctrd.Engine, rootfs: c
     manifest.write_bytes(good)
     c.delete()
     assert left_on_disk(engine) == []
-
-
-def _is_locked(path: Path) -> bool:
-    with path.open() as file:
-        try:
-            fcntl.flock(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
-        except BlockingIOError:
-            return True
-    return False

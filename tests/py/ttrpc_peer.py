@@ -9,10 +9,11 @@ from pathlib import Path
 from types import TracebackType
 
 from disk_records import fields
+from leveldb_writer import varint
 
 MAX_FRAME = 4 << 20
 TASK = "containerd.task.v2.Task"
-INVALID, UNIMPLEMENTED, NOT_FOUND, EXHAUSTED = 3, 12, 5, 8
+INVALID, UNIMPLEMENTED, EXHAUSTED = 3, 12, 8
 
 
 def frame(data: bytes, stream: int = 1, type: int = 1, flags: int = 0, length: int | None = None) -> bytes:
@@ -23,11 +24,7 @@ def frame(data: bytes, stream: int = 1, type: int = 1, flags: int = 0, length: i
 def text(number: int, value: bytes | str) -> bytes:
     """A length-delimited field."""
     data = value.encode() if isinstance(value, str) else value
-    size, head = len(data), bytearray([number << 3 | 2])
-    while size > 127:
-        head.append(size & 127 | 128)
-        size >>= 7
-    return bytes([*head, size]) + data
+    return bytes([number << 3 | 2]) + varint(len(data)) + data
 
 
 def request(method: str, payload: bytes = b"", service: str = TASK) -> bytes:
