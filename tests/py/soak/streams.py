@@ -14,6 +14,7 @@ from pathlib import Path
 import ctrd
 import leakset
 from place import Violation, fork, join, new_place
+from support import eventually
 
 MIB = 1 << 20
 WORKERS = 8
@@ -28,8 +29,17 @@ def _shim_of(c: ctrd.Container) -> int:
     return int(Path(f"/proc/{c.task().pid}/stat").read_text().rpartition(")")[2].split()[1])
 
 
-def _descriptors(pid: int) -> int:
-    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+def _descriptors(shim: int) -> int:
+    """How many it has once its clients have gone: then one socket, on which it listens."""
+
+    def links() -> list[str]:
+        return [str(path.readlink()) for path in Path(f"/proc/{shim}/fd").iterdir()]
+
+    def idle() -> list[str]:
+        found = links()
+        return found if sum(link.startswith("socket:") for link in found) == 1 else []
+
+    return len(eventually(idle, "its clients have gone"))
 
 
 def _memory_kib(pid: int) -> int:
