@@ -55,7 +55,7 @@ TEST(Resources, bad_ones) {
     options.pids = bad;
     expect_refused(options, "pids");
   }
-  for (double bad : {0.0, -1.0, 0.001, 1e7, std::nan(""), HUGE_VAL}) {
+  for (double bad : {0.0, -0.5, -2.0, 0.001, 1e7, std::nan(""), HUGE_VAL}) {
     ResourceOptions options;
     options.cpus = bad;
     expect_refused(options, "cpus");
