@@ -54,9 +54,9 @@ def mounts() -> set[str]:
     return {line.split()[4] for line in Path("/proc/self/mountinfo").read_text().splitlines()}
 
 
-def cgroups() -> set[str]:
-    """Every cgroup in any hierarchy that is named as ctrd names them, or that a shim could have made."""
-    return {str(path) for path in Path("/sys/fs/cgroup").glob("**/ctrd-*")}
+def cgroups(name: str) -> list[str]:
+    """Those in any hierarchy that are named as this root's; others may be at work beside it."""
+    return sorted(map(str, Path("/sys/fs/cgroup").glob(f"**/{name}*")))
 
 
 def processes(mark: str) -> list[str]:
@@ -78,7 +78,8 @@ def bundles(state: Path) -> list[str]:
     return sorted(str(path) for path in state.glob("[!.]*/[!.]*"))
 
 
-def life(engine: ctrd.Engine, busybox: ctrd.Rootfs, debian: ctrd.Rootfs, where: tuple[Path, Path]) -> None:
+def life(engine: ctrd.Engine, busybox: ctrd.Rootfs, debian: ctrd.Rootfs, where: tuple[Path, Path]) -> str:
+    """All of it; returns what the names of this root's cgroups begin with."""
     with step("run a command in a new container, and look at its result"):
         show(repr(ctrd.run(busybox, "echo", "hello from a container", engine=engine)))
 
@@ -152,16 +153,18 @@ def life(engine: ctrd.Engine, busybox: ctrd.Rootfs, debian: ctrd.Rootfs, where: 
         web.kill()
         show(f"web ended with {web.wait(timeout=30)!r}, and is {web.status()}")
 
+    name = str(web.spec["linux"]["cgroupsPath"]).strip("/").removesuffix("web")
     with step("delete them"):
         web.delete()
         job.delete()
         show(f"{len(engine.containers)} containers left")
+    return name
 
 
 def main() -> None:
     with step("make the root directories (Debian takes a while the first time, then it is kept)"):
         busybox, debian = ctrd.Rootfs(roots.busybox()), ctrd.Rootfs(roots.debian())
-    before = mounts(), cgroups()
+    before = mounts()
     with tempfile.TemporaryDirectory(prefix="ctrd-demo-") as temporary:
         root, state = Path(temporary, "root"), Path(temporary, "state")
         with step("look at this machine"):
@@ -169,14 +172,14 @@ def main() -> None:
                 for check in engine.doctor().checks:
                     show(f"{'ok' if check.ok else 'NO'} {check.name}: {check.found}")
         with ctrd.Engine(root, state=state) as engine:
-            life(engine, busybox, debian, (root, state))
+            name = life(engine, busybox, debian, (root, state))
             records = list(engine.containers)
         with step("what is left?"):
             left = {
                 "records": records,
                 "processes": processes(temporary),
-                "mounts": sorted(mounts() - before[0]),
-                "cgroups": sorted(cgroups() - before[1]),
+                "mounts": sorted(mounts() - before),
+                "cgroups": cgroups(name),
                 "bundles": bundles(state),
                 "layers": sorted(map(str, (root / "snapshots").glob("*"))),
                 "logs": sorted(map(str, (root / "logs").glob("*"))),
