@@ -153,7 +153,7 @@ def life(engine: ctrd.Engine, busybox: ctrd.Rootfs, debian: ctrd.Rootfs, where: 
         web.kill()
         show(f"web ended with {web.wait(timeout=30)!r}, and is {web.status()}")
 
-    name = str(web.spec["linux"]["cgroupsPath"]).strip("/").removesuffix("web")
+    name = str(web.spec()["linux"]["cgroupsPath"]).strip("/").removesuffix("web")
     with step("delete them"):
         web.delete()
         job.delete()
