@@ -28,6 +28,20 @@ void def_process(PyEngine& cls, const char* name, const char* verb, F body, Extr
       py::arg("ns"), py::arg("id"), py::arg("instance"), py::arg("exec"), py::arg("pid"), extra...);
 }
 
+// A descriptor that Python lends, the one entry of this list: what is left of it (-1: it was
+// closed) is there again in the end, whatever happens.
+class Lent {
+ public:
+  explicit Lent(const py::list& place) : end(place[0].cast<int>()), place_(place) {}
+  Lent(const Lent&) = delete;
+  ~Lent() { PyList_SetItem(place_.ptr(), 0, PyLong_FromLong(end.release())); }
+
+  UniqueFd end;
+
+ private:
+  const py::list& place_;
+};
+
 // Python owns them from here on.
 py::tuple released(UniqueFd& in, UniqueFd& out, UniqueFd& err) {
   auto row = py::make_tuple(in.get(), out.get(), err.get());
@@ -47,19 +61,11 @@ py::tuple exec_process(Engine& self, Id ns, Id id, Id instance, const ExecOption
                         released(made.in, made.out, made.err));
 }
 
-// stdin is taken over, and given back as another one.
-py::tuple start_process(Engine& self, Id ns, Id id, Id instance, Id exec, Id io, int in) {
+int start_process(Engine& self, Id ns, Id id, Id instance, Id exec, Id io, const py::list& in) {
   const ProcessRef process{{ns, id, instance}, exec, 0};
-  UniqueFd end(in);
-  int pid = 0;
-  try {
-    pid = call("start", {},
-               [&](const Wait& wait) { return self.start_process(process, io, &end, wait); });
-  } catch (...) {
-    end.release();
-    throw;
-  }
-  return py::make_tuple(pid, end.release());
+  Lent lent(in);
+  return call("start", {},
+              [&](const Wait& wait) { return self.start_process(process, io, &lent.end, wait); });
 }
 
 void bind_life(PyEngine& cls) {
@@ -83,26 +89,21 @@ void bind_life(PyEngine& cls) {
       py::arg("io"));
 }
 
-// stdin is taken over; what is left of it is given back (-1: closed).
-py::tuple attach(Engine& self, Id ns, Id id, Id instance, Id exec, int pid,
-                 const std::array<int, 3>& own, const std::array<int, 3>& pipes,
-                 const std::string& detach_keys) {
+py::object attach(Engine& self, Id ns, Id id, Id instance, Id exec, int pid,
+                  const std::array<int, 3>& own, const py::list& in,
+                  const std::array<int, 2>& outputs, const std::string& detach_keys) {
   const ProcessRef process{{ns, id, instance}, exec, pid};
-  const engine::AttachOptions options{own[0], own[1], own[2], pipes[1], pipes[2], detach_keys};
-  UniqueFd in(pipes[0]);
-  try {
-    const auto exit = call(
-        "attach", {}, [&](const Wait& wait) { return self.attach(process, options, &in, wait); });
-    return py::make_tuple(to_row(exit), in.release());
-  } catch (...) {
-    in.release();
-    throw;
-  }
+  const engine::AttachOptions options{own[0], own[1], own[2], outputs[0], outputs[1], detach_keys};
+  Lent lent(in);
+  return to_row(call("attach", {}, [&](const Wait& wait) {
+    return self.attach(process, options, &lent.end, wait);
+  }));
 }
 
 void bind_talk(PyEngine& cls) {
   cls.def("attach", attach, py::arg("ns"), py::arg("id"), py::arg("instance"), py::arg("exec"),
-          py::arg("pid"), py::arg("own"), py::arg("pipes"), py::arg("detach_keys"));
+          py::arg("pid"), py::arg("own"), py::arg("stdin"), py::arg("outputs"),
+          py::arg("detach_keys"));
   def_process<int>(
       cls, "kill_process", "kill",
       [](Engine& self, const ProcessRef& process, const char* verb, int signal) {

@@ -44,6 +44,15 @@ void bind_life(PyEngine& cls) {
     call(verb, {}, [&](const Wait& wait) { self.start_task(task, wait); });
   });
   cls.def(
+      "limit_task",
+      [](Engine& self, const std::string& ns, const std::string& id, const std::string& instance,
+         double timeout) {
+        const TaskRef task{ns, id, instance};
+        call("start", {},
+             [&](const Wait& wait) { self.limit_task(task, to_nanos(timeout), wait); });
+      },
+      py::arg("ns"), py::arg("id"), py::arg("instance"), py::arg("timeout"));
+  cls.def(
       "delete_task",
       [](Engine& self, const std::string& ns, const std::string& id, const std::string& instance,
          bool force) {

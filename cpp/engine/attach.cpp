@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Attach: what is typed goes to the process, what it prints to the caller, in the caller's thread,
 // until it ends or the detach keys are typed. Through our own pipes if we have them, else through
-// the FIFO that the shim keeps open and the framed log, as any process may. Source: design.md 7.
+// the FIFO that the shim keeps open and the framed log, as any process may. One poll for all of it:
+// whoever reads slowly does not keep the keyboard waiting. Source: design.md 7.
 #include <fcntl.h>
 #include <limits.h>
 #include <poll.h>
@@ -24,7 +25,23 @@ namespace {
 
 constexpr std::size_t kChunk = 64 << 10;
 constexpr int kFromTheBeginning = -2;  // AttachOptions.from: its log, with what is in it already
-constexpr Nanos kLastBytes = std::chrono::seconds(2);  // for output that outlives the process
+// For output that outlives the process: how long it may be silent, and how long in all. What it has
+// printed itself is in pipes already; the time that the caller takes to read does not count.
+constexpr Nanos kSilence = std::chrono::seconds(2);
+constexpr Nanos kLastBytes = std::chrono::seconds(5);
+constexpr Nanos kLastKeys = std::chrono::seconds(1);  // for what was typed before the detach keys
+
+// One stream on its way to the caller. Nothing more is read of it while that is not written.
+struct Output {
+  pollfd wants(bool reading) const {
+    if (!pending.empty()) return {to, POLLOUT, 0};
+    return {reading ? from.get() : -1, POLLIN, 0};
+  }
+
+  UniqueFd from;  // closed: it has ended, or comes from the log
+  int to;
+  std::string pending;
+};
 
 class Attached {
  public:
@@ -39,12 +56,15 @@ class Attached {
   void read_typed();
   void feed();
   void end_input();
-  void read_output(int from, int to, UniqueFd* source);
+  void move(Output* output);
+  void flush(Output* output);
+  void read_output(Output* output);
   void read_log();
-  void put(int to, std::string_view data);
   void follow_size();
+  bool all_written() const { return out_.pending.empty() && err_.pending.empty(); }
   bool output_ended() const;
   void drain();
+  void leave();
 
   Core& core_;
   const ProcessRef& ref_;
@@ -52,8 +72,12 @@ class Attached {
   const Wait& wait_;
   UniqueFd* in_;  // our end of its stdin; the caller's, closed when the input ends
   bool own_in_;   // then the end of our input is the end of its
-  UniqueFd out_, err_, log_watch_, parked_;
+  Output out_, err_;
+  UniqueFd log_watch_, parked_;
   std::optional<api::LogReader> log_;
+  bool more_ = false;     // the log may have another record
+  bool reading_ = true;   // of its output
+  bool printed_ = false;  // since drain() asked
   bool tty_ = false, typing_ = true, detached_ = false, ended_ = false;
   DetachKeys keys_;
   std::string pending_;  // typed, for the process
@@ -67,6 +91,11 @@ UniqueFd dup_of(int fd) {
   return copy;
 }
 
+// They are typed: in what comes from a pipe or a file those bytes are bytes.
+std::string keys_of(const AttachOptions& options) {
+  return ::isatty(options.in) != 0 ? options.detach_keys : "";
+}
+
 Attached::Attached(Core& core, const ProcessRef& ref, const AttachOptions& options, UniqueFd* in,
                    const Wait& wait)
     : core_(core),
@@ -75,14 +104,14 @@ Attached::Attached(Core& core, const ProcessRef& ref, const AttachOptions& optio
       wait_(wait),
       in_(in),
       own_in_(static_cast<bool>(*in)),
-      out_(dup_of(options.from)),
-      err_(dup_of(options.from_err)),
-      keys_(options.detach_keys) {
+      out_{dup_of(options.from), options.out, ""},
+      err_{dup_of(options.from_err), options.err, ""},
+      keys_(keys_of(options)) {
   TaskState state = process_state(core, ref, wait);
   tty_ = state.tty;
-  if (!out_ && !err_) open_log();
+  if (!out_.from && !err_.from) open_log();
   if (!*in_) *in_ = open_kept_stdin(core, ref, wait);
-  typing_ = *in_ || !options.detach_keys.empty();
+  typing_ = *in_ || !keys_of(options).empty();
   parked_ = park_wait(core, ref, wait);
 }
 
@@ -100,25 +129,39 @@ void Attached::open_log() {
   while (skips && log_->next()) wait_.check();
 }
 
-void Attached::put(int to, std::string_view data) {
-  while (!data.empty()) {
-    wait_ready(to, POLLOUT, {kForever, wait_.interrupted}, "write what the process printed");
-    ssize_t put = ::write(to, data.data(), std::min<std::size_t>(data.size(), PIPE_BUF));
-    if (put > 0) data.remove_prefix(static_cast<std::size_t>(put));
-    if (put < 0 && errno != EAGAIN && errno != EINTR) throw sys_error("write to the terminal");
-  }
+void Attached::move(Output* output) {
+  if (output->pending.empty())
+    read_output(output);
+  else
+    flush(output);
 }
 
-void Attached::read_output(int from, int to, UniqueFd* source) {
+// A ready pipe or terminal takes PIPE_BUF bytes without blocking, even if it is a blocking one.
+void Attached::flush(Output* output) {
+  std::string& pending = output->pending;
+  ssize_t put =
+      ::write(output->to, pending.data(), std::min<std::size_t>(pending.size(), PIPE_BUF));
+  if (put > 0) pending.erase(0, static_cast<std::size_t>(put));
+  if (put < 0 && errno != EAGAIN && errno != EINTR) throw sys_error("write to the terminal");
+}
+
+void Attached::read_output(Output* output) {
   char buffer[kChunk];
-  ssize_t got = ::read(from, buffer, sizeof buffer);
-  if (got > 0) return put(to, {buffer, static_cast<std::size_t>(got)});
-  if (got == 0 || (errno != EAGAIN && errno != EINTR)) source->reset();
+  ssize_t got = ::read(output->from.get(), buffer, sizeof buffer);
+  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return output->from.reset();
+  if (got < 0) return;
+  output->pending.assign(buffer, static_cast<std::size_t>(got));
+  printed_ = true;
 }
 
+// One at a time: both streams may end in one terminal, and their order is the log's.
 void Attached::read_log() {
-  while (auto record = log_->next())
-    put(record->stream == api::Stream::kStderr ? options_.err : options_.out, record->data);
+  auto record = log_->next();
+  more_ = record.has_value();
+  if (!record) return;
+  Output& output = record->stream == api::Stream::kStderr ? err_ : out_;
+  output.pending = std::move(record->data);
+  printed_ = true;
 }
 
 // All of them have gone, or the caller's input has ended.
@@ -162,41 +205,59 @@ void Attached::poll(bool typing) {
   pollfd fds[] = {
       {typing ? options_.in : -1, POLLIN, 0},
       {pending_.empty() ? -1 : in_->get(), POLLOUT, 0},
-      {out_.get(), POLLIN, 0},
-      {err_.get(), POLLIN, 0},
+      out_.wants(reading_),
+      err_.wants(reading_),
       {log_watch_.get(), POLLIN, 0},
       {ended_ ? -1 : parked_.get(), POLLIN, 0},
   };
-  poll_until(fds, wait_.within(kLookAgain));
+  poll_until(fds, wait_.within(more_ && all_written() ? Nanos(0) : kLookAgain));
   if (fds[0].revents) read_typed();
   if (fds[1].revents) feed();
-  if (fds[2].revents) read_output(out_.get(), options_.out, &out_);
-  if (fds[3].revents) read_output(err_.get(), options_.err, &err_);
+  if (fds[2].revents) move(&out_);
+  if (fds[3].revents) move(&err_);
   if (fds[4].revents) forget_changes(&log_watch_);
   if (fds[5].revents) ended_ = true;
-  if (log_) read_log();
+  if (log_ && reading_ && all_written()) read_log();
 }
 
-bool Attached::output_ended() const { return log_ ? log_->ended() : !out_ && !err_; }
+bool Attached::output_ended() const {
+  return all_written() && (log_ ? log_->ended() : !out_.from && !err_.from);
+}
 
 void Attached::drain() {
-  Wait limit = wait_.within(kLastBytes);
-  while (!output_ended() && !limit.expired()) {
-    wait_.check();
+  Wait in_all = log_ ? wait_ : wait_.within(kLastBytes);  // the shim ends a log
+  Wait silence = wait_.within(kSilence);
+  while (!output_ended() && !in_all.expired() && !silence.expired()) {
+    TimePoint began = Clock::now();
+    bool waits_for_caller = !all_written();
+    printed_ = false;
     poll(false);
+    if (printed_ || waits_for_caller) silence = wait_.within(kSilence);
+    if (waits_for_caller && !log_) in_all.deadline += Clock::now() - began;
   }
 }
 
+// What was typed before the keys is still its, and what it printed and we have read the caller's.
+void Attached::leave() {
+  reading_ = false;
+  Wait limit = wait_.within(kLastKeys);
+  auto keys_left = [&] { return *in_ && !pending_.empty() && !ended_ && !limit.expired(); };
+  while (!all_written() || keys_left()) poll(false);
+}
+
 std::optional<ExitStatus> Attached::run() {
-  RawTerminal raw(options_.in, tty_);
-  while (!ended_) {
+  RawTerminal raw(options_.in, tty_ && typing_);
+  while (!ended_ && !detached_) {
     follow_size();
     poll(typing_ && pending_.size() < kChunk);
-    if (detached_) return std::nullopt;
     bool over = own_in_ && !typing_ && pending_.empty() && *in_;
     if (!over) continue;
     in_->reset();
     close_stdin(core_, ref_, wait_);
+  }
+  if (detached_) {
+    leave();
+    return std::nullopt;
   }
   drain();
   if (ref_.exec.empty() && ref_.pid == 0) return wait_task(core_, ref_.task, wait_);

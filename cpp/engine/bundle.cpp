@@ -45,9 +45,8 @@ Streams make_streams(int io_dir, const Stdio& stdio) {
 
 void make_stdin(int io_dir, Streams* streams) { streams->in = make_fifo(io_dir, "stdin", O_RDWR); }
 
-void open_stdin(int io_dir, Streams* streams) {
-  if (!streams->in) return;
-  streams->in = open_at(io_dir, "stdin", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
+void open_stdin(int io_dir, UniqueFd* in) {
+  if (*in) *in = open_at(io_dir, "stdin", O_WRONLY | O_NONBLOCK | O_CLOEXEC);
 }
 
 LockFd make_socket(int bundle_dir) {

@@ -21,8 +21,8 @@ bool has_pipes(const Stdio& stdio);
 // The FIFOs that it needs, in this directory.
 Streams make_streams(int io_dir, const Stdio& stdio);
 void make_stdin(int io_dir, Streams* streams);
-// Once the shim reads: from now on its going is an EPIPE.
-void open_stdin(int io_dir, Streams* streams);
+// Once the shim reads: from now on its going is an EPIPE. *in stays as it is if that fails.
+void open_stdin(int io_dir, UniqueFd* in);
 // Bound to <bundle>/sock and listening: connecting works before the shim runs.
 LockFd make_socket(int bundle_dir);
 // The stdio paths of a CreateRequest or an ExecProcessRequest; io: path of the FIFOs' directory.

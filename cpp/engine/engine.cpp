@@ -71,6 +71,9 @@ class Entered final : public Engine {
   void start_task(const TaskRef& task, const Wait& wait) override {
     engine::start_task(enter(wait), task, wait);
   }
+  void limit_task(const TaskRef& task, Nanos timeout, const Wait& wait) override {
+    engine::limit_task(enter(wait), task, timeout, wait);
+  }
   ExitStatus wait_task(const TaskRef& task, const Wait& wait) override {
     return engine::wait_task(enter_task(wait), task, wait);
   }

@@ -89,6 +89,9 @@ class Engine {
   virtual void start_task(
       const TaskRef& task,
       const Wait& wait) = 0;  // kFailedPrecondition unless created; kNotFound (Kind::kTask) if none
+  // Once it has run for so long, the shim kills it with all that it has forked (timed_out).
+  // kFailedPrecondition unless created.
+  virtual void limit_task(const TaskRef& task, Nanos timeout, const Wait& wait) = 0;
   // Blocks until it has ended; kDeadlineExceeded at wait's deadline; works from any process, after
   // the end, and after the shim was killed (lost). A container that never had a task: kNotFound
   // (kTask).
@@ -125,7 +128,8 @@ class Engine {
   virtual RunResult run_process(const TaskRef& task, const ExecOptions& options,
                                 const RunOptions& run, const Wait& wait, RunResult* partial) = 0;
   // Of an exec that exec_process did not start: io is what it gave; *in, our end of its stdin,
-  // becomes one whose reader is the shim alone. Returns the host pid.
+  // becomes one whose reader is the shim alone, and stays as it is if this fails. Returns the host
+  // pid.
   virtual int start_process(const ProcessRef& process, const std::string& io, UniqueFd* in,
                             const Wait& wait) = 0;
   // Of an exec, as those of a task. kNotFound: kProcess, once it was deleted; kTask. If the shim
@@ -146,13 +150,13 @@ class Engine {
   virtual void resize(const ProcessRef& process, uint32_t cols, uint32_t rows,
                       const Wait& wait) = 0;
   // What comes from options.in goes to it, what it prints to options.out and err, until it has
-  // ended or the detach keys come (nullopt). A terminal at options.in is raw meanwhile if the
-  // process has a tty, whose size follows. *in: our end of its stdin if we have it, closed when the
-  // input ends.
+  // ended or the detach keys are typed at a terminal (nullopt). A terminal at options.in is raw
+  // meanwhile if the process has a tty, whose size follows. *in: our end of its stdin if we have
+  // it, closed when the input ends.
   virtual std::optional<ExitStatus> attach(const ProcessRef& process, const AttachOptions& options,
                                            UniqueFd* in, const Wait& wait) = 0;
   // A descriptor that is readable once it has ended: the socket of a Wait of its own, parked in the
-  // shim. What can be read from it is nobody's business.
+  // shim. What can be read from it is nobody's business. kUnavailable: the shim has no place left.
   virtual UniqueFd park_wait(const ProcessRef& process, const Wait& wait) = 0;
   // Whichever process of this task has this id or host pid.
   virtual ProcessInfo find_process(const ProcessRef& process, const Wait& wait) = 0;

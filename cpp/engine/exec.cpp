@@ -114,7 +114,7 @@ void Exec::add(const Wait& wait) {
 int Exec::start(const Wait& wait) {
   int pid = start_added(core_, task_, id_, wait);
   if (!io_.empty()) {
-    open_stdin(open_dir_at(task_.dir.get(), io_).get(), &streams_);
+    open_stdin(open_dir_at(task_.dir.get(), io_).get(), &streams_.in);
     remove_fifos(task_, io_);
     io_.clear();
   }

@@ -148,7 +148,7 @@ ttrpc::Call Launch::create(const metadata::Container& record, int64_t timeout_ns
 
 int Launch::created(ttrpc::Call& call, Streams* streams) {
   int pid = static_cast<int>(api::decode<api::CreateResponse>(call.result()).pid);
-  open_stdin(io_.get(), streams);
+  open_stdin(io_.get(), &streams->in);
   kept_ = {};
   if (facts_.terminal) streams->err.reset();  // a tty is one stream
   return pid;

@@ -115,6 +115,17 @@ UniqueFd readable_fd() {
   return fd;
 }
 
+// State goes first on the same connection: that there is no such process, and that the shim takes
+// no more connections, is said here. A descriptor that was refused would be readable for ever.
+UniqueFd park(const Task& task, const std::string& exec, const Wait& wait) {
+  std::string state = api::encode(api::StateRequest{task.id, exec});
+  ttrpc::Call first = begin_call(task.dir.get(), api::kTaskV2, "State", std::move(state), wait);
+  first.finish(wait);
+  std::string payload = api::encode(api::WaitRequest{task.id, exec});
+  ttrpc::Request parked{std::string(api::kTaskV2), "Wait", std::move(payload), 0, {}};
+  return ttrpc::Call(first.take_socket(), parked, wait, 3).take_socket();
+}
+
 }  // namespace
 
 int start_process(Core& core, const ProcessRef& ref, const std::string& io, UniqueFd* in,
@@ -122,10 +133,7 @@ int start_process(Core& core, const ProcessRef& ref, const std::string& io, Uniq
   auto [task, exec] = get_process(core, ref, wait);
   int pid = start_added(core, task, exec, wait);
   if (io.empty()) return pid;
-  Streams streams;
-  streams.in = std::move(*in);
-  open_stdin(open_dir_at(task.dir.get(), io).get(), &streams);
-  *in = std::move(streams.in);
+  open_stdin(open_dir_at(task.dir.get(), io).get(), in);
   remove_fifos(task, io);
   return pid;
 }
@@ -224,9 +232,12 @@ UniqueFd park_wait(Core& core, const ProcessRef& ref, const Wait& wait) {
   auto [task, exec] = get_process(core, ref, wait);
   bool over = (task.exit && exec.empty()) || !is_alive(shim_of(task.status));
   if (over) return readable_fd();
-  if (!exec.empty()) ask_state(core, task, exec, wait);  // kNotFound is said here, not there
-  std::string request = api::encode(api::WaitRequest{task.id, exec});
-  return begin_call(task.dir.get(), api::kTaskV2, "Wait", std::move(request), {}).take_socket();
+  try {
+    return park(task, exec, wait.within(core.config.rpc_timeout));
+  } catch (const Error& error) {
+    if (!shim_is_gone(core, task, error, wait)) throw;
+    return readable_fd();
+  }
 }
 
 }  // namespace ctrd::engine

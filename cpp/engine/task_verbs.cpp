@@ -1,5 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // Start, and what can be said of a task from its files.
+#include <algorithm>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "engine/kill_shim.h"
@@ -8,23 +10,38 @@
 #include "oci/spec.h"
 
 namespace ctrd::engine {
+namespace {
+
+Error has_ended(const std::string& id) {
+  return failed_precondition("container \"" + id + "\": its task has ended", Kind::kTask)
+      .with("id", id);
+}
+
+}  // namespace
+
 void start_task(Core& core, const TaskRef& ref, const Wait& wait) {
   Task task = get_task(core, ref, wait);
-  auto refuse = [&]() -> Error {
-    return failed_precondition("container \"" + ref.id + "\": its task has ended", Kind::kTask)
-        .with("id", ref.id);
-  };
-  if (task.exit) throw refuse();
+  if (task.exit) throw has_ended(ref.id);
   api::StartRequest request{ref.id, ""};
   Wait limit = wait.within(core.config.rpc_timeout);
   try {
-    if (!ask<api::StartResponse>(core, task, "Start", request, limit)) throw refuse();
+    if (!ask<api::StartResponse>(core, task, "Start", request, limit)) throw has_ended(ref.id);
   } catch (const Error&) {
     throw;
   } catch (...) {  // interrupted: nobody can tell whether it runs, so it does not
     end_at_once(core, ref);
     throw;
   }
+}
+
+void limit_task(Core& core, const TaskRef& ref, Nanos timeout, const Wait& wait) {
+  Task task = get_task(core, ref, wait);
+  if (task.exit) throw has_ended(ref.id);
+  std::string request =
+      api::encode(api::LimitRequest{ref.id, "", std::max<int64_t>(timeout.count(), 1)});
+  Wait limit = wait.within(core.config.rpc_timeout);
+  if (!ask_bytes(core, task, api::kShimV1, "Limit", std::move(request), limit))
+    throw has_ended(ref.id);
 }
 
 TaskState task_state(Core& core, const TaskRef& ref, const Wait& wait) {

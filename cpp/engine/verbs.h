@@ -110,6 +110,7 @@ NewTask create_task(Core& core, const std::string& ns, const std::string& id, co
 
 // task_verbs.cpp
 void start_task(Core& core, const TaskRef& ref, const Wait& wait);
+void limit_task(Core& core, const TaskRef& ref, Nanos timeout, const Wait& wait);
 TaskState task_state(Core& core, const TaskRef& ref, const Wait& wait);
 TaskInfo task_info(Core& core, const TaskRef& ref, const Wait& wait);
 std::optional<ExitStatus> poll_task(Core& core, const TaskRef& ref, const Wait& wait);

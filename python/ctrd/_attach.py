@@ -3,12 +3,14 @@
 
 from __future__ import annotations
 
-import os
+import select
 import sys
+from contextlib import suppress
 from typing import TYPE_CHECKING, Any, Protocol
 
 from . import _checks as checks
 from . import _rows
+from ._streams import lent, wait_ready, write
 from ._values import ExitStatus
 
 if TYPE_CHECKING:
@@ -52,16 +54,11 @@ def attach(
     outputs = (process.stdout, process.stderr)
     for reader, fd in zip(outputs, fds[1:], strict=True):
         _write_read(reader, fd)
-    pipes = tuple(-1 if one is None or one.closed else one.fileno() for one in (process.stdin, *outputs))
-    if replay and pipes[1] < 0:
-        pipes = (pipes[0], _REPLAY, pipes[2])
-    row, left = process._task_core().attach(
-        *process._process_ref(), (fds[0], fds[1], fds[2]), (pipes[0], pipes[1], pipes[2]), found
-    )
-    if process.stdin is not None and pipes[0] >= 0:
-        process.stdin._fd = left
-    elif left >= 0:
-        os.close(left)  # of the FIFO that the shim keeps
+    out, err = (-1 if one is None or one.closed else one.fileno() for one in outputs)
+    if replay and out < 0:
+        out = _REPLAY
+    with lent(process.stdin) as stdin:
+        row = process._task_core().attach(*process._process_ref(), (fds[0], fds[1], fds[2]), stdin, (out, err), found)
     return None if row is None else process._ended(_rows.exit_status(row))
 
 
@@ -88,4 +85,6 @@ def _write_read(reader: Reader[Any] | None, fd: int) -> None:
     left = b"" if reader is None or reader.closed else reader._take(-1)
     data = memoryview(left.encode() if isinstance(left, str) else left)
     while data:
-        data = data[os.write(fd, data) :]
+        wait_ready(fd, select.POLLOUT, None)
+        with suppress(BlockingIOError):
+            data = data[write(fd, data[: select.PIPE_BUF]) :]

@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Callable, Mapping
+from contextlib import suppress
 from datetime import datetime
 from typing import Any, NoReturn, TypeVar
 
@@ -21,10 +22,19 @@ from ._engine import Engine
 from ._mounts import Rootfs
 from ._types import DEVNULL, LOG, PIPE
 from ._values import ExitStatus
-from .errors import ContainerNotFound, Error, InvalidArgument, NotFound, PathNotFound, PermissionDenied, Timeout
+from .errors import (
+    ContainerNotFound,
+    Error,
+    FailedPrecondition,
+    InvalidArgument,
+    NotFound,
+    PathNotFound,
+    PermissionDenied,
+    Timeout,
+)
 
 _F = TypeVar("_F", bound=Callable[..., Any])
-_PASS = {"ignore_unknown_options": True, "allow_interspersed_args": False}  # what follows is the command's own
+_PASS = {"allow_interspersed_args": False}  # what follows is the command's own
 
 
 class _Group(click.Group):
@@ -80,7 +90,9 @@ _how = _add(
     click.option("--workdir", "-w", metavar="DIR", help="Where it starts, in the container."),
     click.option("--user", "-u", metavar="USER[:GROUP]", help="Who it is, by name or number."),
     click.option("--timeout", type=float, metavar="SECONDS", help="Kill it after that time."),
-    click.option("--detach-keys", default=DETACH_KEYS, show_default=True, help="What to type to leave it running."),
+)
+_leaving = click.option(
+    "--detach-keys", default=DETACH_KEYS, show_default=True, help="What to type, with -it, to leave it running."
 )
 _made_of = _add(
     click.option("--rootfs", metavar="DIR", help="A root directory, in place of an image."),
@@ -153,13 +165,28 @@ def _find(engine: Engine, id: str) -> Container:
         return engine.containers.get(found[0])
 
 
-def _leave(status: ExitStatus | None) -> NoReturn:
-    sys.exit(0 if status is None else int(status))
+def _keys(options: Mapping[str, Any]) -> str:
+    """What ends an attach; "" if nothing does: of input that nobody types every byte is the process's."""
+    return options["detach_keys"] if options["interactive"] and options["tty"] and show.typed_at() else ""
+
+
+def _leave(status: ExitStatus | None, timeout: float | None = None) -> NoReturn:
+    if status is None:
+        sys.exit(0)
+    if status.output_cut:
+        click.echo(f"ctrd: {_CUT}", err=True)
+    if status.timed_out:
+        raise Timeout("it was killed at its limit of time" if timeout is None else f"it was killed after {timeout} s")
+    sys.exit(int(status))
+
+
+_CUT = "the end of its output was cut: it was read too slowly, or something that it left behind still held it open"
 
 
 @cli.command(context_settings=_PASS)
 @_made_of
 @_how
+@_leaving
 @_command
 @_engine
 def run(open_engine: Callable[[], Engine], /, command: tuple[str, ...], **options: Any) -> None:
@@ -171,15 +198,15 @@ def run(open_engine: Callable[[], Engine], /, command: tuple[str, ...], **option
     engine = open_engine()
     with engine.containers.create(image, *args, **_container(options)) as c:
         stdin = PIPE if options["interactive"] else DEVNULL
-        output = LOG if options["interactive"] else PIPE  # whoever detaches may come back
-        task = c.create_task(stdin=stdin, stdout=output, stderr=output, text=False).start()
-        keys = options["detach_keys"] if options["interactive"] else ""
-        status = show.attach(task, keys, options["timeout"])
+        keys = _keys(options)
+        output = LOG if keys else PIPE  # whoever detaches may come back
+        task = show.start(c, stdin, options["timeout"], output=output)
+        status = show.attach(task, keys, interactive=options["interactive"])
         if status is None:
             c.detach()
             c._made_here = False
             click.echo(c.id, err=True)
-    _leave(status)
+    _leave(status, options["timeout"])
 
 
 @cli.command(context_settings=_PASS)
@@ -190,16 +217,31 @@ def run(open_engine: Callable[[], Engine], /, command: tuple[str, ...], **option
 def start(open_engine: Callable[[], Engine], /, command: tuple[str, ...], **options: Any) -> None:
     """Start a new container in the background, or one that has ended.
 
-    `ctrd start --rootfs DIR sleep 60` makes one; `ctrd start NAME` starts it again. It stays until `ctrd rm`.
+    `ctrd start --rootfs DIR sleep 60` makes one; `ctrd start NAME` starts it again, with -i and --timeout only.
+    It stays until `ctrd rm`.
     """
     engine = open_engine()
     stdin = PIPE if options["interactive"] else DEVNULL
     if options["rootfs"] is None and len(command) == 1:
-        c = _find(engine, command[0]).start(stdin=stdin)
+        _refuse_for_old_ones(options)
+        c = _find(engine, command[0])
+        show.start(c, stdin, options["timeout"], again=True)
     else:
         image, args = _image(options["rootfs"], command)
-        c = engine.start(image, *args, lifetime="detached", stdin=stdin, **_container(options))
+        c = engine.containers.create(image, *args, lifetime="detached", **_container(options))
+        try:
+            show.start(c, stdin, options["timeout"])
+        except BaseException:
+            c._end_quietly()
+            raise
     click.echo(c.id)
+
+
+def _refuse_for_old_ones(options: Mapping[str, Any]) -> None:
+    given = [name for name in _given(**options) if name not in ("interactive", "timeout")]
+    if given:
+        names = ", ".join("--" + name.replace("_", "-") for name in given)
+        raise click.UsageError(f"{names}: it is made already; `ctrd start NAME` takes only -i and --timeout")
 
 
 @cli.command()
@@ -220,6 +262,7 @@ def ps(open_engine: Callable[[], Engine], /, everything: bool, quiet: bool, as_j
 
 @cli.command("exec", context_settings=_PASS)
 @_how
+@_leaving
 @_id
 @_command
 @_engine
@@ -231,19 +274,16 @@ def exec_(open_engine: Callable[[], Engine], /, id: str, command: tuple[str, ...
     c = _find(open_engine(), id)
     process = _process(options["tty"], options["env"], options["workdir"], options["user"])
     stdin = PIPE if options["interactive"] else DEVNULL
-    keys = options["detach_keys"] if options["interactive"] else ""
     p = c.exec(*command, text=False, stdin=stdin, **_given(timeout=options["timeout"]), **process)
-    status = None
     try:
-        status = p.attach(detach_keys=keys)
+        status = show.attach(p, _keys(options), interactive=options["interactive"])
         if status is not None:
-            p.wait()  # Timeout if it ran out of time
+            with suppress(NotFound, FailedPrecondition):  # it went with its container
+                status = p.delete()  # that knows whether output was cut
     except BaseException:
         p.__exit__()
         raise
-    if status is not None:
-        p.__exit__()
-    _leave(status)
+    _leave(status, options["timeout"])
 
 
 @cli.command()

@@ -1,23 +1,26 @@
 # SPDX-License-Identifier: Apache-2.0
-"""What the command line prints, and how it attaches. rich is loaded only when there is a terminal to show it on."""
+"""What the command line prints, and how it starts and attaches. rich is loaded only for a terminal."""
 
 from __future__ import annotations
 
 import dataclasses
 import json
+import os
 import shutil
 import sys
-import threading
 from collections.abc import Sequence
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 import click
 
 from ._attach import attach as attach_to
+from ._container import Container
+from ._process import Process
 from ._task import Task
+from ._types import LOG, Std
 from ._values import ContainerInfo, DoctorReport, ExitStatus
-from .errors import Timeout
 
 
 def size() -> tuple[int, int] | bool:
@@ -28,26 +31,29 @@ def size() -> tuple[int, int] | bool:
     return found.columns, found.lines
 
 
-def attach(task: Task[Any], keys: str, timeout: float | None) -> ExitStatus | None:
-    """Attach to a task from its beginning; it is to end after that time."""
-    if timeout is None:
-        return attach_to(task, keys, replay=True)
-    over = threading.Event()
+def typed_at() -> bool:
+    """Whether somebody types what this reads."""
+    return sys.stdin is not None and sys.stdin.isatty()
 
-    def end() -> None:
-        over.set()
-        task.kill(all=True)
 
-    timer = threading.Timer(timeout, end)
-    timer.start()
+def start(c: Container, stdin: Std, timeout: float | None, *, output: Std = LOG, again: bool = False) -> Task[bytes]:
+    """Let it run; the shim ends it after that time, whoever is there then. again: it may have ended before."""
+    task: Task[Any] = c._new_task(stdin, output, output, text=False, replace_stopped=again)
     try:
-        status = attach_to(task, keys, replay=True)
-    finally:
-        timer.cancel()
-        timer.join()
-    if over.is_set():
-        raise Timeout(f"it was killed after {timeout} s", cmd=list(task.args), timeout=timeout)
-    return status
+        if timeout is not None:
+            task._limit(timeout)
+        return task.start()
+    except BaseException:
+        task.__exit__()
+        raise
+
+
+def attach(process: Process[Any], keys: str, *, interactive: bool) -> ExitStatus | None:
+    """Attach to what was just started, from its beginning; nothing that is typed is its unless interactive."""
+    if interactive:
+        return attach_to(process, keys, replay=True)
+    with Path(os.devnull).open("rb") as nothing:
+        return attach_to(process, "", (nothing, None, None), replay=True)
 
 
 def json_lines(rows: Sequence[ContainerInfo]) -> None:

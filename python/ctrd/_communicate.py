@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import math
 import select
 import time
 from typing import TYPE_CHECKING, Any
@@ -14,7 +15,10 @@ if TYPE_CHECKING:
     from ._streams import Reader
 
 _CHUNK = 1 << 16
-_AFTER_END = 2.0  # seconds for output that something left behind holds open
+# Seconds for output that something left behind holds open: how long it may be silent, and how long in all. What the
+# process has printed itself is in its pipes already.
+_SILENCE = 2.0
+_AFTER_END = 5.0
 
 
 class Exchange:
@@ -31,7 +35,8 @@ class Exchange:
             for number, reader in ((1, process.stdout), (2, process.stderr))
             if reader is not None and number in process._files
         ]
-        self._end: float | None = None  # until when is read what outlives the process
+        self._over = False  # it has ended; what it left is read
+        self._left, self._silence = _AFTER_END, _SILENCE  # seconds of waiting for that
         if input is not None:
             if process.stdin is None:
                 raise ValueError("input was given, but stdin is not a PIPE")
@@ -42,18 +47,21 @@ class Exchange:
         """Go on until all is written and read and the process has ended; False at the deadline."""
         while True:
             open_ones = [reader for reader in self._readers if not reader._ended and not reader.closed]
-            if self._end is not None and (not open_ones or time.monotonic() >= self._end):
+            if self._over and (not open_ones or min(self._left, self._silence) <= 0):
                 return True
-            limits = [at for at in (deadline, self._end) if at is not None]
-            ready = self._poll(open_ones, min(limits) if limits else None)
+            began = time.monotonic()
+            ready = self._poll(open_ones, self._patience(deadline, began))
             if not ready and deadline is not None and time.monotonic() >= deadline:
                 return False
-            self._step(open_ones, ready)
+            came = self._read(open_ones, ready)
+            if self._over:
+                self._spend(time.monotonic() - began, came)
+            self._step(ready)
 
     def run_out(self) -> None:
         """It has ended: read the rest."""
         self._input = memoryview(b"")
-        self._end = time.monotonic() + _AFTER_END
+        self._over = True
         self.run(None)
 
     def take(self) -> tuple[Any, Any]:
@@ -67,30 +75,43 @@ class Exchange:
         process._exchange = None
         return out, err
 
-    def _poll(self, readers: list[Reader[Any]], until: float | None) -> set[int]:
+    def _patience(self, deadline: float | None, now: float) -> float | None:
+        """Seconds to wait for what is next."""
+        limits = [] if deadline is None else [max(0.0, deadline - now)]
+        return min([*limits, self._left, self._silence]) if self._over else min(limits, default=None)
+
+    def _spend(self, seconds: float, came: bool) -> None:
+        """Only what was waited for; not what the caller, or a file's write(), has taken."""
+        self._left -= seconds
+        self._silence = _SILENCE if came else self._silence - seconds
+
+    def _poll(self, readers: list[Reader[Any]], seconds: float | None) -> set[int]:
         poll = select.poll()
         for reader in readers:
             poll.register(reader.fileno(), select.POLLIN)
         stdin = self._process.stdin
         if self._input and stdin is not None and not stdin.closed:
             poll.register(stdin.fileno(), select.POLLOUT)
-        if self._end is None:
+        if not self._over:
             poll.register(self._process.fileno(), select.POLLIN)
-        left = None if until is None else max(0.0, until - time.monotonic()) * 1000
-        return {fd for fd, _ in poll.poll(left)}
+        return {fd for fd, _ in poll.poll(None if seconds is None else math.ceil(seconds * 1000))}
 
-    def _step(self, readers: list[Reader[Any]], ready: set[int]) -> None:
+    def _read(self, readers: list[Reader[Any]], ready: set[int]) -> bool:
+        """Read what is there; whether something was."""
+        found = [reader for reader in readers if reader.fileno() in ready]
+        for reader in found:
+            reader._read_some()
+        return bool(found)
+
+    def _step(self, ready: set[int]) -> None:
         stdin = self._process.stdin
         if stdin is not None and not stdin.closed and stdin.fileno() in ready:
             self._feed()
-        for reader in readers:
-            if reader.fileno() in ready:
-                reader._read_some()
         for reader, write in self._sinks:
             data = reader._take(-1)
             write(data.encode() if isinstance(data, str) else data, reader._ended)
-        if self._end is None and self._process.fileno() in ready:
-            self._end = time.monotonic() + _AFTER_END
+        if not self._over and self._process.fileno() in ready:
+            self._over = True
 
     def _feed(self) -> None:
         stdin = self._process.stdin

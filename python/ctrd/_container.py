@@ -151,7 +151,8 @@ class Container(_TaskVerbs):
         """Prepare a task: its first process exists, and waits for start().
 
         Args:
-            stdin: DEVNULL, PIPE, None (the caller's own), a descriptor, a path or a file that has a descriptor.
+            stdin: DEVNULL, PIPE, None (the caller's own), a descriptor, a path or a file that has a descriptor;
+                a regular file is read from its beginning.
             stdout: LOG, DEVNULL, PIPE, None, a descriptor, a path or a file that has a descriptor.
             stderr: Likewise, or STDOUT.
             text: Whether pipes give and take str; bytes otherwise.
@@ -169,7 +170,8 @@ class Container(_TaskVerbs):
         """Give it a task and let it run; an ended one is deleted first.
 
         Args:
-            stdin: DEVNULL, PIPE, None (the caller's own), a descriptor, a path or a file that has a descriptor.
+            stdin: DEVNULL, PIPE, None (the caller's own), a descriptor, a path or a file that has a descriptor;
+                a regular file is read from its beginning.
             stdout: LOG, DEVNULL, PIPE, None, a descriptor, a path or a file that has a descriptor.
             stderr: Likewise, or STDOUT.
             text: Whether pipes give and take str; bytes otherwise.

@@ -46,7 +46,9 @@ class Containers:
             args: The command and its arguments; never split by a shell.
             options: See CreateOptions. id: its name (made up when absent). replace: delete one of this name first.
                 lifetime: "owner" (it ends with this process) or "detached". on_exit: "keep", or "delete": container
-                and layer go when the task ends, wait() still answers. memory: bytes or "512M".
+                and layer go when the task ends, wait() still answers. memory: bytes or "512M". init: a process 1 that
+                passes signals on and reaps; the status is then what it tells: 127 when there is no such program, and
+                128 + n without .signal when signal n killed it.
                 spec: a merge patch of the OCI runtime spec, or a function that edits it.
 
         Returns:

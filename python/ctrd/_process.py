@@ -14,9 +14,9 @@ from . import _checks as checks
 from . import _rows
 from ._attach import DETACH_KEYS, Own, attach
 from ._communicate import Exchange
-from ._streams import Reader, Writer, _End
+from ._streams import Reader, Writer, _End, lent
 from ._types import Sig
-from ._values import ExitStatus, ProcessState
+from ._values import ExitStatus, ProcessState, RunResult
 from .errors import FailedPrecondition, NotFound, Timeout
 
 if TYPE_CHECKING:
@@ -43,7 +43,9 @@ class Process(Generic[_S]):
     r"""A command that runs inside a container, as subprocess.Popen is one outside.
 
     Leaving its `with` block kills it if it still runs, and deletes it. When its container's first process ends, it ends
-    too. It is not tied to the process that made it: get_process() finds it from elsewhere, without its pipes.
+    too. It is not tied to the process that made it: get_process() finds it from elsewhere, without its pipes. One that
+    has ended stays known to its container, as a child that nobody waits for, until delete(), the end of a `with` block
+    or the container's end; run() deletes its own.
 
     Attributes:
         id: Its name within the container, chosen or made up; "" is the first process.
@@ -88,6 +90,7 @@ class Process(Generic[_S]):
         self._text = text
         self._timeout = timeout
         self._exit: ExitStatus | None = None
+        self._late: RunResult[Any] | None = None  # what it left when its limit of time ended it
         self._parked = -1
         self._exchange: Exchange | None = None
         self._files: Mapping[int, Any] = {}  # that communicate() reads and writes, by stream number
@@ -140,11 +143,9 @@ class Process(Generic[_S]):
             PathNotFound: There is no such program.
             ProcessNotFound: It was deleted.
         """
-        stdin = -1 if self.stdin is None or self.stdin.closed else self.stdin.fileno()
-        row = self._task_core().start_process(*self._task_ref(), self.id, self._io, stdin)
-        self._pid, self._io = row[0], ""
-        if self.stdin is not None and stdin >= 0:
-            self.stdin._fd = row[1]
+        with lent(self.stdin) as stdin:
+            self._pid = self._task_core().start_process(*self._task_ref(), self.id, self._io, stdin)
+        self._io = ""
         return self
 
     def poll(self) -> ExitStatus | None:
@@ -178,7 +179,8 @@ class Process(Generic[_S]):
     def communicate(self, input: _S | None = None, timeout: float | None = None) -> tuple[_S, _S]:
         r"""Write the input, close stdin, read everything that it prints, and wait for its end.
 
-        What something that it left behind still holds open is read for two seconds after its end, and then no more.
+        What something that it left behind still holds open is read for as long as something comes at least every two
+        seconds, five at most, after its end, and then no more.
 
         Args:
             input: For its stdin, which must be a PIPE.
@@ -210,13 +212,14 @@ class Process(Generic[_S]):
         assert self._exit is not None
         if not self._exit.timed_out:
             return self._exit
-        exchange = self._exchange or Exchange(self, None)
-        exchange.run_out()
-        out, err = exchange.take()
-        result = _rows.partial_result(self.args, self._exit, out, err, self.container_id)
+        if self._late is None:
+            exchange = self._exchange or Exchange(self, None)
+            exchange.run_out()
+            out, err = exchange.take()
+            self._late = _rows.partial_result(self.args, self._exit, out, err, self.container_id)
         raise Timeout(
             f"process {self.id!r} of container {self.container_id!r} was killed after {self._timeout} s",
-            result=result,
+            result=self._late,
             cmd=list(self.args),
             timeout=self._timeout,
             op="exec",
@@ -284,8 +287,11 @@ class Process(Generic[_S]):
         A terminal is raw meanwhile if the process has one too: every key goes through, Ctrl-C as well, and the window's
         size follows. It is as before afterwards, whatever happens.
 
+        Its stdin is closed for others meanwhile.
+
         Args:
-            detach_keys: Keys that end it, one after the other: "ctrl-a,d"; "" for none.
+            detach_keys: Keys that end it when they are typed at a terminal, one after the other: "ctrl-a,d"; "" for
+                none.
             stdin: A descriptor, or a file that has one, in place of this process's own.
             stdout: Likewise.
             stderr: Likewise.
@@ -319,6 +325,7 @@ class Process(Generic[_S]):
 
         Raises:
             ProcessNotFound: It was deleted.
+            Unavailable: A thousand wait for processes of this container already.
         """
         if self._parked < 0:
             self._parked = self._task_core().park_wait(*self._process_ref())
@@ -334,10 +341,8 @@ class Process(Generic[_S]):
         if self._engine.closed:
             return
         with suppress(NotFound, FailedPrecondition):
-            if self._exit is None and self._pid is not None:
-                self._task_core().kill_process(*self._process_ref(), _KILL)
-                with suppress(Timeout):  # it is frozen with its container: it ends once that goes on
-                    self._task_core().wait_process(*self._process_ref(), _END)
+            if self._exit is None:
+                self._kill_and_wait()
             self.delete()
 
     def __repr__(self) -> str:
@@ -352,6 +357,13 @@ class Process(Generic[_S]):
     def __del__(self) -> None:
         """Close what select was given."""
         self._unpark()
+
+    def _kill_and_wait(self) -> None:
+        # A start() that was interrupted tells nothing: it may run.
+        with suppress(FailedPrecondition):  # it never ran
+            self._task_core().kill_process(*self._process_ref(), _KILL)
+            with suppress(Timeout):  # it is frozen with its container: it ends once that goes on
+                self._task_core().wait_process(*self._process_ref(), _END)
 
     def _end_input(self) -> None:
         # Not there any more: it reads nothing more either.

@@ -10,6 +10,7 @@ import select
 import signal
 import time
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from typing import TYPE_CHECKING, Any, Generic, NoReturn, cast
 
 from . import _checks as checks
@@ -35,7 +36,7 @@ def wait_ready(fd: int, events: int, deadline: float | None) -> bool:
     return bool(poll.poll(left))
 
 
-def _write(fd: int, data: memoryview) -> int:
+def write(fd: int, data: memoryview) -> int:
     """Write some of it; BrokenPipeError also in a program that has given SIGPIPE its default back."""
     before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGPIPE})
     try:
@@ -175,6 +176,25 @@ class Reader(_End, Generic[_S]):
             self._parts.append(part)
 
 
+@contextmanager
+def lent(stdin: Writer[Any] | None) -> Iterator[list[int]]:
+    """Its descriptor in the core's hands (-1: it has none); what the core leaves of it is its own again afterwards.
+
+    Closed for everybody else meanwhile: the core may close it.
+    """
+    place = [-1 if stdin is None else stdin._fd]
+    theirs = stdin if place[0] >= 0 else None
+    if theirs is not None:
+        theirs._fd = -1
+    try:
+        yield place
+    finally:
+        if theirs is not None:
+            theirs._fd = place[0]
+        elif place[0] >= 0:
+            os.close(place[0])  # of the FIFO that the shim keeps
+
+
 class Writer(_End, Generic[_S]):
     """A process's standard input."""
 
@@ -221,7 +241,7 @@ class Writer(_End, Generic[_S]):
     def _put(self, data: memoryview) -> int:
         """Write some of it; -1 when nobody reads any more."""
         try:
-            return _write(self.fileno(), data[:_CHUNK])
+            return write(self.fileno(), data[:_CHUNK])
         except BlockingIOError:
             return 0
         except BrokenPipeError:

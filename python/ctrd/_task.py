@@ -5,6 +5,7 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING, Any, Self
 
+from . import _checks as checks
 from . import _rows
 from ._process import Process, process_of
 from ._values import ExitStatus, ProcessState, TaskInfo
@@ -135,6 +136,12 @@ class Task(_TaskVerbs, Process[_S]):
             super().close_stdin()
         else:
             self._task_core().close_stdin(*self._task_ref(), *process_of("process", process))
+
+    def _limit(self, timeout: float) -> None:
+        """Before its start: once it has run for so long, it is killed with all that it has forked."""
+        seconds = checks.seconds("timeout", timeout)
+        if seconds is not None:
+            self._task_core().limit_task(*self._task_ref(), seconds)
 
     def _first_process(self) -> Process[Any]:
         return self

@@ -211,7 +211,8 @@ class _TaskVerbs:
     def exec(self, *args: str, text: bool = True, **options: Unpack[ExecStdio]) -> Process[Any]:
         r"""Run a command inside the container, at once, as subprocess.Popen does outside.
 
-        What is not given (env, cwd, user, capabilities, limits) is as for the container's first process.
+        What is not given (env, cwd, user, capabilities, limits) is as for the container's first process. Use it as a
+        context, or delete() it in the end: until then the container remembers it.
 
         Args:
             args: The command and its arguments; never split by a shell.
@@ -219,10 +220,11 @@ class _TaskVerbs:
             options: See ExecOptions. shell: a text for /bin/sh -c, in place of args. env: over the container's own;
                 None removes. user: "uid", "uid:gid", "name", "name:group". tty: True (80 by 24), or (columns, rows).
                 id: its name; one is made up otherwise. stdin: DEVNULL (the default), PIPE, None (the caller's own), a
-                descriptor, a path or a file. stdout, stderr: PIPE (the default), DEVNULL, STDOUT (of stderr), None, a
-                descriptor, a path or a file; communicate() reads and writes files that have no descriptor. timeout:
-                seconds after which it is killed with everything that it has forked; wait() and communicate() raise
-                Timeout then. start: False only prepares it, for Process.start().
+                descriptor, a path or a file; a regular file is read from its beginning, wherever a descriptor of it
+                stands. stdout, stderr: PIPE (the default), DEVNULL, STDOUT (of stderr), None, a descriptor, a path or a
+                file; communicate() reads and writes files that have no descriptor. timeout: seconds after which it is
+                killed with everything that it has forked; wait() and communicate() raise Timeout then. start:
+                False only prepares it, for Process.start().
 
         Raises:
             FailedPrecondition: The container has no running task, or it is paused.
@@ -316,7 +318,8 @@ class _TaskVerbs:
         is kept open for whoever attaches: with a tty, or with stdin=PIPE.
 
         Args:
-            detach_keys: Keys that end it, one after the other: "ctrl-a,d"; "" for none.
+            detach_keys: Keys that end it when they are typed at a terminal, one after the other: "ctrl-a,d"; "" for
+                none.
             stdin: A descriptor, or a file that has one, in place of this process's own.
             stdout: Likewise.
             stderr: Likewise.

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import subprocess
 import sys
 from collections.abc import Callable
@@ -107,6 +108,59 @@ def test_a_life(cli: Cli, engine: ctrd.Engine, root_directory: Path) -> None:
     assert cli("start", "web").stdout == "web-1\n"
     assert cli("rm", "-f", "web").stdout == "web-1\n"
     assert list(engine.containers) == []
+
+
+def test_input_goes_through_byte_for_byte(engine: ctrd.Engine, root_directory: Path) -> None:
+    data = os.urandom(1 << 19) + b"\x10\x11" + os.urandom(1 << 19)  # the detach keys are in it
+    root = str(root_directory)
+    with engine.start(ctrd.Rootfs(root), "sleep", "1000", id="x"):
+        for args in (("exec", "-i", "x", "cat"), ("run", "-i", "--rootfs", root, "cat")):
+            command = [sys.executable, "-m", "ctrd", *args]
+            done = subprocess.run(
+                command, input=data, capture_output=True, check=False, timeout=120, env=environment(engine)
+            )
+            assert (done.returncode, done.stderr, done.stdout == data) == (0, b"", True)
+
+
+def test_what_cannot_be_left_has_no_log(engine: ctrd.Engine, root_directory: Path) -> None:
+    """A log never waits for a reader, and drops what is too old: a pipe is for whoever stays."""
+    command = [sys.executable, "-m", "ctrd", "run", "-i", "--rootfs", str(root_directory), "cat"]
+    with subprocess.Popen(
+        command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, env=environment(engine), bufsize=0
+    ) as run:
+        assert run.stdin and run.stdout
+        run.stdin.write(b"up\n")
+        assert run.stdout.read(3) == b"up\n"
+        assert [path for path in (engine.root / "logs").rglob("*") if path.is_file()] == []
+        run.stdin.close()
+        assert run.wait(timeout=60) == 0
+
+
+def test_output_that_was_cut_is_said(cli: Cli, engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    with engine.start(rootfs, "sleep", "1000", id="x"):
+        done = cli("exec", "x", "sh", "-c", "sleep 1113 & echo ok")
+        assert (done.returncode, done.stdout) == (0, "ok\n") and "was cut" in done.stderr
+        assert cli("exec", "x", "echo", "ok").stderr == ""
+
+
+def test_start_has_no_option_that_does_nothing(cli: Cli, engine: ctrd.Engine, root_directory: Path) -> None:
+    made = ("start", "--rootfs", str(root_directory), "--name", "x", "-m", "64M", "-e", "A=b")
+    assert cli(*made, "--detach-keys", "a", "true").returncode == 2
+    done = cli(*made, "--timeout", "0.3", "sleep", "1000")
+    assert done.returncode == 0, done.stderr
+    c = engine.containers["x"]
+    assert c.spec()["linux"]["resources"]["memory"]["limit"] == 64 << 20 and "A=b" in c.spec()["process"]["env"]
+    status = c.wait(timeout=60)
+    assert (int(status), status.timed_out) == (137, True)  # whoever is there then
+    for option in (("-m", "1G"), ("-e", "A=c"), ("--read-only",), ("--name", "y"), ("-t",)):
+        done = cli("start", *option, "x")
+        assert done.returncode == 2 and option[0] not in ("--read-only", "--name") or option[0] in done.stderr
+    assert c.status() == "stopped"
+    assert cli("start", "--timeout", "0.3", "x").returncode == 0
+    assert c.wait(timeout=60).timed_out
+    done = cli("attach", "x")
+    assert (done.returncode, done.stderr) == (124, "ctrd: it was killed at its limit of time\n")
+    c.delete()
 
 
 def test_prefixes_must_be_one_containers(cli: Cli, engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:

@@ -210,9 +210,11 @@ def test_a_limit_of_time_kills_the_whole_tree(each: ctrd.Container) -> None:
         assert isinstance(error, subprocess.TimeoutExpired) and error.timeout == 1.0
         assert error.result and (error.result.stdout, error.result.signal) == ("begun\nall\n", 9)
         assert not [p for p in each.processes() if "1111" in p.args]
-    with pytest.raises(ctrd.Timeout) as caught:
-        each.exec(shell=code, timeout=1.0).communicate()
-    assert caught.value.result and caught.value.result.stdout == "begun\nall\n"
+    p = each.exec(shell=code, timeout=1.0)
+    for attempt in (p.communicate, p.wait, p.communicate):  # each of them tells it
+        with pytest.raises(ctrd.Timeout) as caught:
+            attempt()
+        assert caught.value.result and caught.value.result.stdout == "begun\nall\n"
     assert each.run("echo", "fine", timeout=60).stdout == "fine\n"
     assert each.status() == "running"
 
@@ -343,6 +345,90 @@ def test_a_paused_container_takes_no_exec(each: ctrd.Container) -> None:
         each.exec("true")
     each.resume()
     assert each.run("true").ok
+
+
+def test_a_slow_writer_of_files_gets_all_of_it(c: ctrd.Container, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr("ctrd._communicate._AFTER_END", 0.2)
+    monkeypatch.setattr("ctrd._communicate._SILENCE", 0.2)
+
+    class Slow(io.BytesIO):
+        def write(self, data: object) -> int:
+            time.sleep(0.15)
+            return super().write(data)  # type: ignore[arg-type]
+
+    file = Slow()
+    c.exec("head", "-c", "1000000", "/dev/zero", text=False, stdout=file).communicate(timeout=120)
+    assert len(file.getvalue()) == 1000000
+
+
+def test_what_is_left_is_read_however_late(c: ctrd.Container, monkeypatch: pytest.MonkeyPatch) -> None:
+    with c.exec(shell="head -c 100000 /dev/zero; sleep 1112 & echo") as p:
+        assert p.wait(timeout=30) == 0
+        with pytest.raises(ctrd.Timeout):
+            p.communicate(timeout=0.5)
+        monkeypatch.setattr("ctrd._communicate.time.monotonic", lambda: time.perf_counter() + 1e6)  # much later
+        assert p.communicate(timeout=60)[0] == "\0" * 100000 + "\n"
+
+
+def test_a_start_that_fails_half_way(each: ctrd.Container) -> None:
+    p = each.exec("cat", stdin=ctrd.PIPE, start=False)
+    bundle = each._engine.state / "default" / "x"
+    next(iter((bundle / "io").glob("*/stdin"))).unlink()
+    with p:
+        with pytest.raises(ctrd.Error):
+            p.start()  # it runs; only our own end of its input was not had
+        assert p.stdin
+        p.stdin.write("x\n")
+        assert p.stdout and p.stdout.readline(timeout=30) == "x\n"
+    assert [one.args for one in each.processes()] == [("sleep", "1000")]
+    assert not list((bundle / "io").iterdir()) and not list((bundle / "exec").iterdir())
+
+
+def test_processes_say_which_exec_they_are(each: ctrd.Container) -> None:
+    with each.exec("sleep", "1001", id="mine") as p:
+        assert {one.pid: one.exec_id for one in each.processes()} == {each.task().pid: None, p.pid: "mine"}
+
+
+def test_kill_of_all_reaches_execs(each: ctrd.Container) -> None:
+    waits = "trap 'exit 7' USR1; echo up; while :; do sleep 0.02; done"
+    for signal in (10, "USR1", "SIGUSR1"):
+        with each.exec(shell=waits) as one, each.exec(shell=waits) as two:
+            assert one.stdout and one.stdout.readline() == "up\n" and two.stdout and two.stdout.readline() == "up\n"
+            each.task().kill(signal, all=True)  # the first process is sleep, as process 1: it ignores it
+            assert (one.wait(timeout=30), two.wait(timeout=30)) == (7, 7)
+    assert each.status() == "running"
+    with each.exec("sleep", "1001") as p:
+        each.task().kill(9, all=True)
+        assert p.wait(timeout=30) == 137 == each.wait(timeout=30)
+
+
+def test_delete(each: ctrd.Container) -> None:
+    p = each.exec("sleep", "1001")
+    with pytest.raises(ctrd.FailedPrecondition, match="running"):
+        p.delete()
+    p.kill()
+    p.wait(timeout=30)
+    assert p.delete() == 137
+    with pytest.raises(ctrd.ProcessNotFound):
+        p.delete()
+    assert (p.wait(), p.poll(), p.returncode) == (137, 137, 137)
+    p.kill()  # of one that has ended: nothing
+    p._close_streams()
+
+
+def test_anothers_output_is_not_to_be_had(engine: ctrd.Engine, c: ctrd.Container) -> None:
+    code = """
+import ctrd, sys
+c = ctrd.default_engine().containers["x"]
+for p in (c.get_process("mine"), c.get_process(int(sys.argv[1]))):
+    try:
+        p.attach()
+    except ctrd.FailedPrecondition as error:
+        print(error)
+"""
+    with c.exec("sleep", "1001", id="mine") as p:
+        said = python_says(engine, code, str(p.pid)).splitlines()
+        assert said == ['process "mine": only who started it has its output'] * 2
 
 
 def test_a_forgotten_process_goes_on(c: ctrd.Container) -> None:

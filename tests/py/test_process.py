@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import asyncio
+import contextlib
+import os
 import resource
 import select
+import socket
 import threading
 from collections.abc import Iterator
 from pathlib import Path
 
 import ctrd
 import pytest
-from support import alive, python, python_says
+from support import alive, eventually, python, python_says
 
 pytestmark = pytest.mark.root
 
@@ -125,6 +128,39 @@ def test_a_thousand_waits_without_a_thread(many_descriptors: None, engine: ctrd.
                 poll.unregister(fd)
                 left.pop(fd)._unpark()
         assert task.wait() == 137
+
+
+def test_a_shim_that_takes_no_more_says_so(many_descriptors: None, engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    with engine.start(rootfs, "sleep", "1000", id="x") as c, contextlib.ExitStack() as stack:
+        p = c.exec("sleep", "1000")
+        bundle = os.open(engine.state / "default" / "x", os.O_PATH)
+        stack.callback(os.close, bundle)
+
+        def is_full() -> bool:
+            one = stack.enter_context(socket.socket(socket.AF_UNIX))
+            one.connect(f"/proc/self/fd/{bundle}/sock")
+            made.append(one)
+            poll = select.poll()
+            poll.register(one, select.POLLIN)
+            return bool(poll.poll(10 if len(made) > 1000 else 0))
+
+        made: list[socket.socket] = []
+        while not is_full():
+            assert len(made) < 2000
+        with pytest.raises(ctrd.Unavailable):
+            p.fileno()
+        stack.close()
+
+        def parked() -> bool:
+            with contextlib.suppress(ctrd.Unavailable):
+                return p.fileno() >= 0
+            return False
+
+        eventually(parked, "there is room again")
+        poll = select.poll()
+        poll.register(p.fileno(), select.POLLIN)
+        assert poll.poll(0) == []
+        p.__exit__()
 
 
 def test_waits_from_many_processes(engine: ctrd.Engine, c: ctrd.Container) -> None:

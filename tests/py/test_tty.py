@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import fcntl
 import os
 import pty
@@ -14,11 +15,13 @@ import subprocess
 import sys
 import termios
 import threading
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
 import ctrd
 import pytest
+from ctrd._attach import attach as attach_to
 from support import environment, eventually, python_says
 
 pytestmark = pytest.mark.root
@@ -71,6 +74,10 @@ def test_the_size_follows(engine: ctrd.Engine, c: ctrd.Container) -> None:
         for size in ((0, 0), (65536, 1), (-1, 1)):
             with pytest.raises(ctrd.InvalidArgument):
                 p.resize(*size)
+    for size in ((0, 1), (1, 0), (65536, 1), (1, 65536), (-1, 1), (1, -1)):
+        for process in (None, "nobody"):
+            with pytest.raises(ctrd.InvalidArgument):
+                c.task().resize(*size, process=process)
     with pytest.raises(ctrd.FailedPrecondition, match="no tty"):
         c.task().resize(80, 25)
     with c.exec("sleep", "1000") as p, pytest.raises(ctrd.FailedPrecondition, match="no tty"):
@@ -233,6 +240,24 @@ def test_attach_ends_in_a_good_state_whatever_happens(c: ctrd.Container, window:
             p.attach(detach_keys=keys)
 
 
+def test_what_is_typed_before_the_keys_is_its(c: ctrd.Container, window: Window) -> None:
+    with c.exec("sh", tty=True, stdin=ctrd.PIPE) as p:
+        attached = Attached(p, window)
+        eventually(window.is_raw, "it is raw")
+        window.type("exit 5\n\x10\x11")  # in one read
+        assert attached.end() is None
+        assert p.wait(timeout=30) == 5
+
+
+def test_a_terminal_that_types_nothing_stays_as_it_is(c: ctrd.Container, window: Window) -> None:
+    with c.exec(shell="echo up; exec sleep 1000", tty=True) as p:
+        attached = Attached(p, window, keys="")
+        window.shows("up")
+        assert not window.is_raw()  # Ctrl-C is for whoever attached
+        p.kill()
+        assert attached.end() == 137
+
+
 def test_ctrl_c_in_the_caller_restores_the_terminal(engine: ctrd.Engine, rootfs: ctrd.Rootfs, window: Window) -> None:
     code = """
 import ctrd, sys
@@ -272,6 +297,91 @@ def test_attach_without_a_terminal(c: ctrd.Container) -> None:
         os.close(fd)
 
 
+def test_keys_are_typed_not_piped(c: ctrd.Container, tmp_path: Path) -> None:
+    data = os.urandom(1 << 19) + b"\x10\x11" + os.urandom(1 << 19)
+    into, typed = os.pipe()
+
+    def write() -> None:
+        with contextlib.suppress(BrokenPipeError), os.fdopen(typed, "wb") as file:
+            file.write(data)
+
+    thread = threading.Thread(target=write)
+    thread.start()
+    try:
+        with c.exec("cat", stdin=ctrd.PIPE, text=False) as p, (tmp_path / "out").open("wb") as out:
+            assert p.attach(stdin=into, stdout=out) == 0
+    finally:
+        os.close(into)
+        thread.join()
+    assert (tmp_path / "out").read_bytes() == data
+
+
+def descriptors() -> set[str]:
+    return {path.name for path in Path("/proc/self/fd").iterdir()}
+
+
+def test_an_attach_that_fails_owes_nobody_a_descriptor(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    into, typed = os.pipe()
+    shown, out = os.pipe()
+    os.close(typed)
+    os.close(shown)
+    with engine.start(rootfs, "sh", tty=True) as c:
+        with c.exec(shell="cat; echo up; exec sleep 1000", stdin=ctrd.PIPE) as p:
+            with pytest.raises(ctrd.Error):
+                p.attach(stdin=into, stdout=out)  # nobody reads what it prints
+            assert p.stdin and p.stdin.closed  # the end of ours came before
+        task, before = c.task(), descriptors()
+        with pytest.raises(ctrd.Error):
+            attach_to(task, "", (into, out, out), replay=True)  # through the FIFO that is kept for whoever attaches
+        assert descriptors() <= before
+    os.close(into)
+    os.close(out)
+
+
+def test_whoever_reads_slowly_gets_all_of_it(c: ctrd.Container) -> None:
+    """What is in pipes at its end is there however late it is read."""
+    into, typed = os.pipe()
+    shown, out = os.pipe()
+    os.close(typed)
+    fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, 4096)
+    with c.exec("head", "-c", "200000", "/dev/zero") as p:
+        thread = threading.Thread(target=lambda: p.attach(stdin=into, stdout=out))
+        thread.start()
+        eventually(lambda: p.state().status == "stopped", "it has ended")
+        got = 0
+        while got < 140000:
+            got += len(os.read(shown, 65536))
+        time.sleep(2.2)  # the slow reader
+        while got < 200000 and select.select([shown], [], [], 10 if thread.is_alive() else 0)[0]:
+            got += len(os.read(shown, 65536))
+        thread.join()
+        assert got == 200000
+    for fd in (into, shown, out):
+        os.close(fd)
+
+
+def test_what_was_read_before_an_attach_comes_first(c: ctrd.Container) -> None:
+    shown, out = os.pipe2(os.O_NONBLOCK)
+    os.set_blocking(shown, True)
+    fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, 4096)
+    got = []
+
+    def read() -> None:
+        with os.fdopen(shown, "rb") as file:
+            got.append(file.read())
+
+    thread = threading.Thread(target=read)
+    with c.exec("seq", "1", "20000", text=False) as p, open(os.devnull, "rb") as nothing:  # noqa: PTH123
+        assert p.stdout and p.stdout.readline() == b"1\n"
+        thread.start()
+        try:
+            assert p.attach(stdin=nothing, stdout=out) == 0
+        finally:
+            os.close(out)
+            thread.join()
+    assert b"".join(got) == b"".join(b"%d\n" % number for number in range(2, 20001))
+
+
 class Tmux:
     """A real terminal emulator, driven by its keys and read from its screen."""
 
@@ -306,6 +416,35 @@ class Tmux:
     def end(self) -> None:
         self.call("kill-server")
         eventually(lambda: not self.call("list-sessions"), "tmux has ended")
+
+
+def test_a_keyboard_is_heard_over_much_output(engine: ctrd.Engine, root_directory: Path, tmp_path: Path) -> None:
+    pytest.importorskip("click")
+    tmux = Tmux(tmp_path, engine, f"run -it --rootfs {root_directory} sh")
+    try:
+        tmux.shows(r"[#$] *$")
+        tmux.type("yes", "Enter")
+        tmux.shows("^y\ny\n")
+        tmux.type("C-c")
+        tmux.type("clear; echo code=$?", "Enter")
+        tmux.shows("^code=")
+        tmux.type("exit", "Enter")
+        eventually(lambda: not tmux.screen(), "it has ended")
+    finally:
+        tmux.end()
+    eventually(lambda: not list(engine.containers), "it is gone")
+
+
+def test_a_terminal_for_output_alone(engine: ctrd.Engine, root_directory: Path, tmp_path: Path) -> None:
+    pytest.importorskip("click")
+    tmux = Tmux(tmp_path, engine, f"run -t --rootfs {root_directory} sh -c 'trap : INT; tty; sleep 1000'")
+    try:
+        tmux.shows("^/dev/pts/")
+        tmux.type("C-c")  # for ctrd itself
+        eventually(lambda: not tmux.screen(), "it has ended")
+    finally:
+        tmux.end()
+    eventually(lambda: not list(engine.containers), "it is gone")
 
 
 def test_full_screen_programs_in_a_real_terminal(engine: ctrd.Engine, rootfs: ctrd.Rootfs, tmp_path: Path) -> None:
