@@ -348,26 +348,23 @@ def test_a_paused_container_takes_no_exec(each: ctrd.Container) -> None:
 
 
 def test_a_slow_writer_of_files_gets_all_of_it(c: ctrd.Container, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("ctrd._communicate._AFTER_END", 0.2)
-    monkeypatch.setattr("ctrd._communicate._SILENCE", 0.2)
+    monkeypatch.setattr("ctrd._communicate._AFTER_END", 0.6)
+    monkeypatch.setattr("ctrd._communicate._SILENCE", 0.6)
 
     class Slow(io.BytesIO):
         def write(self, data: object) -> int:
-            time.sleep(0.15)
+            time.sleep(0.7)
             return super().write(data)  # type: ignore[arg-type]
 
-    file = Slow()
-    c.exec("head", "-c", "1000000", "/dev/zero", text=False, stdout=file).communicate(timeout=120)
-    assert len(file.getvalue()) == 1000000
-
-
-def test_what_is_left_is_read_however_late(c: ctrd.Container, monkeypatch: pytest.MonkeyPatch) -> None:
-    with c.exec(shell="head -c 100000 /dev/zero; sleep 1112 & echo") as p:
-        assert p.wait(timeout=30) == 0
-        with pytest.raises(ctrd.Timeout):
-            p.communicate(timeout=0.5)
-        monkeypatch.setattr("ctrd._communicate.time.monotonic", lambda: time.perf_counter() + 1e6)  # much later
-        assert p.communicate(timeout=60)[0] == "\0" * 100000 + "\n"
+    file, left = Slow(), True
+    with c.exec("head", "-c", "200000", "/dev/zero", text=False, stdout=file) as p:
+        while left:  # nor does what the caller does in between count
+            try:
+                p.communicate(timeout=0.01)
+                left = False
+            except ctrd.Timeout:
+                time.sleep(0.1)
+    assert len(file.getvalue()) == 200000
 
 
 def test_a_start_that_fails_half_way(each: ctrd.Container) -> None:

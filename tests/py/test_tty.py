@@ -155,10 +155,12 @@ class Window:
     def type(self, keys: str) -> None:
         os.write(self.typing, keys.encode())
 
+    def read(self, most: int) -> bytes:
+        return os.read(self.typing, most) if select.select([self.typing], [], [], 0.05)[0] else b""
+
     def shows(self, wanted: str) -> None:
         def look() -> bool:
-            if select.select([self.typing], [], [], 0.05)[0]:
-                self.shown += os.read(self.typing, 65536)
+            self.shown += self.read(65536)
             return wanted.encode() in self.shown
 
         eventually(look, f"{wanted!r} shown, not {self.shown!r}", 60)
@@ -295,6 +297,28 @@ def test_attach_without_a_terminal(c: ctrd.Container) -> None:
         assert p.stdin and p.stdin.closed
     for fd in (into, shown, out):
         os.close(fd)
+
+
+def test_a_slow_window_is_typed_into_all_the_same(engine: ctrd.Engine, rootfs: ctrd.Rootfs, window: Window) -> None:
+    """A log is always ahead of it, so that what is typed must not wait for its end."""
+    with engine.start(rootfs, "sh", tty=True) as c:
+        attached = Attached(c, window)
+        eventually(window.is_raw, "it is raw")
+        window.type("tr '\\0' y < /dev/zero\n")
+        window.shows("y" * 1000)
+        assert len(c.processes()) == 2
+        logs = engine.root / "logs"
+        eventually(lambda: sum(path.stat().st_size for path in logs.rglob("0*")) > 1 << 20, "a log that is ahead")
+        window.type("\x03")
+
+        def is_over() -> bool:
+            window.read(4096)
+            return len(c.processes()) == 1
+
+        eventually(is_over, "Ctrl-C has ended it", 20)
+        window.type("\x10\x11")
+        eventually(lambda: window.read(65536) == b"" and not attached.is_alive(), "it is left", 20)
+        assert attached.end() is None
 
 
 def test_keys_are_typed_not_piped(c: ctrd.Container, tmp_path: Path) -> None:
@@ -437,7 +461,7 @@ def test_a_keyboard_is_heard_over_much_output(engine: ctrd.Engine, root_director
 
 def test_a_terminal_for_output_alone(engine: ctrd.Engine, root_directory: Path, tmp_path: Path) -> None:
     pytest.importorskip("click")
-    tmux = Tmux(tmp_path, engine, f"run -t --rootfs {root_directory} sh -c 'trap : INT; tty; sleep 1000'")
+    tmux = Tmux(tmp_path, engine, f"run -t --rootfs {root_directory} sh -c 'trap  INT; tty; exec sleep 1000'")
     try:
         tmux.shows("^/dev/pts/")
         tmux.type("C-c")  # for ctrd itself
