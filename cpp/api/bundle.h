@@ -40,8 +40,9 @@ inline constexpr int kSpawnerFd =
 // Create's stdio paths: "" is /dev/null; "log:" is the framed log (stdout, stderr); "stdout:" as
 // stderr merges it into stdout; an absolute path is a FIFO, opened for writing by the shim with
 // retries of ENXIO until Create's deadline (stdin: for reading); "file:" and an absolute path is a
-// file, a terminal, or a client's descriptor as /proc/<pid>/fd/<n>, opened when it is asked for and
-// appended to.
+// file, a terminal, or a client's descriptor as /proc/<pid>/fd/<n>, opened by Create and by Exec
+// (not only at Start) and appended to; what finds no room in it is lost (output_cut), what comes
+// later is not.
 inline constexpr std::string_view kLogPath = "log:";
 inline constexpr std::string_view kMergePath = "stdout:";
 inline constexpr std::string_view kFilePath = "file:";  // before an absolute path

@@ -157,12 +157,16 @@ struct ShutdownRequest {
 //     spec is the process JSON, with terminal and consoleSize {height, width} if it wants a tty
 //     (the request's terminal counts). Then Limit, if it has a deadline. Start answers the host
 //     pid.
-//   Wait answers at its exit, whatever still holds its output; Delete then passes on what is in the
-//     pipes (at most Options.drain_ns; ExitInfo.output_cut says that there was more), closes the
-//     FIFOs and removes exec/<exec id>/. A FIFO ends by itself once nobody writes to it any more.
+//   Kill of one that is being started: SIGKILL is remembered, so that it never runs on; others are
+//     kFailedPrecondition. all: with what it has forked, if it has a deadline.
+//   Wait answers at its exit, whatever still holds its output, when what it has written itself is
+//     in its files ("file:"). Delete then passes on what is in the pipes (at most Options.drain_ns;
+//     ExitInfo.output_cut says that there was more), closes the FIFOs and removes exec/<exec id>/.
+//     A FIFO ends by itself once nobody writes to it any more.
 //   A Start that fails leaves it as it was: Delete it. After init's end Start and Exec are
 //     kFailedPrecondition. exec/<exec id>/pid (decimal) and process.json are there while it is.
-//   A tty is one stream, stdout; ResizePty before Start is remembered.
+//   A tty is one stream, stdout; ResizePty before Start is remembered. crun (1.8) gives a tty its
+//     size when the program may run already: that then sees 0x0 first, and a SIGWINCH.
 struct InfoResponse {
   std::string version, instance;
   uint32_t shim_pid = 0;
@@ -176,7 +180,9 @@ struct ExitInfo {
   uint32_t status = 0;  // exit code, or 128 + signal
   uint32_t signal = 0;  // 0: it exited
   int64_t started_ns = kNotYet, exited_ns = kNotYet;
-  bool oom_killed = false;  // the kernel killed something in its cgroup (init), or itself (exec)
+  // For want of memory. Init: the kernel killed something in the container, and init did not end
+  // well (a status of 0, or our own SIGKILL, says that it was not for that). An exec: itself.
+  bool oom_killed = false;
   bool escalated = false, output_cut = false;
   bool timed_out = false;  // its Limit killed it, with all that it had forked
   uint32_t pid = 0;

@@ -76,19 +76,10 @@ std::vector<std::string> child_names(int dir) {
   return names;
 }
 
-// visit(dir) for the cgroup and all below it, parents first.
-template <typename Visit>
-void walk(int dir, const Visit& visit) {
-  visit(dir);
-  for (const auto& name : child_names(dir))
-    if (auto child = find_cgroup(dir, name)) walk(child->get(), visit);
-}
-
-template <typename Visit>
-void walk_all(const std::string& path, const Visit& visit) {
+void walk_all(const std::string& path, const std::function<void(int)>& visit) {
   for (const auto& mount : cgroup_mounts()) {
     auto top = find_cgroup(open_dir(mount).get(), relative(path));
-    if (top) walk(top->get(), visit);
+    if (top) walk_cgroup(top->get(), visit);
   }
 }
 
@@ -235,6 +226,12 @@ std::vector<UniqueFd> open_cgroup(const std::string& cgroups_path) {
     if (auto dir = find_cgroup(open_dir(mount).get(), relative(cgroups_path)))
       dirs.push_back(std::move(*dir));
   return dirs;
+}
+
+void walk_cgroup(int dir, const std::function<void(int)>& visit) {
+  visit(dir);
+  for (const auto& name : child_names(dir))
+    if (auto child = find_cgroup(dir, name)) walk_cgroup(child->get(), visit);
 }
 
 // EOPNOTSUPP: it is a threaded cgroup.

@@ -6,6 +6,7 @@
 
 #include <sys/types.h>
 
+#include <functional>
 #include <string>
 #include <vector>
 
@@ -21,6 +22,9 @@ std::vector<std::string> cgroup_mounts();
 std::vector<std::string> cgroup_dirs(const std::string& cgroups_path);
 // The same, opened.
 std::vector<UniqueFd> open_cgroup(const std::string& cgroups_path);
+// visit(dir) for this directory of a cgroup and all below it, parents first; not those that go
+// meanwhile.
+void walk_cgroup(int dir, const std::function<void(int)>& visit);
 // A file of a cgroup directory; "" when there is none, or the cgroup has gone.
 std::string read_control(int dir, const std::string& name);
 // Host pids of all processes in it and below, each once, ascending.

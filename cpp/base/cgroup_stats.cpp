@@ -43,6 +43,22 @@ Number or_else(Number first, Number second) { return first ? first : second; }
 
 Number below(Number value, int64_t bound) { return value && *value < bound ? value : std::nullopt; }
 
+void add(Number* sum, Number value) { *sum = sum->value_or(0) + value.value_or(0); }
+
+// The number behind a word in a file of "word number" lines.
+Number word_in(std::string_view text, std::string_view key) {
+  Number found;
+  each_line(text, [&](std::string_view line) {
+    if (line.starts_with(key) && line.size() > key.size() && line[key.size()] == ' ')
+      found = number(line.substr(key.size() + 1));
+  });
+  return found;
+}
+
+bool has_file(int dir, const std::string& name) {
+  return ::faccessat(dir, name.c_str(), F_OK, 0) == 0;
+}
+
 // The files of all hierarchies as one: no name of v1's is v2's with another meaning except cpu.stat
 // and memory.stat, whose words differ.
 class Files {
@@ -57,18 +73,20 @@ class Files {
     return entry->second;
   }
   Number value(const std::string& name) { return number(text(name)); }
-  // The number behind a word in a file of "word number" lines.
-  Number word(const std::string& name, std::string_view key) {
-    Number found;
-    each_line(text(name), [&](std::string_view line) {
-      if (line.starts_with(key) && line.size() > key.size() && line[key.size()] == ' ')
-        found = number(line.substr(key.size() + 1));
-    });
-    return found;
+  Number word(const std::string& name, std::string_view key) { return word_in(text(name), key); }
+  // The same of all cgroups below too, added up.
+  Number words_below(const std::string& name, std::string_view key) {
+    Number sum = word(name, key);
+    if (!sum) return sum;
+    sum = 0;
+    for (const UniqueFd& dir : dirs_)
+      if (has_file(dir.get(), name))
+        walk_cgroup(dir.get(), [&](int at) { add(&sum, word_in(read_control(at, name), key)); });
+    return sum;
   }
   bool has(const std::string& name) const {
     for (const UniqueFd& dir : dirs_)
-      if (::faccessat(dir.get(), name.c_str(), F_OK, 0) == 0) return true;
+      if (has_file(dir.get(), name)) return true;
     return false;
   }
 
@@ -94,6 +112,12 @@ CgroupStats::Cpu cpu_of(Files& files) {
   return cpu;
 }
 
+// v2 counts what is below too, v1 does not.
+Number oom_kills_of(Files& files) {
+  return or_else(files.word("memory.events", "oom_kill"),
+                 files.words_below("memory.oom_control", "oom_kill"));
+}
+
 CgroupStats::Memory memory_of(Files& files) {
   CgroupStats::Memory memory;
   memory.usage = or_else(files.value("memory.current"), files.value("memory.usage_in_bytes"));
@@ -104,12 +128,9 @@ CgroupStats::Memory memory_of(Files& files) {
       or_else(files.word("memory.stat", "total_cache"), files.word("memory.stat", "file"));
   memory.swap =
       or_else(files.value("memory.swap.current"), files.word("memory.stat", "total_swap"));
-  memory.oom_kills = or_else(files.word("memory.events", "oom_kill"),
-                             files.word("memory.oom_control", "oom_kill"));
+  memory.oom_kills = oom_kills_of(files);
   return memory;
 }
-
-void add(Number* sum, Number value) { *sum = sum->value_or(0) + value.value_or(0); }
 
 // "254:0 rbytes=4096 wbytes=0 rios=1 wios=0 dbytes=0 dios=0" for each device.
 CgroupStats::Io io_of_v2(std::string_view text) {
@@ -167,6 +188,12 @@ CgroupStats read_cgroup_stats(const std::vector<UniqueFd>& dirs) {
   stats.time_ns = wall_ns();
   std::erase_if(stats.raw, [](const auto& entry) { return entry.second.empty(); });
   return stats;
+}
+
+std::optional<int64_t> read_oom_kills(const std::vector<UniqueFd>& dirs) {
+  std::map<std::string, std::string> raw;
+  Files files(dirs, &raw);
+  return oom_kills_of(files);
 }
 
 }  // namespace ctrd

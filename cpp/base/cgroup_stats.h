@@ -24,7 +24,7 @@ struct CgroupStats {
     std::optional<int64_t> limit;  // nullopt: none, too
     std::optional<int64_t> peak;   // of usage
     std::optional<int64_t> cache, swap;
-    std::optional<int64_t> oom_kills;  // processes killed
+    std::optional<int64_t> oom_kills;  // as read_oom_kills
   };
   struct Pids {                             // processes and threads
     std::optional<int64_t> current, limit;  // limit nullopt: none, too
@@ -44,5 +44,8 @@ struct CgroupStats {
 
 // dirs: the cgroup's directory in each hierarchy. One that goes meanwhile has no files.
 CgroupStats read_cgroup_stats(const std::vector<UniqueFd>& dirs);
+// How many processes the kernel has killed for want of memory, in this cgroup and those below that
+// are still there. nullopt: none of these directories counts them.
+std::optional<int64_t> read_oom_kills(const std::vector<UniqueFd>& dirs);
 
 }  // namespace ctrd

@@ -18,6 +18,7 @@ namespace ctrd::engine {
 namespace {
 
 constexpr Nanos kEndLimit = std::chrono::seconds(10);
+constexpr int kEndTries = 4;
 
 // Its shim was killed, or the machine was: nobody saw its end, and it is as its container's.
 ExitStatus lost_exit(Core& core, const Task& task, const Wait& wait) {
@@ -86,6 +87,18 @@ ExitStatus delete_exec(Core& core, const Task& task, const std::string& exec, co
                wait.within(core.config.rpc_timeout));
   if (!bytes) return lost_exit(core, task, wait);
   return exit_status(api::decode<api::ExitInfo>(*bytes));
+}
+
+// False: it runs, or is being started. may_run: else that is an error.
+bool try_delete(Core& core, const Task& task, const std::string& exec, bool may_run,
+                const Wait& wait) {
+  try {
+    delete_exec(core, task, exec, wait);
+  } catch (const Error& error) {
+    if (error.code() == Code::kFailedPrecondition && may_run) return false;
+    if (error.code() != Code::kNotFound) throw;
+  }
+  return true;
 }
 
 // False: there is nothing to signal any more.
@@ -174,16 +187,13 @@ ExitStatus delete_process(Core& core, const ProcessRef& ref, const std::string& 
   return exit;
 }
 
+// Delete tells whether it runs. A Start that was interrupted may reach the shim only after it, and
+// then finds no process; or before, and then SIGKILL is remembered.
 void end_process(Core& core, const Task& task, const std::string& exec, const Wait& wait) {
-  bool started = true;
-  try {
+  for (int tries = kEndTries; !try_delete(core, task, exec, --tries > 0, wait);) {
     kill_exec(core, task, exec, SIGKILL, true, wait);
-  } catch (const Error& error) {
-    if (error.code() != Code::kFailedPrecondition) throw;
-    started = false;  // it never ran
+    wait_exec(core, task, exec, wait.within(kEndLimit));
   }
-  if (started) wait_exec(core, task, exec, wait.within(kEndLimit));
-  delete_exec(core, task, exec, wait);
 }
 
 void close_stdin(Core& core, const ProcessRef& ref, const Wait& wait) {

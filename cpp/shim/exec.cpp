@@ -31,9 +31,10 @@ Exec::Exec(TaskSide& task, api::ExecProcessRequest request)
   oci::Json process = parse_process(request_.spec.value);
   request_.spec = {};
   process["terminal"] = request_.terminal;
+  task_.remove_left_cgroups();
+  stdio_.open_first(paths(), request_.terminal);
   make_dirs_at(task_.bundle.dir(), dir(), kDirMode);
   write_process(oci::dump_json(process, "process"));
-  stdio_.open_input(request_.stdin_path);
 }
 
 void Exec::write_process(const std::string& json) {
@@ -50,9 +51,12 @@ Error Exec::wrong_state(const std::string& verb) const {
   return failed_precondition(name() + " cannot be " + verb + ": " + is, Kind::kProcess);
 }
 
-void Exec::kill(uint32_t signal) {
-  if (status_ == api::Status::kCreated) throw wrong_state("killed");
+void Exec::kill(uint32_t signal, bool all) {
+  bool at_its_start = starting_ && signal == SIGKILL;
+  if (status_ == api::Status::kCreated && !at_its_start) throw wrong_state("killed");
   killed_ |= signal == SIGKILL;
+  kill_tree_ |= signal == SIGKILL && all;
+  if (at_its_start) return try_kill(pidfd_);
   send_signal(pidfd_, signal, name());
 }
 

@@ -20,19 +20,24 @@ namespace ctrd::shim {
 
 class Exec : public std::enable_shared_from_this<Exec> {
  public:
-  // Writes process.json and opens stdin. Throws invalid for a process that cannot be.
+  // Opens stdin and files, which may be its client's descriptors and gone later; writes
+  // process.json. Throws invalid for a process that cannot be.
   Exec(TaskSide& task, api::ExecProcessRequest request);
   Exec(const Exec&) = delete;
 
   // Throws kFailedPrecondition unless added; what the runtime says (then it may only be deleted).
   asio::awaitable<api::StartResponse> start(TimePoint deadline);
+  // Its exit, when what it has written is in its files ("file:"; bounded as Delete is).
   asio::awaitable<api::ExitInfo> wait();
   // Drains, closes and removes its directory. Throws kFailedPrecondition while it is alive.
   asio::awaitable<api::ExitInfo> remove();
   // The task has been deleted under it.
   void abandon();
 
-  void kill(uint32_t signal);
+  // SIGKILL is remembered while it is being started: then it never runs on, and if it has not come
+  // to its runtime yet its Start fails with kAborted. Others: kFailedPrecondition until it runs.
+  // all: SIGKILL takes what it has forked too, if it has a time limit.
+  void kill(uint32_t signal, bool all);
   void close_stdin() { stdio_.close_stdin(); }
   void resize(Size size);
   void limit(int64_t timeout_ns);
@@ -48,11 +53,15 @@ class Exec : public std::enable_shared_from_this<Exec> {
   // exec.cpp
   void write_process(const std::string& json);
   Error wrong_state(const std::string& verb) const;
+  StdioPaths paths() const {
+    return {request_.stdin_path, request_.stdout_path, request_.stderr_path};
+  }
   std::string dir() const { return std::string(api::kExecDir) + "/" + id(); }
   std::string name() const { return "process " + id() + " of task " + task_.id; }
   // exec_start.cpp
   asio::awaitable<void> make(TimePoint deadline);
   oci::Command command(const std::optional<ConsoleSocket>& console) const;
+  void make_cgroup();
   void apply_size();
   void adopt(const Reaper::Keep& keep);
   void try_adopt();
@@ -74,12 +83,14 @@ class Exec : public std::enable_shared_from_this<Exec> {
   api::Status status_ = api::Status::kCreated;
   bool starting_ = false, failed_ = false;
   bool timed_out_ = false, killed_ = false, output_cut_ = false, deleted_ = false;
+  bool kill_tree_ = false;  // its cgroup with it
   pid_t pid_ = 0;
   UniqueFd pidfd_;  // until it is reaped
   int64_t started_ns_ = api::kNotYet;
   uint64_t oom_kills_ = 0;  // in the container, before it started
   bool oom_killed_ = false;
   std::optional<Ended> ended_;
+  TimePoint flush_by_ = kForever;
   Event changed_;
 };
 

@@ -6,7 +6,6 @@
 #include "base/cgroup.h"
 #include "base/error.h"
 #include "base/log.h"
-#include "shim/leftovers.h"
 
 namespace ctrd::shim {
 namespace {
@@ -26,8 +25,8 @@ std::size_t kill_once(const std::string& path, bool hold) {
 
 }  // namespace
 
-void ExecCgroup::make(const std::string& container, const std::string& exec_id) {
-  name_ = std::string(kExecCgroup) + exec_id;
+void ExecCgroup::make(const std::string& container, std::string name) {
+  name_ = std::move(name);
   make_child_cgroup(container, name_);
   path_ = container + "/" + name_;
 }
@@ -43,14 +42,15 @@ asio::awaitable<void> ExecCgroup::kill(TimePoint deadline) {
   }
 }
 
-void ExecCgroup::remove() {
-  if (!exists()) return;
+bool ExecCgroup::remove() {
   try {
-    remove_empty_cgroup(path_);
+    if (exists() && !remove_empty_cgroup(path_)) return false;
   } catch (const Error& error) {
     log(Level::kWarning, error.message());
+    return false;
   }
   path_.clear();
+  return true;
 }
 
 }  // namespace ctrd::shim

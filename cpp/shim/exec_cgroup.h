@@ -5,6 +5,7 @@
 #pragma once
 
 #include <string>
+#include <utility>
 
 #include "shim/event.h"
 
@@ -13,18 +14,19 @@ namespace ctrd::shim {
 class ExecCgroup {
  public:
   ExecCgroup() = default;
-  ExecCgroup(const ExecCgroup&) = delete;
+  ExecCgroup(ExecCgroup&& other) noexcept
+      : path_(std::exchange(other.path_, {})), name_(std::exchange(other.name_, {})) {}
   ~ExecCgroup() { remove(); }
 
-  // Throws sys_error.
-  void make(const std::string& container, const std::string& exec_id);
+  // name: of none that there is. Throws sys_error.
+  void make(const std::string& container, std::string name);
   bool exists() const { return !path_.empty(); }
   const std::string& name() const { return name_; }  // relative to the container's
   // SIGKILLs until nothing is left in it, at most until the deadline. A frozen container's end only
   // when it is thawed.
   asio::awaitable<void> kill(TimePoint deadline);
-  // If it is empty; else what is in it lives on, and the container's end takes it.
-  void remove();
+  // If it is empty. False: something is in it (or the kernel has not let go of it yet).
+  bool remove();
 
  private:
   std::string path_, name_;

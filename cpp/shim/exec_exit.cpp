@@ -14,7 +14,8 @@ namespace ctrd::shim {
 asio::awaitable<void> Exec::settle(std::shared_ptr<Exec> self) {
   std::optional<Ended> ended = co_await self->task_.reaper.wait(self->pid_);
   self->pidfd_.reset();
-  if (self->timed_out_) co_await self->cgroup_.kill(after(self->task_.limits.kill));
+  if (self->timed_out_ || self->kill_tree_)
+    co_await self->cgroup_.kill(after(self->task_.limits.kill));
   self->stop(*ended);
 }
 
@@ -24,6 +25,7 @@ void Exec::stop(const Ended& ended) {
   bool by_kill = ended.signal == SIGKILL;
   timed_out_ &= by_kill;
   if (by_kill && !timed_out_ && !killed_) oom_killed_ = task_.count_oom_kills() > oom_kills_;
+  flush_by_ = after(Nanos(task_.options.drain_ns));
   status_ = api::Status::kStopped;
   stdio_.process_ended();
   task_.publisher.publish_new(api::TaskExit{.container_id = task_.id,
@@ -45,9 +47,10 @@ asio::awaitable<void> Exec::watch_limit(std::shared_ptr<Exec> self, TimePoint de
 
 asio::awaitable<api::ExitInfo> Exec::wait() {
   std::shared_ptr<Exec> self = shared_from_this();
-  while (!ended_ && !failed_ && !deleted_) co_await changed_.wait();
+  while (!deleted_ && (starting_ || (!ended_ && !failed_))) co_await changed_.wait();
   if (deleted_ && !ended_)
     throw not_found(Kind::kProcess, name() + " was deleted before it was started");
+  if (ended_) co_await stdio_.flush_files(flush_by_);
   co_return exit_info();
 }
 
@@ -73,12 +76,10 @@ void Exec::abandon() {
   changed_.notify();
 }
 
-// With its counter, on v1.
 void Exec::remove_cgroup() {
   if (!cgroup_.exists()) return;
-  uint64_t before = task_.count_oom_kills();
-  cgroup_.remove();
-  task_.oom_kills_gone += before - std::min(before, task_.count_oom_kills());
+  task_.left_cgroups.push_back(std::move(cgroup_));
+  task_.remove_left_cgroups();
 }
 
 // One that was never started has no status, and no times.

@@ -44,12 +44,13 @@ asio::awaitable<api::StartResponse> Exec::start(TimePoint deadline) {
 
 asio::awaitable<void> Exec::make(TimePoint deadline) {
   Patience patience{.deadline = std::min(deadline, after(task_.limits.fifo)),
-                    .given_up = [this] { return task_.over; }};
-  StdioPaths paths{request_.stdin_path, request_.stdout_path, request_.stderr_path};
-  co_await stdio_.open(paths, task_.options, patience, request_.terminal);
+                    .given_up = [this] { return task_.over || killed_; }};
+  StdioPaths where = paths();
+  co_await stdio_.open(std::move(where), task_.options, patience, request_.terminal);
   Lock::Guard place = co_await task_.exec_places.acquire();
   task_.check_takes_execs();  // it may have waited
-  if (timeout_ns_ > 0) cgroup_.make(task_.config.cgroups_path, id());
+  if (killed_) throw Error(Code::kAborted, name() + " was killed at its start", Kind::kProcess);
+  if (timeout_ns_ > 0) make_cgroup();
   std::optional<ConsoleSocket> console;
   if (request_.terminal) console.emplace(open_dir_at(task_.bundle.dir(), dir()));
   if (size_) apply_size();
@@ -62,13 +63,20 @@ asio::awaitable<void> Exec::make(TimePoint deadline) {
   oci::Outcome outcome = co_await task_.runner.outcome(std::move(running));
   oci::check(exec, outcome);
   adopt(keep);
+  if (killed_) try_kill(pidfd_);
   if (!console) co_return;
   UniqueFd master = co_await console->receive();
   stdio_.connect(std::move(master));
   if (size_) stdio_.resize(*size_);  // one that came meanwhile
 }
 
-// The runtime gives it to the terminal before the program runs.
+void Exec::make_cgroup() {
+  std::string number = std::to_string(++task_.exec_cgroups_made);
+  cgroup_.make(task_.config.cgroups_path, "exec-" + id() + "-" + number);
+}
+
+// runc gives it to the terminal before the program runs. crun 1.8 does so while it may be running
+// already: then the program finds no size first and gets a SIGWINCH.
 void Exec::apply_size() {
   UniqueFd at = open_dir_at(task_.bundle.dir(), dir());
   oci::Json process = oci::parse_json(read_file_at(at.get(), api::kProcessFile), "process");

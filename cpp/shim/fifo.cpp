@@ -51,7 +51,7 @@ asio::awaitable<UniqueFd> open_for_writing(std::string field, std::string path, 
   UniqueFd fd = open_fifo(path, O_WRONLY);
   while (!fd) {
     if (patience.given_up && patience.given_up())
-      throw Error(Code::kAborted, "opening " + path + ": the shim is ending");
+      throw Error(Code::kAborted, "opening " + path + ": given up");
     if (Clock::now() >= patience.deadline)
       throw_timeout(field.append(": waiting for a reader of ").append(path));
     co_await pause_for(kTryEvery);

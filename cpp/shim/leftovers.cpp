@@ -10,6 +10,7 @@
 #include <sstream>
 
 #include "base/cgroup.h"
+#include "base/cgroup_stats.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
@@ -45,17 +46,6 @@ std::vector<pid_t> children() {
   return numbers(find_text("/proc/self/task/" + self, "children").value_or(""));
 }
 
-// Never throws: a task must come to its end whatever the host's cgroups are like.
-std::size_t signal_all(const std::string& cgroups_path, int signal) {
-  if (cgroups_path.empty()) return 0;
-  try {
-    return signal_members(cgroups_path, signal);
-  } catch (const Error& error) {
-    log(Level::kWarning, error.message());
-    return 0;
-  }
-}
-
 std::vector<std::string> dirs_of(const std::string& cgroups_path) {
   if (cgroups_path.empty()) return {};
   try {
@@ -68,40 +58,22 @@ std::vector<std::string> dirs_of(const std::string& cgroups_path) {
 
 // True if there was anything to kill.
 bool kill_round(const std::string& cgroups_path) {
-  bool any = signal_all(cgroups_path, SIGKILL) > 0;
+  bool any = signal_cgroup(cgroups_path, SIGKILL) > 0;
   std::vector<pid_t> ours = children();  // their numbers are theirs until we reap them
   for (pid_t pid : ours) ::kill(pid, SIGKILL);
   return any || !ours.empty();
 }
 
-// The number behind a word at the start of a line: "oom_kill 3".
-uint64_t counter(std::string_view text, std::string_view word) {
-  std::size_t at = text.starts_with(word) ? 0 : text.find("\n" + std::string(word));
-  if (at == std::string_view::npos) return 0;
-  std::vector<pid_t> found = numbers(text.substr(at));
-  return found.empty() ? 0 : static_cast<uint64_t>(found.front());
-}
-
-uint64_t oom_kills_v1(const std::string& dir) {
-  auto text = find_text(dir, "memory.oom_control");
-  return text ? counter(*text, "oom_kill ") : 0;
-}
-
-// v2 counts what is below too, v1 does not.
-uint64_t oom_kills_in(const std::string& dir) {
-  if (auto text = find_text(dir, "memory.events")) return counter(*text, "oom_kill ");
-  auto text = find_text(dir, "memory.oom_control");
-  if (!text) return 0;
-  uint64_t count = counter(*text, "oom_kill ");
-  for (const std::string& name : list_dir(open_dir(dir).get()))
-    if (name.starts_with(kExecCgroup)) count += oom_kills_v1(dir + "/" + name);
-  return count;
-}
-
 }  // namespace
 
 std::size_t signal_cgroup(const std::string& cgroups_path, int signal) {
-  return signal_all(cgroups_path, signal);
+  if (cgroups_path.empty()) return 0;
+  try {
+    return signal_members(cgroups_path, signal);
+  } catch (const Error& error) {
+    log(Level::kWarning, error.message());
+    return 0;
+  }
 }
 
 asio::awaitable<bool> kill_leftovers(const std::string& cgroups_path, Nanos bound) {
@@ -124,9 +96,13 @@ void remove_cgroup(const std::string& cgroups_path) {
 }
 
 uint64_t oom_kills(const std::string& cgroups_path) {
-  uint64_t most = 0;
-  for (const std::string& dir : dirs_of(cgroups_path)) most = std::max(most, oom_kills_in(dir));
-  return most;
+  if (cgroups_path.empty()) return 0;
+  try {
+    return static_cast<uint64_t>(read_oom_kills(open_cgroup(cgroups_path)).value_or(0));
+  } catch (const Error& error) {
+    log(Level::kWarning, error.message());
+    return 0;
+  }
 }
 
 }  // namespace ctrd::shim

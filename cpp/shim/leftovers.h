@@ -5,22 +5,20 @@
 #pragma once
 
 #include <string>
-#include <string_view>
 
 #include "shim/event.h"
 
 namespace ctrd::shim {
 
-// Sends a signal once to each process of the cgroup. Returns how many there were.
+// Sends a signal once to each process of the cgroup. Returns how many there were. Never throws, as
+// nothing here does: a task must come to its end whatever the host's cgroups are like.
 std::size_t signal_cgroup(const std::string& cgroups_path, int signal);
 // SIGKILLs the cgroup's processes and our children until none is left. False: some are still there
 // after `bound`. Nothing may be running that should live: no runtime of ours.
 asio::awaitable<bool> kill_leftovers(const std::string& cgroups_path, Nanos bound);
-// Removes the (empty) cgroup from every hierarchy. Does not throw.
+// Removes the (empty) cgroup from every hierarchy.
 void remove_cgroup(const std::string& cgroups_path);
-// What the cgroup of an exec begins with, below its container's.
-inline constexpr std::string_view kExecCgroup = "exec-";
-// The kernel's counters of out-of-memory kills in this cgroup and its execs'; 0 if there is none.
+// The kernel's counters of out-of-memory kills in this cgroup and those below; 0 if there is none.
 uint64_t oom_kills(const std::string& cgroups_path);
 
 }  // namespace ctrd::shim

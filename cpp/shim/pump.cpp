@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "shim/pump.h"
 
+#include <sys/ioctl.h>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -38,7 +39,10 @@ asio::awaitable<void> Pump::run(std::shared_ptr<Pump> self, Event& ended) {
           co_await self->source_.async_wait(asio::posix::stream_descriptor::wait_read, kTuple);
       more = !error;
     }
-    if (more && self->source_.is_open()) more = co_await self->copy_some();
+    if (!more || !self->source_.is_open()) break;
+    self->copying_ = true;
+    more = co_await self->copy_some();
+    self->copying_ = false;
   }
   if (self->source_.is_open()) co_await self->sink_->finish();
   self->close();
@@ -65,6 +69,13 @@ asio::awaitable<bool> Pump::nobody_has_it() {
   std::shared_ptr<Life> life = life_;
   co_await life->changed.wait(after(kLookAgain));
   co_return true;
+}
+
+// How much is left in a terminal cannot be told: it is behind until its end.
+bool Pump::is_behind() const {
+  if (!running_ || !sink_->is_file()) return false;
+  int unread = 0;
+  return copying_ || life_ || ::ioctl(source_.native_handle(), FIONREAD, &unread) < 0 || unread > 0;
 }
 
 void Pump::close() {

@@ -30,6 +30,8 @@ class Pump {
   // held until then.
   static asio::awaitable<void> run(std::shared_ptr<Pump> self, Event& ended);
   bool running() const { return running_; }
+  // To a file, and what has been written into its source is not there yet.
+  bool is_behind() const;
   bool lost() const { return sink_->lost(); }
   void close();  // ends it at once
 
@@ -37,11 +39,11 @@ class Pump {
   asio::awaitable<bool> copy_some();
   asio::awaitable<bool> nobody_has_it();
 
-  asio::posix::stream_descriptor source_;
+  mutable asio::posix::stream_descriptor source_;
   std::unique_ptr<Sink> sink_;
   std::shared_ptr<Life> life_;
   bool stop_when_gone_;
-  bool running_ = true;
+  bool running_ = true, copying_ = false;
 };
 
 }  // namespace ctrd::shim

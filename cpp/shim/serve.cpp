@@ -14,6 +14,7 @@
 #include "base/files.h"
 #include "base/identifier.h"
 #include "base/log.h"
+#include "shim/descriptor_limit.h"
 #include "shim/mount_namespace.h"
 #include "shim/service.h"
 #include "shim/signals.h"
@@ -28,7 +29,7 @@ constexpr Nanos kLastAnswers = std::chrono::seconds(1);  // for a peer to read t
 // Everything that lives as long as the process; it is never destroyed.
 class Shim {
  public:
-  explicit Shim(const Arguments& arguments);
+  Shim(const Arguments& arguments, std::size_t descriptors);
   [[noreturn]] void run();
 
  private:
@@ -80,15 +81,25 @@ const Arguments& checked(const Arguments& arguments) {
   return arguments;
 }
 
-Shim::Shim(const Arguments& arguments)
+// Each that waits has one. Half of the descriptors are for the streams of execs.
+ttrpc::Limits limits(std::size_t descriptors) {
+  constexpr std::size_t kMost = 8192;
+  ttrpc::Limits limits;
+  limits.connections = std::min(descriptors / 2, kMost);
+  return limits;
+}
+
+Shim::Shim(const Arguments& arguments, std::size_t descriptors)
     : task_(loop_, reaper_, Bundle(arguments.get("bundle"), UniqueFd(api::kClaimFd)),
             arguments.get("id"), {}, arguments.get("namespace")),
       service_(loop_, task_, hooks()),
       owner_(loop_, UniqueFd(api::kOwnerFd), [this] { owner_gone(); }),
       spawner_(loop_, UniqueFd(api::kSpawnerFd),
                [this] { end_everything("the process that spawns it has gone"); }),
-      server_(loop_, UniqueFd(api::kListenFd),
-              [this](ttrpc::Request request) { return service_.dispatch(std::move(request)); }) {
+      server_(
+          loop_, UniqueFd(api::kListenFd),
+          [this](ttrpc::Request request) { return service_.dispatch(std::move(request)); },
+          limits(descriptors)) {
   start(loop_,
         signals_.run([this] { reaper_.reap(); }, [this] { end_everything("it was told to"); }),
         "reading signals");
@@ -171,7 +182,7 @@ void serve(const Arguments& arguments) {
   ::umask(0022);  // runc leaves it to what it executes
   raise_oom_score();
   enter_private_mount_namespace();
-  static Shim shim(arguments);
+  static Shim shim(arguments, raise_descriptor_limit());
   shim.run();
 }
 

@@ -193,7 +193,7 @@ std::string Service::kill(const Request& request) {
   if (message.exec_id.empty())
     task_.kill(message.signal, message.all);
   else
-    task_.execs().get(message.exec_id)->kill(message.signal);
+    task_.execs().get(message.exec_id)->kill(message.signal, message.all);
   return {};
 }
 

@@ -26,8 +26,11 @@ class PipeSink : public Sink {
         data.remove_prefix(static_cast<std::size_t>(n));
       } else if (errno == EAGAIN) {
         co_await fd_.async_wait(fd_.wait_write, kTuple);
+      } else if (errno == EPIPE) {
+        close();  // the reader has gone
       } else if (errno != EINTR) {
-        close();  // EPIPE: the reader has gone
+        lost_ = true;
+        co_return;
       }
     }
   }
@@ -37,6 +40,7 @@ class PipeSink : public Sink {
     if (fd_.is_open()) fd_.close(ignored);
   }
   bool gone() const override { return !fd_.is_open(); }
+  bool lost() const override { return lost_; }
 
  protected:
   bool is_open() const { return fd_.is_open(); }
@@ -44,6 +48,13 @@ class PipeSink : public Sink {
 
  private:
   asio::posix::stream_descriptor fd_;
+  bool lost_ = false;
+};
+
+class FileSink : public PipeSink {
+ public:
+  using PipeSink::PipeSink;
+  bool is_file() const override { return true; }
 };
 
 // What is typed into a terminal. Its line discipline makes an end of input of a character (^D),
@@ -96,6 +107,10 @@ class LogSink : public Sink {
 
 std::unique_ptr<Sink> pipe_sink(asio::io_context& loop, UniqueFd fd) {
   return std::make_unique<PipeSink>(loop, std::move(fd));
+}
+
+std::unique_ptr<Sink> file_sink(asio::io_context& loop, UniqueFd fd) {
+  return std::make_unique<FileSink>(loop, std::move(fd));
 }
 
 std::unique_ptr<Sink> terminal_sink(asio::io_context& loop, UniqueFd master) {

@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Where a stream goes: a FIFO or pipe, a terminal, the framed log, or nowhere. A write waits for a
-// slow reader (so only its own pump waits) and throws away what nobody will read any more; it never
-// fails.
+// Where a stream goes: a FIFO or pipe, a file, a terminal, the framed log, or nowhere. A write
+// waits for a slow reader (so only its own pump waits) and throws away what nobody will read any
+// more; it never fails.
 #pragma once
 
 #include <boost/asio/awaitable.hpp>
@@ -23,7 +23,9 @@ class Sink {
   // The source has ended, and nothing more will be written.
   virtual asio::awaitable<void> finish() { co_return; }
   virtual void close() = 0;
-  // Bytes were lost though somebody wanted them (a full disk).
+  // What a client gave as a descriptor or path of its own.
+  virtual bool is_file() const { return false; }
+  // Bytes were lost though somebody wanted them (a full disk). Later ones may find room again.
   virtual bool lost() const { return false; }
   // The reader has gone: writing on is pointless.
   virtual bool gone() const { return false; }
@@ -31,6 +33,8 @@ class Sink {
 
 // fd: non-blocking, the writing end of a pipe or FIFO.
 std::unique_ptr<Sink> pipe_sink(asio::io_context& loop, UniqueFd fd);
+// The same for what need not be a pipe.
+std::unique_ptr<Sink> file_sink(asio::io_context& loop, UniqueFd fd);
 // master: non-blocking, of a terminal; the end of the source is its end-of-file character.
 std::unique_ptr<Sink> terminal_sink(asio::io_context& loop, UniqueFd master);
 std::unique_ptr<Sink> null_sink();

@@ -19,6 +19,8 @@
 #include <cstring>
 #include <string_view>
 
+#include "shim/descriptor_limit.h"
+
 namespace ctrd::shim {
 namespace {
 
@@ -59,6 +61,7 @@ class Setup {
                                     const char* const* /*argv*/) {
     ::setpgid(0, 0);
     reset_signals();
+    restore_descriptor_limit();
     bool placed =
         ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == parent_ && place(stdio_);
     return placed ? process::error_code{}

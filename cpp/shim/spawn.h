@@ -1,8 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Starts a runtime; the only file with Boost.Process. The child gets three descriptors and nothing
 // else, default signal dispositions (all 64: glibc's own 32 and 33 too, which a parent may have
-// left ignored), an empty mask, a process group of its own, PATH as its only environment, and dies
-// with the shim (PDEATHSIG).
+// left ignored), an empty mask, a process group of its own, PATH as its only environment, the
+// shim's own limit of descriptors as it was at first, and dies with the shim (PDEATHSIG).
 #pragma once
 
 #include <sys/types.h>

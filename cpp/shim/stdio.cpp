@@ -15,6 +15,7 @@ namespace ctrd::shim {
 namespace {
 
 constexpr std::array<const char*, 3> kNames{"stdin", "stdout", "stderr"};
+constexpr Nanos kLookEvery = std::chrono::milliseconds(1);
 
 // Holds the event too: a pump may end after its Stdio has gone.
 asio::awaitable<void> pump(std::shared_ptr<Pump> self, std::shared_ptr<Event> ended) {
@@ -40,6 +41,16 @@ void Stdio::open_input(const std::string& path) {
   Stdin fifo = open_stdin(path);
   input_fifo_ = std::move(fifo.reader);
   keeper_ = std::move(fifo.keeper);
+}
+
+void Stdio::open_first(const StdioPaths& paths, bool terminal) {
+  open_input(paths.in);
+  const std::array<const std::string*, 3> outputs{nullptr, &paths.out, &paths.err};
+  for (std::size_t number : {1, 2}) {
+    auto file = file_path(*outputs[number]);
+    if (!file || (terminal && number == 2)) continue;
+    files_[number] = open_file(kNames[number], *file, O_WRONLY | O_APPEND);
+  }
 }
 
 asio::awaitable<void> Stdio::open(StdioPaths paths, const api::Options& options, Patience patience,
@@ -75,8 +86,7 @@ asio::awaitable<std::unique_ptr<Sink>> Stdio::open_sink(std::size_t number, std:
                                                         const Patience& patience) {
   if (path == api::kLogPath)
     co_return log_sink(log_, number == 1 ? api::Stream::kStdout : api::Stream::kStderr);
-  if (auto file = file_path(path))
-    co_return pipe_sink(loop_, open_file(kNames[number], *file, O_WRONLY | O_APPEND));
+  if (files_[number]) co_return file_sink(loop_, std::move(files_[number]));
   UniqueFd fifo = co_await open_for_writing(kNames[number], std::move(path), patience);
   co_return pipe_sink(loop_, std::move(fifo));
 }
@@ -132,6 +142,13 @@ void Stdio::process_ended() {
   input_.reset();
 }
 
+asio::awaitable<void> Stdio::flush_files(TimePoint deadline) {
+  auto behind = [this] {
+    return std::ranges::any_of(outputs_, [](const auto& output) { return output->is_behind(); });
+  };
+  while (behind() && Clock::now() < deadline) co_await pause_for(kLookEvery);
+}
+
 asio::awaitable<bool> Stdio::drain(Nanos bound) {
   process_ended();
   TimePoint deadline = after(bound);
@@ -147,6 +164,7 @@ void Stdio::shut() {
   close_child_ends();
   keeper_.reset();
   input_fifo_.reset();
+  for (UniqueFd& file : files_) file.reset();
   master_.reset();
   terminal_output_.reset();
   for (const auto& output : outputs_) output->close();

@@ -25,11 +25,11 @@ class Stdio {
   Stdio(const Stdio&) = delete;
   ~Stdio() { shut(); }
 
-  // From now on a client can write to its FIFO, and what it writes is kept. "": /dev/null.
-  void open_input(const std::string& path);
-  // Waits for the readers of the others and starts the pumps; paths.in is none of its business. On
-  // failure nothing is left open (shut() removes the log). terminal: the pumps wait for connect(),
-  // and there is one output.
+  // What nobody need be waited for: stdin's FIFO, where from now on what a client writes is kept,
+  // and the files ("file:"). terminal: there is one output.
+  void open_first(const StdioPaths& paths, bool terminal);
+  // Then: waits for the readers of the others and starts the pumps. On failure nothing is left open
+  // (shut() removes the log). terminal: the pumps wait for connect().
   asio::awaitable<void> open(StdioPaths paths, const api::Options& options, Patience patience,
                              bool terminal);
   // The process's ends, -1: /dev/null. close_child_ends once the process that has them is started.
@@ -46,6 +46,9 @@ class Stdio {
   // The process has ended: nobody reads its input, and a terminal's EIO is its end.
   void process_ended();
 
+  // The process has ended: waits until what it has written is in its files, until the deadline at
+  // most. Of one that others still write to, what is there now counts.
+  asio::awaitable<void> flush_files(TimePoint deadline);
   // The process has ended: waits until all output is passed on, at most for `bound`; then
   // everything is closed and the log gets its end record. True: output was cut or lost.
   asio::awaitable<bool> drain(Nanos bound);
@@ -60,12 +63,14 @@ class Stdio {
   void open_log(const api::Options& options);
   std::shared_ptr<Pump> add_pump(UniqueFd source, std::unique_ptr<Sink> sink, bool is_output);
   void start_pump(std::shared_ptr<Pump> pump);
+  void open_input(const std::string& path);
   bool output_is_flowing() const;
 
   asio::io_context& loop_;
   std::array<UniqueFd, 3> child_;
   UniqueFd input_fifo_;  // until its pump takes it
   UniqueFd keeper_;
+  std::array<UniqueFd, 3> files_;  // outputs, until their pumps take them
   UniqueFd master_;
   std::unique_ptr<Sink> terminal_output_;  // until there is a terminal
   std::shared_ptr<api::LogWriter> log_;

@@ -135,7 +135,7 @@ api::StatusFile Task::status_file() const {
   file.status = status_;
   file.pid = pid();
   file.pid_start = pid_start_;
-  ProcessKey self = this_process();
+  static const ProcessKey self = this_process();  // this file must be writable without /proc
   file.boot_id = self.boot;
   file.created_ns = created_ns_;
   file.started_ns = started_ns_;

@@ -83,6 +83,7 @@ class Task {
   // task_pause.cpp
   void set_status(api::Status status);
   void thaw();
+  bool is_frozen() const;
   void check_takes_execs() const;
   // task_delete.cpp
   asio::awaitable<void> kill_and_wait();

@@ -88,7 +88,7 @@ asio::awaitable<void> Task::make(const api::CreateRequest& request, TimePoint de
   Patience patience{.deadline = deadline, .given_up = [this] { return ending_; }};
   StdioPaths paths{request.stdin_path, request.stdout_path, request.stderr_path};
   stdio_.emplace(side_.loop);
-  stdio_->open_input(paths.in);
+  stdio_->open_first(paths, request.terminal);
   co_await stdio_->open(paths, side_.options, patience, request.terminal);
   if (!request.rootfs.empty()) {
     side_.bundle.make_rootfs();
@@ -121,11 +121,12 @@ asio::awaitable<void> Task::run_create(std::string console_socket) {
   stdio_->close_child_ends();
   std::exception_ptr bad_config = read_config();  // meanwhile
   oci::Outcome outcome = co_await side_.runner.outcome(std::move(running));
-  oci::check(command, outcome);
-  if (bad_config) std::rethrow_exception(bad_config);
-  if (side_.config.terminal == console_socket.empty())
+  bool same_terminal = side_.config.terminal == !console_socket.empty();
+  if (!bad_config && !same_terminal)  // runc refuses it too, but does not say what is wrong
     throw invalid("terminal", console_socket.empty() ? "false" : "true",
                   "config.json says otherwise");
+  oci::check(command, outcome);
+  if (bad_config) std::rethrow_exception(bad_config);
 }
 
 std::exception_ptr Task::read_config() {

@@ -15,11 +15,14 @@ asio::awaitable<void> Task::settle() {
   pidfd_.reset();
   ended->time_ns = std::max(ended->time_ns, started_ns_ + 1);
   ended_ = ended;
+  bool by_kill = ended->signal == SIGKILL, ours = by_kill && killed_;
+  timed_out_ &= by_kill;  // else it had ended already
+  escalated_ &= by_kill;
   side_.over = true;
   changed_.notify();
   co_await end_the_rest();
   saw_oom(side_.count_oom_kills());  // delete takes the counter away
-  oom_killed_ = side_.oom_kills_seen > 0;
+  oom_killed_ = side_.oom_kills_seen > 0 && ended->status != 0 && !ours;
   output_cut_ = co_await stdio_->drain(Nanos(side_.options.drain_ns));
   stop();
 }

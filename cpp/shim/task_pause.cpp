@@ -51,8 +51,7 @@ asio::awaitable<void> Task::resume() {
   oci::Command command =
       side_.limited(oci::resume_command(side_.runtime(api::kRuntimeLogFile), side_.id));
   oci::Outcome outcome = co_await side_.runner.run(command);
-  bool frozen = cgroup_frozen(side_.config.cgroups_path);
-  if (frozen) oci::check(command, outcome);  // else somebody else had resumed it
+  if (is_frozen()) oci::check(command, outcome);  // else somebody else had resumed it
   if (status_ != api::Status::kPaused) co_return;
   set_status(api::Status::kRunning);
   side_.publisher.publish_new(api::TaskResumed{side_.id});
@@ -68,6 +67,16 @@ asio::awaitable<void> Task::update(std::string resources) {
       oci::update_command(side_.runtime(api::kRuntimeLogFile), side_.id, std::move(resources)));
   oci::Outcome outcome = co_await side_.runner.run(command);
   oci::check(command, outcome);
+}
+
+// If it cannot be told, what the runtime says counts.
+bool Task::is_frozen() const {
+  try {
+    return cgroup_frozen(side_.config.cgroups_path);
+  } catch (const Error& error) {
+    log(Level::kWarning, error.message());
+    return true;
+  }
 }
 
 // By the cgroup's own files: at once, and whatever a runtime thinks of it.

@@ -3,11 +3,13 @@
 #pragma once
 
 #include <functional>
+#include <list>
 #include <optional>
 #include <string>
 
 #include "api/bundle.h"
 #include "shim/bundle.h"
+#include "shim/exec_cgroup.h"
 #include "shim/leftovers.h"
 #include "shim/publisher.h"
 #include "shim/reaper.h"
@@ -57,7 +59,12 @@ struct TaskSide {
   uint64_t count_oom_kills() const { return oom_kills(config.cgroups_path) + oom_kills_gone; }
   uint64_t oom_kills_seen = 0;
   uint64_t oom_kills_gone = 0;  // in cgroups of execs that are there no more, with their counters
-  bool over = false;            // init has ended, or the shim is ending
+  // Cgroups of execs that have gone. What is in one lives on, as long as the container at most; its
+  // removal is tried again when there is another exec.
+  std::list<ExecCgroup> left_cgroups;
+  uint64_t exec_cgroups_made = 0;  // part of their names: none is entered twice
+  void remove_left_cgroups();
+  bool over = false;  // init has ended, or the shim is ending
   // Throws kFailedPrecondition unless an exec may be started now.
   std::function<void()> check_takes_execs;
 };

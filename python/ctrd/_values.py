@@ -46,7 +46,7 @@ class ExitStatus(int):
         signal: The signal it died of, or None.
         started_at: When it was started, aware UTC; 1970 if it never was.
         exited_at: When, aware UTC.
-        oom_killed: Whether the kernel killed something in it for lack of memory.
+        oom_killed: Whether the kernel killed something in it for lack of memory, and it did not end well.
         timed_out: Whether its deadline ended it.
         escalated: Whether stop() had to go on to SIGKILL.
         output_cut: Whether output was still open when reading of it was given up.
@@ -134,7 +134,7 @@ class RunResult(Generic[_S]):
         stdout: What it printed; "" (or b"") when it was not captured.
         stderr: Likewise.
         truncated: Whether more came than max_output.
-        oom_killed: Whether the kernel killed something in it for lack of memory.
+        oom_killed: Whether the kernel killed something in it for lack of memory, and it did not end well.
         started_at: When it was started, aware UTC.
         exited_at: When it ended, aware UTC.
         duration: Seconds between the two.

@@ -121,6 +121,17 @@ TEST_F(Recorded, v1) {
   EXPECT_EQ(all.io.writes, 1);
 }
 
+TEST_F(Recorded, v1_counts_what_was_killed_below_too) {
+  auto killed = [&](const std::string& dir, const std::string& count) {
+    put(dir, {{"memory.oom_control", "oom_kill_disable 0\nunder_oom 0\noom_kill " + count + "\n"}});
+  };
+  killed("memory", "1");
+  killed("memory/exec-a-1", "2");
+  killed("memory/exec-a-1/deep", "4");
+  while (dirs_.size() > 1) dirs_.pop_back();
+  EXPECT_EQ(stats().memory.oom_kills, 7);
+}
+
 TEST_F(Recorded, nothing_and_nonsense) {
   EXPECT_TRUE(stats().raw.empty());
   put("odd", {{"cpu.stat", "usage_usec\nusage_usec x\n\n"},

@@ -65,6 +65,28 @@ TEST_F(FakeRuntime, OneThatHangsEndsAtTheDeadline) {
   expect_works();
 }
 
+// Its client has given up, and the process is made all the same: it must not run on.
+TEST_F(FakeRuntime, AnInterruptedStartOfAnExecLeavesNothing) {
+  create_file_at(open_dir(top_).get(), "runtime",
+                 "#!/bin/sh\ncase \" $* \" in *' exec '*) sleep 1;; esac\nexec " +
+                     find_program("crun").value() + " \"$@\"\n",
+                 0755);
+  CreateOptions options = this->options({"/bin/sleep", "1000"});
+  options.runtime = top_ + "/runtime";
+  options.id = "c";
+  engine().create(kNs, options, soon());
+  engine().create_task(kNs, "c", {}, false, soon());
+  engine().start_task(task("c"), soon());
+  ExecOptions exec;
+  exec.process.args = {"/bin/sleep", "1000"};
+  exec.id = "e";
+  Stdio none{Std::kDevnull, Std::kDevnull, Std::kDevnull};
+  EXPECT_EQ(code_of([&] { engine().exec_process(task("c"), exec, none, within_ms(300)); }),
+            Code::kDeadlineExceeded);
+  EXPECT_EQ(code_of([&] { engine().find_process({task("c"), "e"}, soon()); }), Code::kNotFound);
+  EXPECT_EQ(engine().task_processes(task("c"), soon()).size(), 1u);
+}
+
 TEST_F(FakeRuntime, AProgramThatCannotBeExecutedIsDenied) {
   CreateOptions options = shell("true");
   create_file_at(open_dir(top_).get(), "plain", "x", 0644);

@@ -137,10 +137,46 @@ TEST_P(ExecRace, StartsDoNotHoldOthersUp) {
   held.go();
   for (std::string id : {"a", "b"}) {
     EXPECT_EQ(held.codes[id[0] - 'a'], Code::kOk);
-    h.call<api::Empty>("Kill", api::KillRequest{h.id, id, SIGKILL, false});
+    h.kill_exec(id, SIGKILL);
     EXPECT_EQ(h.wait(id).status, 137U);
     h.remove(id);
   }
+  h.end();
+}
+
+// Who gave up waiting for its start must be able to end it.
+TEST_P(ExecRace, KilledWhileTheyAreStarting) {
+  for (bool before : {true, false}) {
+    Held held(runtime(), before);
+    Harness& h = held.h;
+    EXPECT_EQ(error_of([&] { h.kill_exec("a", SIGTERM); }).code(), Code::kFailedPrecondition);
+    EXPECT_EQ(error_of([&] { h.kill_exec("a", SIGKILL); }).code(), Code::kOk);
+    std::thread waiting([&] { EXPECT_EQ(h.wait("a").status, 137U); });
+    held.go();
+    waiting.join();
+    EXPECT_EQ(held.codes[0], Code::kOk);
+    EXPECT_FALSE(h.remove("a").oom_killed);
+    EXPECT_EQ(h.count_pids(), 2U);
+    h.end();
+  }
+}
+
+// Nothing runs yet: it waits for somebody to read its output.
+TEST_P(ExecRace, KilledBeforeItsRuntimeRuns) {
+  Harness h(runtime());
+  h.run_sleeper();
+  Harness::Proc p = h.proc("e", {"/bin/sleep", "1000"}, {"stdout"});
+  p.out.reset();
+  h.add(p);
+  Error error(Code::kOk, "");
+  std::thread starting([&] { error = error_of([&] { h.start("e"); }); });
+  EXPECT_TRUE(
+      eventually([&] { return error_of([&] { h.kill_exec("e", SIGKILL); }).code() == Code::kOk; }));
+  EXPECT_EQ(h.wait("e").status, 255U);
+  h.remove("e");
+  starting.join();
+  EXPECT_EQ(error.code(), Code::kAborted) << error.message();
+  EXPECT_EQ(h.count_pids(), 1U);
   h.end();
 }
 
@@ -176,12 +212,11 @@ TEST_P(ExecRace, EightAtATime) {
     }
   };
   work(0);
-  std::size_t before = open_fds(h.shim.pid);
+  std::size_t before = resting_fds(h.shim.pid);
   std::vector<std::thread> workers;
   for (int i = 0; i < kThreads; ++i) workers.emplace_back(work, i);
   for (auto& worker : workers) worker.join();
-  EXPECT_TRUE(eventually([&] { return open_fds(h.shim.pid) == before; }))
-      << before << " " << open_fds(h.shim.pid);
+  EXPECT_EQ(resting_fds(h.shim.pid), before);
   h.end();
 }
 

@@ -3,6 +3,7 @@
 #include <csignal>
 #include <filesystem>
 
+#include "base/cgroup.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/process.h"
@@ -325,6 +326,51 @@ TEST_P(ExecTest, LimitKillsAllThatItForked) {
   EXPECT_FALSE(h.remove("e").output_cut);
   EXPECT_EQ(h.call<api::PidsResponse>("Pids", api::PidsRequest{h.id}).processes.size(), 1U);
   EXPECT_EQ(h.state().status, api::Status::kRunning);
+  h.end();
+}
+
+// What one has left behind is not the next one's, and its cgroup goes when it is empty.
+TEST_P(ExecTest, LimitOfOneWhoseIdHadAnother) {
+  Harness h(runtime());
+  h.run_sleeper();
+  auto run_limited = [&](const std::string& script, Nanos limit) {
+    Harness::Proc p = h.proc("e", sh(script));
+    h.add(p);
+    h.limit("e", limit);
+    h.start("e");
+    h.wait("e");
+    return h.remove("e");
+  };
+  EXPECT_EQ(run_limited("(sleep 1000 &)", kLong).status, 0U);
+  EXPECT_TRUE(run_limited("sleep 1000", std::chrono::milliseconds(100)).timed_out);
+  auto left = h.call<api::PidsResponse>("Pids", api::PidsRequest{h.id}).processes;
+  ASSERT_EQ(left.size(), 2U);
+  for (const auto& process : left)
+    if (process.pid != h.state().pid) ::kill(static_cast<pid_t>(process.pid), SIGKILL);
+  EXPECT_TRUE(eventually([&] { return h.count_pids() == 1; }));
+  EXPECT_TRUE(eventually([&] {  // the kernel lets go of it a moment later
+    run(h, "other", {"/bin/true"});
+    std::size_t below = 0;
+    for (const UniqueFd& dir : open_cgroup(h.cgroup))
+      walk_cgroup(dir.get(), [&](int at) { below += at != dir.get() ? 1 : 0; });
+    return below == 0;
+  }));
+  h.end();
+}
+
+TEST_P(ExecTest, KillOfAllTakesWhatItForked) {
+  Harness h(runtime());
+  h.run_sleeper();
+  Harness::Proc p = h.proc("e", sh("(sleep 1000 &); echo on; sleep 1000"), {"stdout"});
+  h.add(p);
+  h.limit("e", kLong);
+  h.start("e");
+  wait_ready(p.out.get(), POLLIN, soon(), "reading output");
+  h.kill_exec("e", SIGKILL, true);
+  api::ExitInfo exit = h.wait("e");
+  EXPECT_EQ(exit.status, 137U);
+  EXPECT_FALSE(exit.timed_out);
+  EXPECT_EQ(h.count_pids(), 1U);
   h.end();
 }
 

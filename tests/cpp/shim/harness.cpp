@@ -87,6 +87,11 @@ std::size_t open_fds(pid_t pid, const std::string& like) {
   return count;
 }
 
+std::size_t resting_fds(pid_t shim) {
+  EXPECT_TRUE(eventually([&] { return open_fds(shim, "socket:") == 1; }));
+  return open_fds(shim);
+}
+
 bool eventually(const std::function<bool()>& condition) {
   Wait wait = soon();
   while (!condition()) {
@@ -120,8 +125,9 @@ const std::string& busybox_root() {
       for (const char* name : {"bin", "proc", "dev", "tmp"})
         fs::create_directory(path + "/" + name);
       fs::copy_file("/bin/busybox", path + "/bin/busybox");
-      for (const char* name : {"sh", "true", "sleep", "cat", "echo", "dd", "grep", "kill", "yes",
-                               "head", "ls", "stty", "tty", "seq", "setsid", "md5sum"})
+      for (const char* name :
+           {"sh", "true", "sleep", "cat", "echo", "dd", "grep", "kill", "yes", "head", "ls", "stty",
+            "tty", "seq", "setsid", "md5sum", "stat", "touch"})
         fs::create_symlink("busybox", path + "/bin/" + name);
     }
     ~Root() { fs::remove_all(path); }

@@ -28,6 +28,8 @@ Wait soon();
 std::string read_to_end(int fd);
 // Descriptors of a process whose target has `like` in its name.
 std::size_t open_fds(pid_t pid, const std::string& like = "");
+// All of a shim's, when only its listener is left of its sockets: no client is connected.
+std::size_t resting_fds(pid_t shim);
 // Asks again and again; false: it has not come true.
 bool eventually(const std::function<bool()>& condition);
 // What f throws; kOk if nothing.
@@ -104,6 +106,12 @@ class Harness {
     return call<api::StateResponse>("State", api::StateRequest{id, ""});
   }
   api::WaitResponse wait() { return call<api::WaitResponse>("Wait", api::WaitRequest{id, ""}); }
+  void kill_exec(const std::string& exec_id, uint32_t signal, bool all = false) {
+    call<api::Empty>("Kill", api::KillRequest{id, exec_id, signal, all});
+  }
+  std::size_t count_pids() {
+    return call<api::PidsResponse>("Pids", api::PidsRequest{id}).processes.size();
+  }
   void kill(uint32_t signal, bool all = false) {
     call<api::Empty>("Kill",
                      api::KillRequest{.id = id, .exec_id = "", .signal = signal, .all = all});

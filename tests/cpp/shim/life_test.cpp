@@ -262,6 +262,30 @@ TEST_P(Life, TimeLimitKills) {
   h.remove_and_leave();
 }
 
+// It had ended by itself when the limit came, but nobody had seen it yet.
+TEST_P(Life, TimeLimitAfterTheEnd) {
+  Harness h(runtime());
+  UniqueFd out = h.fifo("stdout");
+  h.configure({"/bin/sh", "-c", "trap 'exit 0' TERM; echo on; while :; do sleep 0.02; done"});
+  h.spawn();
+  auto pid = static_cast<pid_t>(h.create());
+  h.call<api::Empty>("Limit", api::LimitRequest{h.id, "", 700'000'000}, api::kShimV1);
+  h.start();
+  wait_ready(out.get(), POLLIN, soon(), "waiting for its trap");
+  ::kill(h.shim.pid, SIGSTOP);
+  ::kill(pid, SIGTERM);
+  std::string stat = std::to_string(pid) + "/stat";
+  EXPECT_TRUE(eventually([&] {
+    return read_file_at(open_dir("/proc").get(), stat).find(") Z ") != std::string::npos;
+  }));
+  poll_until({}, soon().within(std::chrono::milliseconds(800)));  // the limit
+  ::kill(h.shim.pid, SIGCONT);
+  h.wait();
+  api::ExitFile exit = h.exit_file();
+  EXPECT_EQ(exit.timed_out, exit.signal == SIGKILL) << exit.status;
+  h.remove_and_leave();
+}
+
 TEST_P(Life, OutOfMemoryIsSaid) {
   Harness h(runtime());
   h.configure({"/bin/sh", "-c", "x=aaaaaaaaaaaaaaaa; while true; do x=$x$x; done"},

@@ -135,11 +135,14 @@ TEST_P(Terminal, OfAnExec) {
   h.end();
 }
 
+// crun 1.8 gives an exec's terminal its size while the program may be running already.
 TEST_P(Terminal, SizeOfAnExecIsRemembered) {
   Harness h(runtime());
+  bool late = runtime().ends_with("crun");
   h.run_sleeper(with_dev());
   for (int round = 0; round < 3; ++round) {
-    Harness::Proc p = h.proc("e", sh("stty size"), {"stdout"});
+    Harness::Proc p =
+        h.proc("e", sh(late ? "until stty size 2>/dev/null; do :; done" : "stty size"), {"stdout"});
     p.request.terminal = true;
     h.add(p);
     h.resize("e", 20, 10);
@@ -212,7 +215,7 @@ TEST_P(Terminal, ClosedAndOpenedAgain) {
 TEST_P(Terminal, FailedStartsLeaveNone) {
   Harness h(runtime());
   h.run_sleeper(with_dev());
-  std::size_t before = open_fds(h.shim.pid);
+  std::size_t before = resting_fds(h.shim.pid);
   for (int round = 0; round < 10; ++round) {
     Harness::Proc p = h.proc("e", {"/bin/nope"}, {"stdin", "stdout"});
     p.request.terminal = true;
@@ -220,7 +223,7 @@ TEST_P(Terminal, FailedStartsLeaveNone) {
     EXPECT_EQ(error_of([&] { h.start("e"); }).code(), Code::kNotFound);
     h.remove("e");
   }
-  EXPECT_TRUE(eventually([&] { return open_fds(h.shim.pid) == before; }));
+  EXPECT_EQ(resting_fds(h.shim.pid), before);
   EXPECT_EQ(open_fds(h.shim.pid, "ptmx"), 0U);
   h.end();
 }
