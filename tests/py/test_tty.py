@@ -25,7 +25,7 @@ from ctrd._attach import attach as attach_to
 from support import environment, eventually, python_says
 
 pytestmark = pytest.mark.root
-SIZE = "until stty size 2> /dev/null; do :; done"  # crun gives an exec's terminal its size while the program begins
+SIZE = 'size=; until [ "$size" ]; do size=$(stty size 2> /dev/null); done; echo $size'  # crun gives an exec's terminal its size late
 
 
 @pytest.fixture

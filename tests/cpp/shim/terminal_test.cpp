@@ -38,6 +38,13 @@ Json terminal_config(int columns, int rows) {
 
 std::vector<std::string> sh(const std::string& script) { return {"/bin/sh", "-c", script}; }
 
+// The size of an exec's terminal: crun 1.8 gives it while the program may be running already (stty
+// ends with 0 also when there is none).
+std::string say_size(const std::string& runtime) {
+  if (!runtime.ends_with("crun")) return "stty size";
+  return "size=; until [ \"$size\" ]; do size=$(stty size 2>/dev/null); done; echo $size";
+}
+
 // Until the text has `end` at its end.
 std::string read_until(int fd, const std::string& end) {
   std::string text;
@@ -119,7 +126,7 @@ TEST_P(Terminal, NobodyReads) {
 TEST_P(Terminal, OfAnExec) {
   Harness h(runtime());
   h.run_sleeper(with_dev());
-  Harness::Proc p = h.proc("e", sh("stty size; tty; yes | head -c 300000"), {"stdout"},
+  Harness::Proc p = h.proc("e", sh(say_size(runtime()) + "; tty; yes | head -c 300000"), {"stdout"},
                            {{"consoleSize", {{"width", 71}, {"height", 17}}}});
   p.request.terminal = true;  // counts, whatever the process says
   h.add(p);
@@ -135,14 +142,11 @@ TEST_P(Terminal, OfAnExec) {
   h.end();
 }
 
-// crun 1.8 gives an exec's terminal its size while the program may be running already.
 TEST_P(Terminal, SizeOfAnExecIsRemembered) {
   Harness h(runtime());
-  bool late = runtime().ends_with("crun");
   h.run_sleeper(with_dev());
   for (int round = 0; round < 3; ++round) {
-    Harness::Proc p =
-        h.proc("e", sh(late ? "until stty size 2>/dev/null; do :; done" : "stty size"), {"stdout"});
+    Harness::Proc p = h.proc("e", sh(say_size(runtime())), {"stdout"});
     p.request.terminal = true;
     h.add(p);
     h.resize("e", 20, 10);
