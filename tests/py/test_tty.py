@@ -25,7 +25,8 @@ from ctrd._attach import attach as attach_to
 from support import environment, eventually, python_says
 
 pytestmark = pytest.mark.root
-SIZE = 'size=; until [ "$size" ]; do size=$(stty size 2> /dev/null); done; echo $size'  # crun gives an exec's terminal its size late
+# crun gives an exec's terminal its size while the program begins, and stty ends with 0 without one.
+SIZE = 'size=; until [ "$size" ]; do size=$(stty size 2> /dev/null); done; echo $size'
 
 
 @pytest.fixture
