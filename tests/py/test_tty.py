@@ -214,9 +214,12 @@ def test_attach_and_detach(c: ctrd.Container, window: Window) -> None:
         window.resize(101, 41)
         window.type("while [ $(stty size | tr ' ' x) != 41x101 ]; do sleep 0.02; done; echo size=$((40+1))\n")
         window.shows("size=41\r\n")
+        window.shows("/ # ")
         window.type("sleep 1000\n")
         eventually(lambda: [one for one in c.processes() if one.ppid == p.pid], "sleep runs")
-        window.type("\x03echo int=$?\n")
+        window.type("\x03")
+        window.shows("/ # ")  # what is typed before may go with the signal
+        window.type("echo int=$?\n")
         window.shows("int=130\r\n")
         window.type("echo a\x10b\n")  # half of the keys goes through, once it is known not to be them
         window.type("\x10\x11")
