@@ -194,3 +194,22 @@ def test_a_handler_that_raises_something_else(engine: ctrd.Engine, rootfs: ctrd.
                 c.wait()
     finally:
         signal.signal(signal.SIGALRM, before)
+
+
+@pytest.mark.parametrize("after", [0.0, 0.005, 0.02])
+@pytest.mark.parametrize("call", ["exec", "run"])
+def test_inside_a_container(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str, call: str, after: float) -> None:
+    with engine.start(rootfs, "sleep", "1000", id="x", runtime=runtime) as c:
+        made: list[ctrd.Process[str]] = []
+        verbs: dict[str, Callable[[], object]] = {
+            "exec": lambda: made.append(c.exec("sleep", "1001")),
+            "run": lambda: c.run("sleep", "1001"),
+        }
+        expect_soon(lambda: interrupt(after, verbs[call]))
+        for p in made:  # it was faster than the interrupt
+            p.__exit__()
+        bundle = engine.state / "default" / "x"
+        eventually(lambda: [p.args for p in c.processes()] == [("sleep", "1000")], "only the first process is there")
+        for name in ("io", "exec"):
+            assert not (bundle / name).exists() or not list((bundle / name).iterdir())
+        assert c.run("true").ok

@@ -370,20 +370,23 @@ def test_whoever_reads_slowly_gets_all_of_it(c: ctrd.Container) -> None:
     """What is in pipes at its end is there however late it is read."""
     into, typed = os.pipe()
     shown, out = os.pipe()
-    os.close(typed)
-    fcntl.fcntl(out, fcntl.F_SETPIPE_SZ, 4096)
-    with c.exec("head", "-c", "200000", "/dev/zero") as p:
+    with c.exec(shell="read x; exec head -c 60000 /dev/zero", stdin=ctrd.PIPE) as p:
+        assert p.stdout
+        for fd in (out, p.stdout.fileno()):
+            fcntl.fcntl(fd, fcntl.F_SETPIPE_SZ, 4096)
+        os.write(typed, b"\n")
+        os.close(typed)
         thread = threading.Thread(target=lambda: p.attach(stdin=into, stdout=out))
         thread.start()
         eventually(lambda: p.state().status == "stopped", "it has ended")
         got = 0
-        while got < 140000:
-            got += len(os.read(shown, 65536))
+        while got < 20000:
+            got += len(os.read(shown, 4096))
         time.sleep(2.2)  # the slow reader
-        while got < 200000 and select.select([shown], [], [], 10 if thread.is_alive() else 0)[0]:
-            got += len(os.read(shown, 65536))
+        while got < 60000 and select.select([shown], [], [], 10 if thread.is_alive() else 0)[0]:
+            got += len(os.read(shown, 4096))
         thread.join()
-        assert got == 200000
+        assert got == 60000
     for fd in (into, shown, out):
         os.close(fd)
 
