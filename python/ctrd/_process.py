@@ -325,7 +325,7 @@ class Process(Generic[_S]):
 
         Raises:
             ProcessNotFound: It was deleted.
-            Unavailable: A thousand wait for processes of this container already.
+            Unavailable: Too many wait for processes of this container already.
         """
         if self._parked < 0:
             self._parked = self._task_core().park_wait(*self._process_ref())
