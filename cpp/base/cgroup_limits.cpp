@@ -46,12 +46,12 @@ int write_into(int dir, const std::string& file, const std::string& value) {
 bool write_limit(const std::string& cgroups_path, const std::string& file,
                  const std::string& value) {
   check_ours(cgroups_path);
+  const std::string what = "write \"" + value + "\" to " + file + " of the cgroup";
   bool found = false;
   for (const UniqueFd& dir : open_cgroup(cgroups_path)) {
     int err = write_into(dir.get(), file, value);
-    if (err == ENOENT) continue;
-    if (err != 0) throw sys_error(err, "write \"" + value + "\" to " + file + " of the cgroup");
-    found = true;
+    found |= err == 0;
+    if (err != 0 && err != ENOENT) throw sys_error(err, what);
   }
   return found;
 }

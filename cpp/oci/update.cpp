@@ -56,6 +56,10 @@ void add_rates(const Json& resources, const char* list, bool lifted, Rates* rate
   }
 }
 
+Control io_control(const char* file, const std::string& device, const std::string& value) {
+  return {file, device + " " + value, "io"};
+}
+
 void add_throttle(const Json& created, const Json& before, const Json& after,
                   const Throttle& throttle, std::vector<Control>* controls) {
   Rates rates;
@@ -64,8 +68,8 @@ void add_throttle(const Json& created, const Json& before, const Json& after,
   add_rates(after, throttle.list, false, &rates);
   for (const auto& [device, rate] : rates) {
     std::string text = std::to_string(rate), word = rate == 0 ? "max" : text;
-    controls->push_back({throttle.v1, device + " " + text, "io"});
-    controls->push_back({"io.max", device + " " + throttle.v2 + "=" + word, "io"});
+    controls->push_back(io_control(throttle.v1, device, text));
+    controls->push_back(io_control("io.max", device, throttle.v2 + ("=" + word)));
   }
 }
 
