@@ -94,17 +94,21 @@ def test_a_resize_before_the_start(c: ctrd.Container) -> None:
         assert p.communicate(timeout=30)[0] == "33 77\r\n"
 
 
+def sleeps(c: ctrd.Container, shell: ctrd.Process[str]) -> None:
+    """It runs a sleep, which is no fork of the shell any more: that one takes no signal yet."""
+    eventually(lambda: [p for p in c.processes() if p.args == ("sleep", "1000") and p.ppid == shell.pid], "it sleeps")
+
+
 def test_ctrl_c_goes_through(c: ctrd.Container) -> None:
     with c.exec("sh", tty=True, stdin=ctrd.PIPE) as p:
         assert p.stdin
         p.stdin.write("echo up; sleep 1000\n")
         read_until(p, "up\r\n")
-        eventually(
-            lambda: [one for one in c.processes() if one.args == ("sleep", "1000") and one.ppid == p.pid], "sleep"
-        )
+        sleeps(c, p)
         p.stdin.write("\x03")
+        read_until(p, "/ # ")
         p.stdin.write("echo after=$?\n")
-        assert "after=130" in read_until(p, "after=130")
+        read_until(p, "after=130\r\n/ # ")
         p.stdin.write("\x04")
         assert p.wait(timeout=30) == 0
 
@@ -216,7 +220,7 @@ def test_attach_and_detach(c: ctrd.Container, window: Window) -> None:
         window.shows("size=41\r\n")
         window.shows("/ # ")
         window.type("sleep 1000\n")
-        eventually(lambda: [one for one in c.processes() if one.ppid == p.pid], "sleep runs")
+        sleeps(c, p)
         window.type("\x03")
         window.shows("/ # ")  # what is typed before may go with the signal
         window.type("echo int=$?\n")
