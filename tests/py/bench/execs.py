@@ -9,6 +9,7 @@ import subprocess
 import time
 from collections.abc import Callable
 from concurrent.futures import ThreadPoolExecutor
+from pathlib import Path
 
 import ctrd
 import peers
@@ -45,6 +46,7 @@ def measure(engine: ctrd.Engine, image: ctrd.Rootfs, runs: int, say: Say) -> Non
             say("c.run with timeout= above bare", f"{ms(limited) - ms(theirs):+.1f} ms")
             many(c, say)
     streams(engine, image, say)
+    idle(engine, image, say)
     with peers.containerd() as containerd:
         times = containerd.exec_true(image.path, "runc", max(10, runs // 4))
         say("containerd: ctr task exec with runc", f"{ms(times):.1f} ms")
@@ -63,11 +65,36 @@ def many(c: ctrd.Container, say: Say) -> None:
 def streams(engine: ctrd.Engine, image: ctrd.Rootfs, say: Say) -> None:
     """What goes through stdin and stdout."""
     size = 256 * MIB
-    command = ["sh", "-c", f"head -c {size} /dev/zero | cat | cat > /dev/null"]
-    pipe = timed(lambda: subprocess.run(command, check=True))
-    say("head | cat | cat of 256 MiB outside", f"{size / MIB / pipe:.0f} MiB/s")
+    zeros = f"dd if=/dev/zero bs=64k count={size >> 16}"
+    pipe = timed(
+        lambda: subprocess.run(["sh", "-c", f"{zeros} | cat | cat > /dev/null"], check=True, stderr=subprocess.DEVNULL)
+    )
+    say("dd | cat | cat of 256 MiB outside", f"{size / MIB / pipe:.0f} MiB/s")
     with engine.start(image, "sleep", "1000") as c:
-        out = timed(lambda: c.run("head", "-c", str(size), "/dev/zero", text=False))
-        say("256 MiB of stdout, captured", f"{size / MIB / out:.0f} MiB/s", "aim: half of that")
+        with Path("/dev/null").open("wb") as sink:
+            out = timed(lambda: c.run(*zeros.split(), text=False, stdout=sink, stderr=ctrd.DEVNULL))
+        say("256 MiB of dd's stdout, thrown away", f"{size / MIB / out:.0f} MiB/s", "aim: half of that")
+        out = timed(lambda: c.run(*zeros.split(), text=False, stderr=ctrd.DEVNULL))
+        say("the same, captured", f"{size / MIB / out:.0f} MiB/s")
         both = timed(lambda: c.run("cat", input=bytes(size // 4), text=False))
         say("64 MiB through stdin and out again", f"{size / 4 / MIB / both:.0f} MiB/s")
+
+
+def idle(engine: ctrd.Engine, image: ctrd.Rootfs, say: Say) -> None:
+    """What a shim costs whose eleven processes wait for something, one at a terminal."""
+
+    def ticks() -> int:
+        return sum(map(int, Path(f"/proc/{shim}/stat").read_text().rpartition(")")[2].split()[11:13]))
+
+    seconds = 10
+    with engine.start(image, "sleep", "1000") as c:
+        waiting = [c.exec("sleep", "1000", stdin=ctrd.PIPE) for _ in range(9)]
+        waiting.append(c.exec("cat", tty=True, stdin=ctrd.PIPE))
+        shim = int(Path(f"/proc/{c.task().pid}/stat").read_text().rpartition(")")[2].split()[1])
+        time.sleep(1)
+        before = ticks()
+        time.sleep(seconds)
+        used = (ticks() - before) / os.sysconf("SC_CLK_TCK")
+        say(f"CPU of an idle shim in {seconds} s", f"{used:.2f} s", "aim: 0")
+        for process in waiting:
+            process.__exit__()

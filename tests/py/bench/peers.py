@@ -46,7 +46,7 @@ class Containerd:
 
     def exec_true(self, rootfs: Path, runtime: str, count: int) -> list[float]:
         """`ctr task exec` of /bin/true in a container that sleeps, count times: seconds each."""
-        self.ctr("run", "-d", "--runc-binary", runtime, "--rootfs", str(rootfs), "sleeps", "sleep", "1000")
+        self.ctr("run", "-d", "--runc-binary", runtime, "--rootfs", str(rootfs), "sleeps", "/bin/sleep", "1000")
         times = []
         for number in range(count):
             began = time.perf_counter()
