@@ -14,7 +14,7 @@ from pathlib import Path
 
 import ctrd
 import pytest
-from support import alive, eventually, python_says
+from support import alive, eventually, often, python_says
 
 pytestmark = pytest.mark.root
 
@@ -471,6 +471,40 @@ def test_a_hundred_that_exit_at_once(c: ctrd.Container) -> None:
     assert [int(p.wait(timeout=60)) for p in made] == list(range(100))
     for p in made:
         p.delete()
+
+
+def test_b2_many_end_at_once_with_the_first_process(each: ctrd.Container, engine: ctrd.Engine) -> None:
+    """Each exit is told once, the first process's last."""
+    many = often(60, 500)
+    with ThreadPoolExecutor(8) as pool:
+        made = list(
+            pool.map(lambda _: each.exec("sleep", "1000", stdout=ctrd.DEVNULL, stderr=ctrd.DEVNULL), range(many))
+        )
+    with engine.events("topic==/tasks/exit") as events:
+        each.kill()
+        assert [int(p.wait(timeout=60)) for p in made] == [137] * many
+        assert each.wait(timeout=60) == 137
+        told = [events.next(timeout=60).data["id"] for _ in range(many + 1)]
+        assert sorted(told[:-1]) == sorted(p.id for p in made) and told[-1] == "x"
+
+
+def test_b7_a_program_that_leaves_its_terminal(c: ctrd.Container) -> None:
+    """Nobody has the other end any more, and it lives: the shim waits without work."""
+    with c.exec(shell="exec sleep 1000 <&- >&- 2>&-", tty=True) as p:
+        eventually(lambda: not list(Path(f"/proc/{p.pid}/fd").iterdir()), "it has closed them")
+        shim = Path(f"/proc/{parent_of(c.task().pid)}/stat")
+        before, began = ticks(shim), time.monotonic()
+        eventually(lambda: time.monotonic() > began + 2, "two seconds")
+        assert ticks(shim) - before <= 0.05 * os.sysconf("SC_CLK_TCK") * (time.monotonic() - began)
+
+
+def parent_of(pid: int | None) -> int:
+    return int(Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[1])
+
+
+def ticks(stat: Path) -> int:
+    """CPU time that a process has used."""
+    return sum(map(int, stat.read_text().rpartition(")")[2].split()[11:13]))
 
 
 def test_what_strangers_wrote_into_passwd(each: ctrd.Container) -> None:
