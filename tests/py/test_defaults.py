@@ -84,3 +84,23 @@ def test_of_a_first_process_below_init(engine: ctrd.Engine, root: ctrd.Rootfs, r
     result = engine.run(root, "/inside", hostname="inside", runtime=runtime, init=True)
     assert (result.returncode, result.stderr) == (0, "")
     check(result.stdout)
+
+
+def test_with_a_terminal(engine: ctrd.Engine, root: ctrd.Rootfs, rootfs: ctrd.Rootfs, runtime: str) -> None:
+    """It controls the process, and is all that is different."""
+    sleeper = [f"{rootfs.path}/bin:/bin:ro"]
+    options = {"hostname": "inside", "runtime": runtime, "tty": True}
+    first = engine.run(root, "/inside", **options).stdout
+    with engine.start(root, "/bin/sleep", "1000", **options, mounts=sleeper) as c:
+        inner = c.run("/inside", tty=True).stdout
+    for said, number in ((first, 0), (inner, 1)):
+        found, wanted = set(facts(said.replace("\r", ""))), set(golden())
+        assert found - wanted == {
+            "controlling_terminal ok",
+            "device console c 136:0 620",
+            "env TERM=xterm",
+            f"stdin /dev/pts/{number}",
+            "stdout something else",
+            "stderr something else",
+        }
+        assert wanted - found == {"controlling_terminal ENXIO", "stdin /dev/null", "stdout pipe", "stderr pipe"}
