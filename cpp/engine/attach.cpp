@@ -148,7 +148,8 @@ void Attached::flush(Output* output) {
 void Attached::read_output(Output* output) {
   char buffer[kChunk];
   ssize_t got = ::read(output->from.get(), buffer, sizeof buffer);
-  if (got == 0 || (got < 0 && errno != EAGAIN && errno != EINTR)) return output->from.reset();
+  if (got == 0) return output->from.reset();
+  if (got < 0 && errno != EAGAIN && errno != EINTR) throw sys_error("read its output");
   if (got < 0) return;
   output->pending.assign(buffer, static_cast<std::size_t>(got));
   printed_ = true;

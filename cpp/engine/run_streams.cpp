@@ -88,7 +88,8 @@ void RunStreams::read(int stream) {
   char buffer[kChunk];
   ssize_t got = ::read(source(stream).get(), buffer, sizeof buffer);
   if (got < 0 && (errno == EAGAIN || errno == EINTR)) return;
-  if (got <= 0) return source(stream).reset();
+  if (got < 0) throw sys_error(stream == 1 ? "read stdout" : "read stderr");
+  if (got == 0) return source(stream).reset();
   std::string_view data(buffer, static_cast<std::size_t>(got));
   switch (sink(stream)) {
     case RunOptions::Sink::kCapture:
@@ -122,9 +123,11 @@ void RunStreams::flush(int stream) {
       ::write(target(stream), pending.data(), std::min<std::size_t>(pending.size(), PIPE_BUF));
   if (put >= 0) {
     pending.erase(0, static_cast<std::size_t>(put));
-  } else if (errno != EAGAIN && errno != EINTR) {
+  } else if (errno == EPIPE) {  // whoever read it has gone: as with subprocess, no matter of ours
     output(stream).broken = true;
     pending.clear();
+  } else if (errno != EAGAIN && errno != EINTR) {
+    throw sys_error(stream == 1 ? "write to the file for stdout" : "write to the file for stderr");
   }
 }
 
@@ -133,8 +136,10 @@ void RunStreams::feed() {
   ssize_t put = ::write(fds_.in.get(), options_.input.data() + fed_, std::min(left, kChunk));
   if (put >= 0)
     fed_ += static_cast<std::size_t>(put);
-  else if (errno != EAGAIN && errno != EINTR)
+  else if (errno == EPIPE)
     fds_.in.reset();  // the program has closed its stdin, or has ended
+  else if (errno != EAGAIN && errno != EINTR)
+    throw sys_error("write stdin");
 }
 
 }  // namespace ctrd::engine

@@ -49,6 +49,8 @@ class Container(_TaskVerbs):
 
     def __init__(self, engine: Engine, info: ContainerInfo, *, made_here: bool = False) -> None:
         """Made by create, start and get; users do not call it."""
+        if not isinstance(info, ContainerInfo):
+            raise TypeError("a Container comes from engine.containers: create(), start() or get()")
         self._engine = engine
         self._info = info
         self._made_here = made_here

@@ -58,6 +58,8 @@ class _BrokenStdin(Unavailable, BrokenPipeError):
 class _End:
     """One descriptor with one owner."""
 
+    _fd = -1  # of one that could not be made
+
     def __init__(self, fd: int, text: bool, what: str) -> None:
         self._fd = fd
         self._text = text

@@ -170,8 +170,21 @@ def methods(one: type) -> set[str]:
 
 
 MODULE = {name for name in dir(ctrd) if not name.startswith("_") and callable(getattr(ctrd, name))} - NOT_CALLED
+CLASSES = {name for name in MODULE if isinstance(getattr(ctrd, name), type)} - {"Engine"}  # it would be made
 PUBLIC = [*(("ctrd", name) for name in sorted(MODULE))]
 PUBLIC += [(where, name) for where, one in OBJECTS.items() for name in sorted(methods(one))]
+
+
+@pytest.mark.unit
+@pytest.mark.parametrize("name", sorted(CLASSES))
+def test_constructors(name: str) -> None:
+    """Also of what users get from elsewhere: typed, whatever they try."""
+    for value in (None, 0, "", b"", [], {}, 1.5, object()):
+        for count in range(9):
+            try:
+                getattr(ctrd, name)(*[value] * count)
+            except EXPECTED:
+                pass
 
 
 def parameters(function: Callable[..., Any]) -> list[str]:

@@ -72,6 +72,17 @@ def test_a_user_and_capabilities(each: ctrd.Container) -> None:
         each.run("true", user="nobody-at-all")
 
 
+def test_output_that_finds_no_room_is_an_error(each: ctrd.Container, engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    with Path("/dev/full").open("wb") as full:
+        for run in (each.run, lambda *args, **options: engine.run(rootfs, *args, **options)):
+            with pytest.raises(ctrd.ResourceExhausted, match="stdout"):
+                run("echo", "x", stdout=full)
+            with pytest.raises(ctrd.ResourceExhausted, match="stderr"):
+                run("sh", "-c", "echo x >&2", stderr=full)
+    assert each.run("cat", input="still\n").stdout == "still\n"
+    assert [p.args for p in each.processes()] == [("sleep", "1000")] and len(engine.containers) == 1
+
+
 def test_what_cannot_be_run(each: ctrd.Container) -> None:
     before = set(Path("/dev/pts").iterdir())
     for tty in (False, True):
