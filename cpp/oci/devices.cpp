@@ -89,10 +89,9 @@ bool is_own(const fs::path& path) {
 }
 
 void add_host_devices(std::vector<Device>* devices) {
-  std::error_code ignored;
-  fs::recursive_directory_iterator at("/dev", fs::directory_options::skip_permission_denied,
-                                      ignored);
-  for (; at != fs::recursive_directory_iterator(); at.increment(ignored)) {
+  std::error_code error;
+  fs::recursive_directory_iterator at("/dev", fs::directory_options::skip_permission_denied, error);
+  for (; at != fs::recursive_directory_iterator(); at.increment(error)) {
     if (is_own(at->path())) {
       at.disable_recursion_pending();
       continue;
@@ -101,6 +100,7 @@ void add_host_devices(std::vector<Device>* devices) {
     if (::lstat(device.destination.c_str(), &device.facts) == 0 && is_device(device.facts))
       devices->push_back(std::move(device));
   }
+  if (error && error.value() != ENOENT) throw sys_error(error.value(), "list /dev");
 }
 
 }  // namespace

@@ -1,10 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "oci/spec.h"
 
+#include <unistd.h>
+
 #include <algorithm>
 #include <filesystem>
 
 #include "base/error.h"
+#include "base/files.h"
 #include "oci/check_spec.h"
 #include "oci/default_spec.h"
 #include "oci/namespaces.h"
@@ -77,10 +80,12 @@ void mask_throttle_counters(Json& spec) {
   auto masked = spec["linux"].find("maskedPaths");
   if (masked == spec["linux"].end() || !masked->is_array()) return;
   if (std::find(masked->begin(), masked->end(), "/proc/interrupts") == masked->end()) return;
-  std::error_code ignored;
-  for (const auto& cpu : std::filesystem::directory_iterator("/sys/devices/system/cpu", ignored)) {
-    auto path = cpu.path() / "thermal_throttle";
-    if (std::filesystem::exists(path, ignored)) masked->push_back(path.string());
+  const std::filesystem::path cpus = "/sys/devices/system/cpu";
+  if (::access(cpus.c_str(), F_OK) != 0) return;
+  UniqueFd dir = open_dir(cpus.string());
+  for (const std::string& cpu : list_dir(dir.get())) {
+    auto counter = std::filesystem::path(cpu) / "thermal_throttle";
+    if (exists_at(dir.get(), counter.string())) masked->push_back((cpus / counter).string());
   }
 }
 
