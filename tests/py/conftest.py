@@ -82,17 +82,14 @@ def engine(tmp_path: Path) -> Iterator[ctrd.Engine]:
     made.close()
     left = left_on_disk(made)
     assert not left, f"left on disk: {left}"
-    found = broken_invariants(made, closed=True)
+    found = broken_invariants(made)
     assert not found, found
 
 
-def broken_invariants(engine: ctrd.Engine, *, closed: bool = False) -> list[str]:
-    """What is wrong with its root once another engine has recovered it; what ends by itself gets a moment.
-
-    closed: no process has it open any more, so no lock is held, and the database was closed cleanly (I17).
-    """
+def broken_invariants(engine: ctrd.Engine) -> list[str]:
+    """What is wrong with its root once another engine has recovered it; what ends by itself gets a moment."""
     deadline = time.monotonic() + leakset.PATIENCE
-    while found := invariants.violations(engine.root, engine.state, settled=True, closed=closed):
+    while found := invariants.violations(engine.root, engine.state, settled=True):
         if time.monotonic() > deadline:
             break
         with ctrd.Engine(engine.root, state=engine.state) as other:
