@@ -14,16 +14,11 @@
 namespace ctrd::engine {
 namespace {
 
-Error not_running(const Task& task) {
-  return failed_precondition("container \"" + task.id + "\": its task has ended", Kind::kTask)
-      .with("id", task.id);
-}
-
 // The container's root as it is now. Opened first, looked at then: never another process's.
 UniqueFd open_root(const Task& task) {
   std::string path = "/proc/" + std::to_string(task.status.pid) + "/root";
   UniqueFd root(::open(path.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
-  if (!root || !is_alive(init_of(task.status))) throw not_running(task);
+  if (!root || !is_alive(init_of(task.status))) throw task_has_ended(task.id);
   return root;
 }
 
@@ -31,12 +26,6 @@ std::string process_json(const Task& task, const oci::ExecOptions& options) {
   UniqueFd root;
   if (!options.user.empty()) root = open_root(task);
   return oci::exec_process_json(read_config(task), options, root.get());
-}
-
-Task running_task(Core& core, const TaskRef& ref, const Wait& wait) {
-  Task task = get_task(core, ref, wait);
-  if (task.exit) throw not_running(task);
-  return task;
 }
 
 std::string chosen_id(const std::string& given) {
@@ -56,7 +45,7 @@ template <typename Reply, typename Ask>
 Reply ask_living(Core& core, const Task& task, std::string_view method, const Ask& request,
                  const Wait& wait) {
   auto reply = ask<Reply>(core, task, method, request, wait.within(core.config.rpc_timeout));
-  if (!reply) throw not_running(task);
+  if (!reply) throw task_has_ended(task.id);
   return *reply;
 }
 
@@ -67,7 +56,7 @@ Exec::Exec(Core& core, const TaskRef& ref, const ExecOptions& options, const Std
     : core_(core),
       options_(options),
       stdio_(stdio_for(stdio, options.process.tty)),
-      task_(running_task(core, ref, wait)),
+      task_(get_live_task(core, ref, wait)),
       id_(chosen_id(options.id)),
       json_(process_json(task_, options.process)) {
   if (!has_pipes(stdio_)) return;
@@ -108,7 +97,7 @@ void Exec::add(const Wait& wait) {
   api::LimitRequest limited{task_.id, id_, limit};
   if (!ask_bytes(core_, task_, api::kShimV1, "Limit", api::encode(limited),
                  wait.within(core_.config.rpc_timeout)))
-    throw not_running(task_);
+    throw task_has_ended(task_.id);
 }
 
 int Exec::start(const Wait& wait) {

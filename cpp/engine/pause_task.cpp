@@ -7,18 +7,12 @@
 namespace ctrd::engine {
 namespace {
 
-Error has_ended(const TaskRef& ref) {
-  return failed_precondition("container \"" + ref.id + "\": its task has ended", Kind::kTask)
-      .with("id", ref.id);
-}
-
 template <typename Ask>
 void ask_live(Core& core, const TaskRef& ref, std::string_view method, const Ask& request,
               const Wait& wait) {
-  Task task = get_task(core, ref, wait);
-  if (task.exit) throw has_ended(ref);
+  Task task = get_live_task(core, ref, wait);
   Wait limit = wait.within(core.config.rpc_timeout);
-  if (!ask<api::Empty>(core, task, method, request, limit)) throw has_ended(ref);
+  if (!ask<api::Empty>(core, task, method, request, limit)) throw task_has_ended(ref.id);
 }
 
 }  // namespace

@@ -54,6 +54,21 @@ std::optional<T> readable(std::optional<T> (*find)(int), int bundle) {
                   "task " + ref.instance + " of container \"" + ref.id + "\" is there no more");
 }
 
+// What an ExitFile and an ExitInfo have in common.
+template <typename Exit>
+ExitStatus said_by_shim(const Exit& said) {
+  ExitStatus exit;
+  exit.status = static_cast<int>(said.status);
+  if (said.signal != 0) exit.signal = static_cast<int>(said.signal);
+  exit.started_ns = said.started_ns;
+  exit.exited_ns = said.exited_ns;
+  exit.oom_killed = said.oom_killed;
+  exit.timed_out = said.timed_out;
+  exit.escalated = said.escalated;
+  exit.output_cut = said.output_cut;
+  return exit;
+}
+
 }  // namespace
 
 std::optional<api::StatusFile> readable_status(int bundle) {
@@ -89,6 +104,17 @@ Task get_task(Core& core, const TaskRef& ref, const Wait& wait) {
   return std::move(*task);
 }
 
+Task get_live_task(Core& core, const TaskRef& ref, const Wait& wait) {
+  Task task = get_task(core, ref, wait);
+  if (task.exit) throw task_has_ended(ref.id);
+  return task;
+}
+
+Error task_has_ended(const std::string& id) {
+  return failed_precondition("container \"" + id + "\": its task has ended", Kind::kTask)
+      .with("id", id);
+}
+
 TaskOrExit get_task_or_exit(Core& core, const TaskRef& ref, const Wait& wait) {
   TaskOrExit found;
   found.task = find_task(core, ref, wait);
@@ -111,31 +137,12 @@ ProcessKey init_of(const api::StatusFile& status) {
 }
 
 ExitStatus exit_status(const api::ExitFile& file) {
-  ExitStatus exit;
-  exit.status = static_cast<int>(file.status);
-  if (file.signal != 0) exit.signal = static_cast<int>(file.signal);
-  exit.started_ns = file.started_ns;
-  exit.exited_ns = file.exited_ns;
-  exit.oom_killed = file.oom_killed;
-  exit.timed_out = file.timed_out;
-  exit.escalated = file.escalated;
-  exit.output_cut = file.output_cut;
+  ExitStatus exit = said_by_shim(file);
   exit.lost = static_cast<Lost>(file.lost);
   return exit;
 }
 
-ExitStatus exit_status(const api::ExitInfo& info) {
-  ExitStatus exit;
-  exit.status = static_cast<int>(info.status);
-  if (info.signal != 0) exit.signal = static_cast<int>(info.signal);
-  exit.started_ns = info.started_ns;
-  exit.exited_ns = info.exited_ns;
-  exit.oom_killed = info.oom_killed;
-  exit.timed_out = info.timed_out;
-  exit.escalated = info.escalated;
-  exit.output_cut = info.output_cut;
-  return exit;
-}
+ExitStatus exit_status(const api::ExitInfo& info) { return said_by_shim(info); }
 
 namespace {
 

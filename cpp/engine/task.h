@@ -7,6 +7,7 @@
 #include <string>
 
 #include "api/bundle.h"
+#include "base/error.h"
 #include "base/process.h"
 #include "engine/core.h"
 
@@ -33,7 +34,11 @@ std::optional<Task> find_task(Core& core, const TaskRef& ref, const Wait& wait);
 // for.
 Task get_task(Core& core, const TaskRef& ref, const Wait& wait);
 
-// The same; if only its exit is left (exits.h), that.
+// The same, of a task that lives. Throws task_has_ended().
+Task get_live_task(Core& core, const TaskRef& ref, const Wait& wait);
+Error task_has_ended(const std::string& id);  // kFailedPrecondition, kTask
+
+// As get_task; if only its exit is left (exits.h), that.
 struct TaskOrExit {
   std::optional<Task> task;
   std::optional<ExitStatus> exit;  // it has ended, with a bundle still there or not

@@ -10,22 +10,12 @@
 #include "oci/spec.h"
 
 namespace ctrd::engine {
-namespace {
-
-Error has_ended(const std::string& id) {
-  return failed_precondition("container \"" + id + "\": its task has ended", Kind::kTask)
-      .with("id", id);
-}
-
-}  // namespace
-
 void start_task(Core& core, const TaskRef& ref, const Wait& wait) {
-  Task task = get_task(core, ref, wait);
-  if (task.exit) throw has_ended(ref.id);
+  Task task = get_live_task(core, ref, wait);
   api::StartRequest request{ref.id, ""};
   Wait limit = wait.within(core.config.rpc_timeout);
   try {
-    if (!ask<api::StartResponse>(core, task, "Start", request, limit)) throw has_ended(ref.id);
+    if (!ask<api::StartResponse>(core, task, "Start", request, limit)) throw task_has_ended(ref.id);
   } catch (const Error&) {
     throw;
   } catch (...) {  // interrupted: nobody can tell whether it runs, so it does not
@@ -35,13 +25,12 @@ void start_task(Core& core, const TaskRef& ref, const Wait& wait) {
 }
 
 void limit_task(Core& core, const TaskRef& ref, Nanos timeout, const Wait& wait) {
-  Task task = get_task(core, ref, wait);
-  if (task.exit) throw has_ended(ref.id);
+  Task task = get_live_task(core, ref, wait);
   std::string request =
       api::encode(api::LimitRequest{ref.id, "", std::max<int64_t>(timeout.count(), 1)});
   Wait limit = wait.within(core.config.rpc_timeout);
   if (!ask_bytes(core, task, api::kShimV1, "Limit", std::move(request), limit))
-    throw has_ended(ref.id);
+    throw task_has_ended(ref.id);
 }
 
 TaskState task_state(Core& core, const TaskRef& ref, const Wait& wait) {
