@@ -65,7 +65,15 @@ Lock::Guard::~Guard() {
 }
 
 asio::awaitable<Lock::Guard> Lock::acquire() {
-  while (free_ == 0) co_await freed_.wait();
+  std::optional<Guard> guard = co_await try_acquire(kForever);
+  co_return std::move(*guard);
+}
+
+asio::awaitable<std::optional<Lock::Guard>> Lock::try_acquire(TimePoint deadline) {
+  while (free_ == 0) {
+    if (Clock::now() >= deadline) co_return std::nullopt;
+    co_await freed_.wait(deadline);
+  }
   --free_;
   co_return Guard(this);
 }

@@ -7,6 +7,7 @@
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/io_context.hpp>
 #include <boost/asio/steady_timer.hpp>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -42,6 +43,8 @@ class Lock {
   };
   explicit Lock(int places = 1) : free_(places) {}
   asio::awaitable<Guard> acquire();
+  // None: none was free until the deadline.
+  asio::awaitable<std::optional<Guard>> try_acquire(TimePoint deadline);
 
  private:
   int free_;

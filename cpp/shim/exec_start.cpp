@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include <algorithm>
 #include <exception>
+#include <optional>
+#include <utility>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -47,8 +49,11 @@ asio::awaitable<void> Exec::make(TimePoint deadline) {
                     .given_up = [this] { return task_.over || killed_; }};
   StdioPaths where = paths();
   co_await stdio_.open(std::move(where), task_.options, patience, request_.terminal);
-  Lock::Guard place = co_await task_.exec_places.acquire();
+  std::optional<Lock::Guard> place =
+      co_await task_.exec_places.try_acquire(std::min(deadline, after(task_.limits.place)));
   task_.check_takes_execs();  // it may have waited
+  if (!place)
+    throw Error(Code::kDeadlineExceeded, name() + ": too many are being started", Kind::kProcess);
   if (killed_) throw Error(Code::kAborted, name() + " was killed at its start", Kind::kProcess);
   if (timeout_ns_ > 0) make_cgroup();
   std::optional<ConsoleSocket> console;
@@ -108,10 +113,11 @@ asio::awaitable<void> Exec::give_up() {
   started_ns_ = api::kNotYet;
   if (pid_ == 0) try_adopt();
   try_kill(pidfd_);
-  co_await cgroup_.kill(after(task_.limits.kill));
+  TimePoint deadline = after(task_.limits.kill);
+  co_await cgroup_.kill(deadline);
   remove_cgroup();
   if (pid_ == 0) co_return;
-  co_await task_.reaper.wait(pid_, after(task_.limits.kill));
+  co_await task_.reaper.wait(pid_, deadline);
   task_.reaper.drop(pid_);
   pidfd_.reset();
   pid_ = 0;

@@ -18,9 +18,10 @@
 namespace ctrd::shim {
 
 struct TaskLimits {
-  Nanos fifo = std::chrono::seconds(10);  // for a reader to come
-  Nanos kill = std::chrono::seconds(5);   // for SIGKILLed processes to go
-  std::optional<Nanos> verb = {};         // instead of oci::verb_deadline
+  Nanos fifo = std::chrono::seconds(10);   // for a reader to come
+  Nanos place = std::chrono::seconds(14);  // for another exec to have started
+  Nanos kill = std::chrono::seconds(5);    // for SIGKILLed processes to go
+  std::optional<Nanos> verb = {};          // instead of oci::verb_deadline
 };
 
 struct TaskSide {

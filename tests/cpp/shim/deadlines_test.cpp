@@ -29,6 +29,8 @@ TEST(Deadlines, EachVerbIsWithinItsCall) {
   EXPECT_LT(verb_deadline(Verb::kStart), oci::kRpcLimit);
   Nanos roll_back = verb_deadline(Verb::kDelete) + kLimits.kill;
   EXPECT_LT(kLimits.fifo + verb_deadline(Verb::kCreate) + roll_back, oci::kRpcLimit);
+  Nanos start_exec = kLimits.fifo + kLimits.place + verb_deadline(Verb::kExec) + kLimits.kill;
+  EXPECT_LT(start_exec, oci::kRpcLimit);
   for (Verb verb : {Verb::kKill, Verb::kPause, Verb::kResume, Verb::kUpdate})
     EXPECT_LT(verb_deadline(verb), oci::kRpcLimit);
 }

@@ -10,6 +10,7 @@
 #include "base/process.h"
 #include "journal/reader.h"
 #include "shim/harness.h"
+#include "ttrpc/client.h"
 
 namespace ctrd::shim {
 namespace {
@@ -60,26 +61,28 @@ std::size_t held(const Harness& h) {
   return count;
 }
 
+// Execs a, b ... that are being started.
 struct Held {
-  explicit Held(const std::string& real, bool before) : h(real) {
+  explicit Held(const std::string& real, bool before, std::size_t count = 2)
+      : h(real), codes(count, Code::kUnknown) {
     h.options.binary_name = held_runtime(h, real, before);
     h.options.journal_dir = h.dir + "/journal";
     std::filesystem::create_directory(h.options.journal_dir);
     h.run_sleeper();
-    for (const char* id : {"a", "b"}) {
-      Harness::Proc p = h.proc(id, {"/bin/sleep", "1000"});
+    for (std::size_t i = 0; i < count; ++i) {
+      Harness::Proc p = h.proc(name(i), {"/bin/sleep", "1000"});
       h.add(p);
-      starts.emplace_back(
-          [this, id] { codes[id[0] - 'a'] = error_of([&] { h.start(id); }).code(); });
+      starts.emplace_back([this, i] { codes[i] = error_of([&] { h.start(name(i)); }).code(); });
     }
-    EXPECT_TRUE(eventually([&] { return held(h) == 2; }));
+    EXPECT_TRUE(eventually([&] { return held(h) == count; }));
   }
+  static std::string name(std::size_t i) { return {static_cast<char>('a' + i)}; }
   void go() {
     replace_file_at(open_dir(h.dir).get(), "go", "", 0600, false);
     for (auto& start : starts) start.join();
   }
   Harness h;
-  Code codes[2] = {Code::kUnknown, Code::kUnknown};
+  std::vector<Code> codes;
   std::vector<std::thread> starts;
 };
 
@@ -141,6 +144,33 @@ TEST_P(ExecRace, StartsDoNotHoldOthersUp) {
     EXPECT_EQ(h.wait(id).status, 137U);
     h.remove(id);
   }
+  h.end();
+}
+
+// B9: who finds all places taken by runtimes that hang waits no longer than its call may take.
+TEST_P(ExecRace, ANinthBehindEightThatHang) {
+  Held held(runtime(), true, 8);
+  Harness& h = held.h;
+  Harness::Proc p = h.proc("ninth", {"/bin/true"}, {"stdout"});
+  h.add(p);
+  ttrpc::Request request{std::string(api::kTaskV2),
+                         "Start",
+                         api::encode(api::StartRequest{h.id, "ninth"}),
+                         100'000'000,
+                         {}};
+  Error error = error_of([&] {
+    UniqueFd socket = ttrpc::connect_at(h.bundle_dir.get(), api::kSocketFile, soon());
+    ttrpc::Call(std::move(socket), request, soon()).finish(soon());
+  });
+  EXPECT_EQ(error.code(), Code::kDeadlineExceeded) << error.message();
+  EXPECT_EQ(read_to_end(p.out.get()), "");
+  auto removed = [&] { return error_of([&] { h.remove("ninth"); }).code() == Code::kOk; };
+  EXPECT_TRUE(eventually(removed));  // while they still hang
+  held.go();
+  for (std::size_t i = 0; i < 8; ++i) EXPECT_EQ(held.codes[i], Code::kOk);
+  h.add(h.proc("ninth", {"/bin/true"}));
+  h.start("ninth");
+  EXPECT_EQ(h.wait("ninth").status, 0U);
   h.end();
 }
 
