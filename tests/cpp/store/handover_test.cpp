@@ -136,11 +136,11 @@ TEST_F(HandoverTest, TheLastStoreClosesIt) {
 
 // leave <path>: ends with the database open, in the middle of another thread's operation or not.
 int leave_open(const std::vector<std::string>& args) {
-  auto* never_destroyed = new std::shared_ptr<Store>(open_store(args.at(0), kKeeps));
+  static auto* never_destroyed = new std::shared_ptr<Store>(open_store(args.at(0), kKeeps));
   put(**never_destroyed, "a", "1");
   if (args.size() == 1) return 0;
   std::atomic<bool> inside{false};
-  std::thread([&] {
+  std::thread([&inside] {
     (*never_destroyed)->read({}, [&](const View&) {
       inside = true;
       for (;;) ::pause();
