@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import signal
 import threading
 import time
 from pathlib import Path
@@ -112,6 +113,37 @@ def test_b7_the_logs_disk_is_full_and_then_is_not(tmp_path: Path, rootfs: ctrd.R
             seqs = [line.seq for line in lines]
             assert seqs == sorted(set(seqs))
         assert engine.run(rootfs, "echo", "x").stdout == "x\n"
+
+
+def test_b7_a_client_that_is_stopped(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str) -> None:
+    """B7: the process waits for it, at no cost; others do not; when it goes on it gets everything."""
+    code = """if True:
+        import ctrd, hashlib, sys
+        c = ctrd.default_engine().containers["x"]
+        with c.exec(shell="yes 0123456789abcdef | head -c 20000000", stdout=ctrd.PIPE, text=False) as process:
+            sum = hashlib.sha256(process.stdout.read(1))
+            print("reading", flush=True)
+            sys.stdin.readline()
+            sum.update(process.stdout.read())
+            print(process.wait().returncode, sum.hexdigest())
+    """
+    with engine.start(rootfs, "sleep", "1000", id="x", runtime=runtime) as c, python(engine, code) as client:
+        assert client.stdin and client.stdout
+        assert client.stdout.readline() == "reading\n"
+        assert list(engine.containers) == ["x"]  # now the client does not hold the root (B20)
+        client.send_signal(signal.SIGSTOP)
+        try:
+            seconds = often(1, 10)
+            used, until = busy(shim_of(c)), time.monotonic() + seconds
+            while time.monotonic() < until:  # this is what is tested: what happens while it is stopped
+                assert engine.run(rootfs, "echo", "x", runtime=runtime).stdout == "x\n"
+            assert busy(shim_of(c)) - used <= 2 * seconds  # hundredths of a second: it is not trying all the time
+            assert c.status() == "running" and len(c.processes()) > 1
+            client.send_signal(signal.SIGCONT)
+            client.stdin.close()
+            assert client.stdout.read() == f"0 {digest(20000000)}\n"
+        finally:
+            client.kill()
 
 
 def busy(pid: int) -> int:

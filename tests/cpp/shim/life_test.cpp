@@ -57,6 +57,31 @@ TEST_P(Life, OutputArrivesWholeInFifos) {
   h.remove_and_leave();
 }
 
+// A3: LargeFileRead and BindMountRead.
+TEST_P(Life, ReadsALargeFileFromABindMount) {
+  Harness h(runtime());
+  std::string text;
+  while (text.size() < (64U << 20)) text += std::to_string(text.size()) + "\n";
+  make_dir_at(open_dir(h.dir).get(), "data", 0755);
+  replace_file_at(open_dir(h.dir + "/data").get(), "large", text, 0644, false);
+  UniqueFd out = h.fifo("stdout");
+  h.configure({"/bin/sh", "-c", "cat /tmp/large; echo > /tmp/large"});
+  oci::Json config =
+      oci::parse_json(read_file_at(h.bundle_dir.get(), "config.json"), "config.json");
+  config["mounts"].push_back({{"destination", "/tmp"},
+                              {"type", "bind"},
+                              {"source", h.dir + "/data"},
+                              {"options", {"rbind", "ro"}}});
+  replace_file_at(h.bundle_dir.get(), "config.json", config.dump(), 0600, false);
+  h.spawn();
+  h.create();
+  h.start();
+  EXPECT_TRUE(read_to_end(out.get()) == text);
+  EXPECT_EQ(h.wait().exit_status, 1U);  // it may not write there
+  h.remove_and_leave();
+  EXPECT_EQ(std::filesystem::file_size(h.dir + "/data/large"), text.size());
+}
+
 TEST_P(Life, FramedLogHoldsBothStreamsInOrder) {
   Harness h(runtime());
   h.stdout_path = h.stderr_path = api::kLogPath;
