@@ -148,8 +148,11 @@ struct ShutdownRequest {
 // kFailedPrecondition later), Escalate(KillRequest) -> Empty. And two of Task's verbs whose answer
 // is all that there is to say of an exit, for init and execs alike:
 //   Wait(WaitRequest) -> ExitInfo      parks as Task's Wait, may be asked again until Delete
-//   Delete(DeleteRequest) -> ExitInfo  as Task's Delete; only this one knows output_cut of an exec
-// Other shims answer kUnimplemented: then Task's own Wait and Delete have the status alone.
+//   Delete(DeleteRequest) -> ExitInfo  as Task's Delete; only this one knows output_cut
+// Init's Wait answers when what it has written is in its log and files (at most Options.drain_ns),
+// its exec's at once, below; what a client reads from a FIFO flows on until Delete, which bounds
+// that (at once with OnExit::kDelete). The exit file is written before Wait is answered, and never
+// again. Other shims answer kUnimplemented: then Task's own Wait and Delete have the status alone.
 //
 // The life of an exec, as whoever drives it sees it:
 //   the client makes exec/<exec id>/ in the bundle (0700), its FIFOs there, and opens those for

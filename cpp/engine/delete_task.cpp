@@ -31,19 +31,19 @@ void kill_and_wait(Core& core, const Task& task, const Wait& wait) {
 }
 
 // The exit if the shim gave one.
-std::optional<api::DeleteResponse> delete_in_shim(Core& core, const Task& task, const Wait& wait,
-                                                  const std::function<void()>& meanwhile) {
+std::optional<api::ExitInfo> delete_in_shim(Core& core, const Task& task, const Wait& wait,
+                                            const std::function<void()>& meanwhile) {
   std::string payload = api::encode(api::DeleteRequest{task.id, ""});
   std::optional<ttrpc::Call> call;
   try {
-    call.emplace(begin_call(task.dir.get(), api::kTaskV2, "Delete", payload, wait));
+    call.emplace(begin_call(task.dir.get(), api::kShimV1, "Delete", payload, wait));
   } catch (const Error& error) {
     if (!shim_is_gone(core, task, error, wait)) throw;
   }
   if (meanwhile) meanwhile();
   if (!call) return std::nullopt;
   try {
-    return api::decode<api::DeleteResponse>(call->finish(wait));
+    return api::decode<api::ExitInfo>(call->finish(wait));
   } catch (const Error& error) {
     // kNotFound: somebody else was faster
     if (error.code() != Code::kNotFound && !shim_is_gone(core, task, error, wait)) throw;
@@ -64,17 +64,17 @@ void force_end(Core& core, const Task& task, const Wait& wait) {
   end_shim(core, task.ns, task.id, shim_of(task.status));
 }
 
-ExitStatus exit_of(const Core& core, const Task& task,
-                   const std::optional<api::DeleteResponse>& answer) {
-  if (auto file = readable_exit(task.dir.get())) return exit_status(*file);
-  if (auto kept = find_kept_exit(core, {task.ns, task.id, task.status.instance}))
-    return exit_status(*kept);
+ExitStatus exit_of(const Core& core, const Task& task, const std::optional<api::ExitInfo>& answer) {
   ExitStatus exit;
-  if (task.exit) exit = exit_status(*task.exit);
-  if (answer && !task.exit) {
-    exit.status = static_cast<int>(answer->exit_status);
-    exit.exited_ns = answer->exited_ns;
-  }
+  if (auto file = readable_exit(task.dir.get()))
+    exit = exit_status(*file);
+  else if (auto kept = find_kept_exit(core, {task.ns, task.id, task.status.instance}))
+    exit = exit_status(*kept);
+  else if (task.exit)
+    exit = exit_status(*task.exit);
+  else if (answer)
+    exit = exit_status(*answer);
+  if (answer) exit.output_cut |= answer->output_cut;  // what nobody read
   return exit;
 }
 
@@ -101,9 +101,9 @@ std::optional<Claim> claim_ended(Core& core, const Task& task, bool force, bool 
 }
 
 // Delete, in the shim if there is one. By force: if it does not answer, without it.
-std::optional<api::DeleteResponse> delete_task_of(Core& core, const Task& task, bool force,
-                                                  const Wait& wait,
-                                                  const std::function<void()>& meanwhile) {
+std::optional<api::ExitInfo> delete_task_of(Core& core, const Task& task, bool force,
+                                            const Wait& wait,
+                                            const std::function<void()>& meanwhile) {
   if (!is_alive(shim_of(task.status))) {
     if (meanwhile) meanwhile();
     return std::nullopt;

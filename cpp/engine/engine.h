@@ -114,6 +114,7 @@ class Engine {
   // A paused one is resumed. signal, then after grace SIGKILL (escalated). Returns the exit.
   // created: SIGKILL at once.
   virtual ExitStatus stop_task(const TaskRef& task, int signal, Nanos grace, const Wait& wait) = 0;
+  // What a pipe's reader has not taken yet is passed on first, for two seconds at most: output_cut.
   virtual ExitStatus delete_task(const TaskRef& task, bool force, const Wait& wait) = 0;
   virtual TaskStatus status(const std::string& ns, const std::string& id,
                             const Wait& wait) = 0;  // from files

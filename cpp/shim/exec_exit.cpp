@@ -57,7 +57,8 @@ asio::awaitable<api::ExitInfo> Exec::wait() {
 asio::awaitable<api::ExitInfo> Exec::remove() {
   std::shared_ptr<Exec> self = shared_from_this();
   if (starting_ || is_running()) throw wrong_state("deleted");
-  if (ended_) output_cut_ |= co_await stdio_.drain(Nanos(task_.options.drain_ns));
+  Nanos bound{task_.options.drain_ns};
+  if (ended_) output_cut_ |= co_await stdio_.drain(bound, Stdio::Output::kAll);
   if (deleted_) throw not_found(Kind::kProcess, name() + " was deleted meanwhile");
   abandon();
   task_.bundle.try_remove(dir());

@@ -33,6 +33,7 @@ class Pump {
   // To a file, and what has been written into its source is not there yet.
   bool is_behind() const;
   bool lost() const { return sink_->lost(); }
+  bool is_kept() const { return sink_->is_kept(); }
   void close();  // ends it at once
 
  private:

@@ -40,6 +40,7 @@ class PipeSink : public Sink {
     if (fd_.is_open()) fd_.close(ignored);
   }
   bool gone() const override { return !fd_.is_open(); }
+  bool is_kept() const override { return false; }
   bool lost() const override { return lost_; }
 
  protected:
@@ -55,6 +56,7 @@ class FileSink : public PipeSink {
  public:
   using PipeSink::PipeSink;
   bool is_file() const override { return true; }
+  bool is_kept() const override { return true; }
 };
 
 // What is typed into a terminal. Its line discipline makes an end of input of a character (^D),

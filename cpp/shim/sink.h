@@ -25,6 +25,8 @@ class Sink {
   virtual void close() = 0;
   // What a client gave as a descriptor or path of its own.
   virtual bool is_file() const { return false; }
+  // It needs nobody who reads.
+  virtual bool is_kept() const { return true; }
   // Bytes were lost though somebody wanted them (a full disk). Later ones may find room again.
   virtual bool lost() const { return false; }
   // The reader has gone: writing on is pointless.

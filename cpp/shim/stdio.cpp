@@ -130,10 +130,6 @@ void Stdio::close_child_ends() {
   for (UniqueFd& fd : child_) fd.reset();
 }
 
-bool Stdio::output_is_flowing() const {
-  return std::ranges::any_of(outputs_, [](const auto& output) { return output->running(); });
-}
-
 void Stdio::process_ended() {
   life_->over = true;
   life_->changed.notify();
@@ -149,14 +145,22 @@ asio::awaitable<void> Stdio::flush_files(TimePoint deadline) {
   while (behind() && Clock::now() < deadline) co_await pause_for(kLookEvery);
 }
 
-asio::awaitable<bool> Stdio::drain(Nanos bound) {
+asio::awaitable<bool> Stdio::drain(Nanos bound, Output which) {
   process_ended();
   TimePoint deadline = after(bound);
-  while (output_is_flowing() && Clock::now() < deadline) co_await ended_->wait(deadline);
-  bool cut = output_is_flowing() ||
-             std::ranges::any_of(outputs_, [](const auto& output) { return output->lost(); });
+  auto flows = [which](const auto& output) {
+    return output->running() && (which == Output::kAll || output->is_kept());
+  };
+  while (std::ranges::any_of(outputs_, flows) && Clock::now() < deadline)
+    co_await ended_->wait(deadline);
+  bool cut = false;
+  for (const auto& output : outputs_) {
+    cut |= flows(output) || output->lost();
+    if (flows(output)) output->close();
+  }
   if (log_) log_->end();
-  shut();
+  log_.reset();
+  if (which == Output::kAll) shut();
   co_return cut;
 }
 

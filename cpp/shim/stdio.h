@@ -49,9 +49,11 @@ class Stdio {
   // The process has ended: waits until what it has written is in its files, until the deadline at
   // most. Of one that others still write to, what is there now counts.
   asio::awaitable<void> flush_files(TimePoint deadline);
-  // The process has ended: waits until all output is passed on, at most for `bound`; then
-  // everything is closed and the log gets its end record. True: output was cut or lost.
-  asio::awaitable<bool> drain(Nanos bound);
+  // The process has ended: waits until that output is passed on, at most for `bound`, closes it,
+  // and the log gets its end record. Kept is what goes to the log and to files. What waits for a
+  // reader may flow on after that, as long as there is one. True: output was cut or lost.
+  enum class Output { kKept, kAll };
+  asio::awaitable<bool> drain(Nanos bound, Output which);
   // Ends and closes everything at once.
   void shut();
 
@@ -64,7 +66,6 @@ class Stdio {
   std::shared_ptr<Pump> add_pump(UniqueFd source, std::unique_ptr<Sink> sink, bool is_output);
   void start_pump(std::shared_ptr<Pump> pump);
   void open_input(const std::string& path);
-  bool output_is_flowing() const;
 
   asio::io_context& loop_;
   std::array<UniqueFd, 3> child_;

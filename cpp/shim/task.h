@@ -2,8 +2,8 @@
 // The one task of this shim: the state machine of its init process, created -> running <-> paused
 // -> stopped -> deleted, and the table of its execs. Verbs of init that run a runtime hold the
 // lock, one at a time; queries, kill and execs never wait for them. When init ends, whatever else
-// goes on, settle() ends the rest, drains the output, writes the exit file and only then answers
-// Wait. Source: shim-protocol.md 3.3 to 3.6.
+// goes on, settle() ends the rest, drains the output that is kept, writes the exit file and only
+// then answers Wait; Delete drains what a client reads. Source: shim-protocol.md 3.3 to 3.6.
 #pragma once
 
 #include <exception>
@@ -73,6 +73,7 @@ class Task {
   // task_exit.cpp
   asio::awaitable<void> settle();
   asio::awaitable<void> end_the_rest();
+  asio::awaitable<bool> drain(Stdio::Output which);
   asio::awaitable<void> watch_limit(TimePoint deadline);
   void kill_all();
   void stop();

@@ -17,6 +17,7 @@ asio::awaitable<api::ExitInfo> Task::remove() {
     throw failed_precondition("task " + side_.id + " cannot be deleted: it is running or paused",
                               Kind::kTask);
   if (status_ == api::Status::kCreated) co_await kill_and_wait();
+  output_cut_ |= co_await drain(Stdio::Output::kAll);
   oci::Command command =
       side_.limited(oci::delete_command(side_.runtime(api::kRuntimeLogFile), side_.id, false));
   oci::Outcome outcome = co_await side_.runner.run(command);

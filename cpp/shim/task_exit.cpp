@@ -23,8 +23,14 @@ asio::awaitable<void> Task::settle() {
   co_await end_the_rest();
   saw_oom(side_.count_oom_kills());  // delete takes the counter away
   oom_killed_ = side_.oom_kills_seen > 0 && ended->status != 0 && !ours;
-  output_cut_ = co_await stdio_->drain(Nanos(side_.options.drain_ns));
+  // What a client reads flows on until Delete; for a task that deletes itself that is now.
+  bool deletes_itself = side_.options.on_exit == api::OnExit::kDelete;
+  output_cut_ = co_await drain(deletes_itself ? Stdio::Output::kAll : Stdio::Output::kKept);
   stop();
+}
+
+asio::awaitable<bool> Task::drain(Stdio::Output which) {
+  return stdio_->drain(Nanos(side_.options.drain_ns), which);
 }
 
 // What was being started is seen as started before it is seen as stopped, and every exec has told

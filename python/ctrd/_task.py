@@ -74,6 +74,8 @@ class Task(_TaskVerbs, Process[_S]):
     def delete(self, *, force: bool = False) -> ExitStatus:
         """Remove the ended task; the container stays.
 
+        What it has printed into a PIPE is waited for, two seconds at most; then output_cut says that there was more.
+
         Args:
             force: Kill it first if it lives.
 

@@ -128,6 +128,8 @@ TEST_F(Readers, OneThatNeverReadsHoldsUpNothingElse) {
   engine().kill_task(task(id), 9, std::nullopt, true, soon());
   ExitStatus exit = engine().wait_task(task(id), soon());
   EXPECT_EQ(exit.status, 137);
+  EXPECT_FALSE(exit.output_cut);
+  exit = engine().delete_task(task(id), false, soon());
   EXPECT_TRUE(exit.output_cut);  // what the reader did not take in time
 }
 

@@ -25,7 +25,7 @@ TEST(Deadlines, ADrainIsWithinTheEndOfATask) {
 }
 
 TEST(Deadlines, EachVerbIsWithinItsCall) {
-  EXPECT_LT(kKillAndWait + verb_deadline(Verb::kDelete), oci::kRpcLimit);
+  EXPECT_LT(kKillAndWait + kDrain + verb_deadline(Verb::kDelete), oci::kRpcLimit);
   EXPECT_LT(verb_deadline(Verb::kStart), oci::kRpcLimit);
   Nanos roll_back = verb_deadline(Verb::kDelete) + kLimits.kill;
   EXPECT_LT(kLimits.fifo + verb_deadline(Verb::kCreate) + roll_back, oci::kRpcLimit);

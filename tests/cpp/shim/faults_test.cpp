@@ -60,8 +60,9 @@ TEST_P(Faults, StoppedReaderDelaysOnlyItsStream) {
   EXPECT_EQ(h.state().status, api::Status::kRunning);
   h.kill(SIGKILL);
   EXPECT_EQ(h.wait().exit_status, 137U);
-  EXPECT_TRUE(h.exit_file().output_cut);
-  h.remove_and_leave();
+  EXPECT_FALSE(h.exit_file().output_cut);
+  EXPECT_TRUE(h.remove("").output_cut);
+  EXPECT_EQ(h.exit_status(), 0);
 }
 
 TEST_P(Faults, OwnerDiesAndAllGoes) {

@@ -57,6 +57,21 @@ TEST_P(Life, OutputArrivesWholeInFifos) {
   h.remove_and_leave();
 }
 
+// B5: Wait does not wait for a slow reader, who gets everything, however long that takes.
+TEST_P(Life, WhatIsReadAfterTheEndIsWhole) {
+  Harness h(runtime());
+  h.options.drain_ns = 0;
+  UniqueFd out = h.fifo("stdout");
+  h.configure({"/bin/sh", "-c", "yes | head -c 100000"});  // a FIFO takes 64 KiB
+  h.spawn();
+  h.create();
+  h.start();
+  EXPECT_EQ(h.wait().exit_status, 0U);
+  EXPECT_EQ(read_to_end(out.get()).size(), 100000U);
+  EXPECT_FALSE(h.remove("").output_cut);
+  EXPECT_EQ(h.exit_status(), 0);
+}
+
 // A3: LargeFileRead and BindMountRead.
 TEST_P(Life, ReadsALargeFileFromABindMount) {
   Harness h(runtime());
