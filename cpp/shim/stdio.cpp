@@ -134,6 +134,7 @@ void Stdio::process_ended() {
   life_->over = true;
   life_->changed.notify();
   keeper_.reset();
+  master_.reset();
   if (input_) input_->close();
   input_.reset();
 }
