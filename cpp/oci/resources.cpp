@@ -74,13 +74,14 @@ int64_t quota(double cpus) {
   return micros;
 }
 
-// cgroup v2's weight (1 to 10,000) as v1's shares (2 to 262,144), which both runtimes turn back.
+// cgroup v2's weight (1 to 10,000) as v1's shares (2 to 262,144), which both runtimes turn back and
+// round down: so these are rounded up.
 // Source: runtime-spec, crun.1 "CPU controller".
 int64_t shares(int64_t weight) {
   if (weight < 1 || weight > 10000) {
     throw invalid("cpu_weight", std::to_string(weight), "must be 1 to 10000");
   }
-  return 2 + (weight - 1) * 262142 / 9999;
+  return 2 + ((weight - 1) * 262142 + 9998) / 9999;
 }
 
 std::string cpuset(std::string_view field, const std::string& list) {

@@ -52,7 +52,7 @@ def test_limits_at_creation(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: s
         assert limit(c, "memory") == str(64 << 20)
         assert limit(c, "swap") == str((32 if V2 else 96) << 20)
         assert (limit(c, "pids"), limit(c, "quota"), limit(c, "cpuset_cpus")) == ("20", "50000", "0")
-        assert limit(c, "weight") == ("50" if V2 else str(2 + 49 * 262142 // 9999))
+        assert limit(c, "weight") == ("50" if V2 else str(2 + 49 * 262142 // 9999 + 1))
 
 
 def test_update_of_a_task_that_runs(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str) -> None:

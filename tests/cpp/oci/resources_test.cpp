@@ -32,7 +32,18 @@ TEST(Resources, given) {
   EXPECT_EQ(json["memory"].dump(), R"({"limit":1048576,"swap":2097152})");
   EXPECT_FALSE(json.contains("pids"));  // no limit is no entry
   EXPECT_EQ(json["cpu"].dump(),
-            R"({"cpus":"0-1","mems":"0","period":100000,"quota":50000,"shares":2597})");
+            R"({"cpus":"0-1","mems":"0","period":100000,"quota":50000,"shares":2598})");
+}
+
+// On cgroup v2 both runtimes compute 1 + (shares - 2) * 9999 / 262142.
+TEST(Resources, a_weight_comes_back_from_its_shares) {
+  for (int64_t weight = 1; weight <= 10000; ++weight) {
+    ResourceOptions options;
+    options.cpu_weight = weight;
+    int64_t shares = resources_json(options)["cpu"]["shares"].get<int64_t>();
+    EXPECT_EQ(1 + (shares - 2) * 9999 / 262142, weight);
+    EXPECT_LE(shares, 262144);
+  }
 }
 
 void expect_refused(const ResourceOptions& options, const char* field) {
