@@ -10,8 +10,8 @@
 namespace ctrd::engine {
 namespace {
 
-// After the exit: the shim has drained the container's pipes by then, so what is left is in the
-// FIFOs.
+// After the exit: the shim passes on what is left as we read it, so silence is something else that
+// holds a pipe open.
 constexpr Nanos kLastBytes = std::chrono::seconds(5);
 
 Std stream_of(RunOptions::Sink sink) {
