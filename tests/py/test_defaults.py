@@ -51,9 +51,14 @@ def facts(said: str) -> list[str]:
     return sorted(same_on_every_machine(line) for line in said.splitlines() if is_ours(line))
 
 
+def is_here(line: str) -> bool:
+    """Not every kernel has all that is made read-only."""
+    return not line.startswith("mount /proc/") or Path(line.split(" ")[1]).exists()
+
+
 def golden() -> list[str]:
     lines = (HERE / "golden/defaults.txt").read_text().splitlines()
-    return sorted(line for line in lines if line and not line.startswith("#"))
+    return sorted(line for line in lines if line and not line.startswith("#") and is_here(line))
 
 
 def check(said: str) -> None:
