@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "base/process.h"
 #include "shim/harness.h"
+#include "ttrpc/client.h"
 
 namespace ctrd::shim {
 namespace {
@@ -19,8 +20,14 @@ TEST_P(OnExit, DeleteTakesAllButTheExit) {
   h.configure({"/bin/sh", "-c", "exit 7"});
   h.spawn();
   h.create();
+  ttrpc::Request wait{
+      std::string(api::kTaskV2), "Wait", api::encode(api::WaitRequest{h.id, ""}), 0, {}};
+  ttrpc::Call waiting(ttrpc::connect_at(h.bundle_dir.get(), api::kSocketFile, soon()), wait,
+                      soon());
+  EXPECT_EQ(h.state().status, api::Status::kCreated);  // so it has been accepted
   h.start();
-  EXPECT_EQ(h.wait().exit_status, 7U);  // answered before it goes
+  auto ended = api::decode<api::WaitResponse>(waiting.finish(soon()));
+  EXPECT_EQ(ended.exit_status, 7U);  // answered before it goes
   EXPECT_EQ(h.exit_status(), 0);
   EXPECT_EQ(h.exit_file().status, 7U);
   EXPECT_EQ(h.exit_file().instance, h.options.instance);
