@@ -23,14 +23,6 @@ CTRD_EACH_RUNTIME(BusyShim);
 
 std::vector<std::string> sh(const std::string& script) { return {"/bin/sh", "-c", script}; }
 
-ttrpc::Request to_task(const std::string& method, std::string payload) {
-  ttrpc::Request request;
-  request.service = api::kTaskV2;
-  request.method = method;
-  request.payload = std::move(payload);
-  return request;
-}
-
 struct SoftLimit {
   explicit SoftLimit(rlim_t descriptors) {
     ::getrlimit(RLIMIT_NOFILE, &before);

@@ -153,11 +153,8 @@ TEST_P(ExecRace, ANinthBehindEightThatHang) {
   Harness& h = held.h;
   Harness::Proc p = h.proc("ninth", {"/bin/true"}, {"stdout"});
   h.add(p);
-  ttrpc::Request request{std::string(api::kTaskV2),
-                         "Start",
-                         api::encode(api::StartRequest{h.id, "ninth"}),
-                         100'000'000,
-                         {}};
+  ttrpc::Request request = to_task("Start", api::encode(api::StartRequest{h.id, "ninth"}));
+  request.timeout_ns = 100'000'000;
   Error error = error_of([&] {
     UniqueFd socket = ttrpc::connect_at(h.bundle_dir.get(), api::kSocketFile, soon());
     ttrpc::Call(std::move(socket), request, soon()).finish(soon());

@@ -136,6 +136,14 @@ const std::string& busybox_root() {
   return root.path;
 }
 
+ttrpc::Request to_task(const std::string& method, std::string payload) {
+  ttrpc::Request request;
+  request.service = api::kTaskV2;
+  request.method = method;
+  request.payload = std::move(payload);
+  return request;
+}
+
 Harness::Harness(std::string runtime_path) : runtime(std::move(runtime_path)) {
   EXPECT_TRUE(kSane);
   busybox_root();

@@ -16,6 +16,7 @@
 #include "base/time.h"
 #include "base/unique_fd.h"
 #include "oci/json.h"
+#include "ttrpc/frame.h"
 
 namespace ctrd::shim {
 
@@ -32,6 +33,8 @@ std::size_t open_fds(pid_t pid, const std::string& like = "");
 std::size_t resting_fds(pid_t shim);
 // Asks again and again; false: it has not come true.
 bool eventually(const std::function<bool()>& condition);
+// A request to the Task service, for calls that are more than Harness::call.
+ttrpc::Request to_task(const std::string& method, std::string payload);
 // What f throws; kOk if nothing.
 template <typename F>
 Error error_of(F&& f) {

@@ -20,8 +20,7 @@ TEST_P(OnExit, DeleteTakesAllButTheExit) {
   h.configure({"/bin/sh", "-c", "exit 7"});
   h.spawn();
   h.create();
-  ttrpc::Request wait{
-      std::string(api::kTaskV2), "Wait", api::encode(api::WaitRequest{h.id, ""}), 0, {}};
+  ttrpc::Request wait = to_task("Wait", api::encode(api::WaitRequest{h.id, ""}));
   ttrpc::Call waiting(ttrpc::connect_at(h.bundle_dir.get(), api::kSocketFile, soon()), wait,
                       soon());
   EXPECT_EQ(h.state().status, api::Status::kCreated);  // so it has been accepted
