@@ -90,6 +90,12 @@ class Abandoned {
   std::map<uint64_t, bool> known_;
 };
 
+void add_task(const Task& task, ContainerInfo* info) {
+  info->status = task_status(task);
+  info->pid = live_pid(task);
+  if (task.exit) info->exit = exit_status(*task.exit);
+}
+
 }  // namespace
 
 ContainerInfo with_status(Core& core, const std::string& ns, const metadata::Container& record,
@@ -97,9 +103,7 @@ ContainerInfo with_status(Core& core, const std::string& ns, const metadata::Con
   ContainerInfo info = describe(record);
   auto task = find_task(core, {ns, record.id, ""}, wait);
   if (!task) return info;
-  info.status = task_status(*task);
-  info.pid = live_pid(*task);
-  if (task->exit) info.exit = exit_status(*task->exit);
+  add_task(*task, &info);
   return info;
 }
 
@@ -133,9 +137,7 @@ std::optional<ContainerInfo> find_running(Core& core, const std::string& ns, con
   ContainerInfo info;
   info.id = id;
   info.detached = task->status.detached;
-  info.status = task_status(*task);
-  info.pid = live_pid(*task);
-  if (task->exit) info.exit = exit_status(*task->exit);
+  add_task(*task, &info);
   return info;
 }
 
