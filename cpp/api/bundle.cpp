@@ -31,6 +31,8 @@ static void fields(auto& v, Is<Options> auto& m) {
       v.always(4, m.log_max), v(5, m.lifetime);
   v(6, m.on_exit), v(7, m.timeout_ns), v.always(8, m.drain_ns), v(9, m.instance),
       v.bytes(10, m.cgroups_path);
+  v.bytes(11, m.runtime_root), v(12, m.no_pivot_root), v(13, m.no_new_keyring),
+      v(14, m.systemd_cgroup), v(15, m.io_uid), v(16, m.io_gid), v(17, m.wait_for_readers);
 }
 
 static void fields(auto& v, Is<StatusFile> auto& m) {
@@ -38,6 +40,7 @@ static void fields(auto& v, Is<StatusFile> auto& m) {
       v(6, m.created_ns);
   v(7, m.started_ns), v(8, m.shim_pid), v(9, m.shim_start), v.bytes(10, m.cgroups_path);
   v.bytes(11, m.log_dir), v.bytes(12, m.runtime), v(13, m.detached), v(14, m.on_exit);
+  v.bytes(15, m.runtime_root), v(16, m.systemd_cgroup);
 }
 
 static void fields(auto& v, Is<ExitFile> auto& m) {

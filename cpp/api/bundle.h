@@ -61,6 +61,12 @@ struct Options {
   int64_t drain_ns = 2'000'000'000;
   std::string instance;      // of the task: 16 hex digits, made by the engine
   std::string cgroups_path;  // as in the spec, "/ctrd-..."
+  // What containerd's clients may ask for (runc_options.h). runtime_root: the runtime's --root; "":
+  // kRuntimeDir of the bundle.
+  std::string runtime_root;
+  bool no_pivot_root = false, no_new_keyring = false, systemd_cgroup = false;
+  uint32_t io_uid = 0, io_gid = 0;  // who owns the container's pipes
+  bool wait_for_readers = false;    // what is written while nobody has a FIFO open waits there
 };
 std::string encode(const Options& options);
 template <>
@@ -79,6 +85,8 @@ struct StatusFile {
   std::string cgroups_path, log_dir, runtime;  // what whoever cleans up after a killed shim needs
   bool detached = false;  // no owner is watched: whatever the record says, its end ends nothing
   OnExit on_exit = OnExit::kKeep;
+  std::string runtime_root;  // as in Options
+  bool systemd_cgroup = false;
 };
 // <bundle>/exit: how init ended; written before Wait is answered.
 enum class Lost : int { kNot = 0, kShim = 1, kReboot = 2 };

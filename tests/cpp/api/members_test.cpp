@@ -4,7 +4,9 @@
 
 #include "api/bundle.h"
 #include "api/oracle.h"
+#include "api/runc_options.h"
 #include "api/task.h"
+#include "containerd.pb.h"
 #include "shim.pb.h"
 #include "task.pb.h"
 
@@ -13,6 +15,7 @@ namespace {
 
 namespace v2 = containerd::task::v2;
 namespace shim1 = ctrd::shim::v1;
+namespace foreign = ctrd::foreign;
 
 template <typename Theirs>
 Theirs filled() {
@@ -188,6 +191,26 @@ TEST(Members, Options) {
   EXPECT_EQ(ours.drain_ns, theirs.drain_ns());
   EXPECT_EQ(ours.instance, theirs.instance());
   EXPECT_EQ(ours.cgroups_path, theirs.cgroups_path());
+  EXPECT_EQ(ours.runtime_root, theirs.runtime_root());
+  EXPECT_EQ(ours.io_uid, theirs.io_uid());
+  EXPECT_EQ(ours.io_gid, theirs.io_gid());
+}
+
+TEST(Members, RuncOptions) {
+  auto theirs = filled<foreign::RuncOptions>();
+  auto ours = read<RuncOptions>(theirs);
+  EXPECT_EQ(ours.binary_name, theirs.binary_name());
+  EXPECT_EQ(ours.root, theirs.root());
+  EXPECT_EQ(ours.shim_cgroup, theirs.shim_cgroup());
+  EXPECT_EQ(ours.io_uid, theirs.io_uid());
+  EXPECT_EQ(ours.io_gid, theirs.io_gid());
+  foreign::RuncOptions one;
+  one.set_no_pivot_root(true);
+  EXPECT_TRUE(read<RuncOptions>(one).no_pivot_root);
+  one = {};
+  one.set_systemd_cgroup(true);
+  EXPECT_TRUE(read<RuncOptions>(one).systemd_cgroup);
+  EXPECT_FALSE(read<RuncOptions>(one).no_new_keyring);
 }
 
 TEST(Members, OptionsOfZeroAreNotTheDefault) {

@@ -5,9 +5,12 @@
 #include <google/protobuf/io/zero_copy_stream_impl_lite.h>
 #include <google/protobuf/timestamp.pb.h>
 
+#include "api/bootstrap.h"
 #include "api/bundle.h"
 #include "api/event.h"
+#include "api/runc_options.h"
 #include "api/task.h"
+#include "containerd.pb.h"
 #include "event.pb.h"
 #include "shim.pb.h"
 #include "task.pb.h"
@@ -19,6 +22,7 @@ namespace pb = google::protobuf;
 namespace v2 = containerd::task::v2;
 namespace shim1 = ctrd::shim::v1;
 namespace ev = containerd::events;
+namespace foreign = ctrd::foreign;
 
 template <typename Ours, typename Theirs>
 Codec codec(const char* name) {
@@ -137,6 +141,12 @@ const std::vector<Codec>& codecs() {
       codec<TaskPaused, ev::TaskPaused>("TaskPaused"),
       codec<TaskResumed, ev::TaskResumed>("TaskResumed"),
       codec<TaskCheckpointed, ev::TaskCheckpointed>("TaskCheckpointed"),
+      codec<RuncOptions, foreign::RuncOptions>("RuncOptions"),
+      codec<RuncCreateOptions, foreign::RuncCreateOptions>("RuncCreateOptions"),
+      codec<LinuxRuncOptions, foreign::LinuxRuncOptions>("LinuxRuncOptions"),
+      codec<RuntimeOptions, foreign::RuntimeOptions>("RuntimeOptions"),
+      codec<BootstrapParams, foreign::BootstrapParams>("BootstrapParams"),
+      codec<RuntimeInfo, foreign::RuntimeInfo>("RuntimeInfo"),
       codec<Options, shim1::Options>("Options"),
       file_codec<shim1::StatusFile, decode_status_file>("StatusFile"),
       file_codec<shim1::ExitFile, decode_exit_file>("ExitFile"),
