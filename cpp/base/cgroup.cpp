@@ -37,9 +37,41 @@ void check_path(const std::string& path) {
     throw invalid("cgroups_path", path, "must name a cgroup below the root");
 }
 
+// "": none. What this process was given.
+std::string& given_path() {
+  static std::string path;
+  return path;
+}
+
+bool is_at_or_below(const std::string& path, const std::string& top) {
+  return path.starts_with(top) && (path.size() == top.size() || path[top.size()] == '/');
+}
+
 void check_ours(const std::string& path) {
   check_path(path);
-  if (!path.starts_with("/ctrd-")) throw invalid("cgroups_path", path, "must begin with /ctrd-");
+  bool given = !given_path().empty() && is_at_or_below(path, given_path());
+  if (!given && !path.starts_with("/ctrd-"))
+    throw invalid("cgroups_path", path, "must begin with /ctrd-");
+}
+
+struct Membership {
+  std::string controllers, path;
+};
+
+// Lines are "<number>:<controllers>:<path>". Source: cgroups(7)
+std::vector<Membership> memberships(const std::string& pid) {
+  std::vector<Membership> found;
+  auto dir = find_dir_at(open_dir("/proc").get(), pid);
+  std::string text = dir ? read_control(dir->get(), "cgroup") : "";
+  for (std::size_t at = 0; at < text.size();) {
+    std::size_t end = std::min(text.find('\n', at), text.size());
+    std::string line = text.substr(at, end - at);
+    std::size_t first = line.find(':'), second = line.find(':', first + 1);
+    if (second != line.npos)
+      found.push_back({line.substr(first + 1, second - first - 1), line.substr(second + 1)});
+    at = end + 1;
+  }
+  return found;
 }
 
 std::string relative(const std::string& path) { return path.substr(path.find_first_not_of('/')); }
@@ -208,6 +240,23 @@ std::vector<std::string> cgroup_mounts() {
     if (wanted && seen.insert(entry.device).second) targets.push_back(std::move(entry.target));
   }
   return targets;
+}
+
+void own_cgroup(const std::string& cgroups_path) {
+  check_path(cgroups_path);
+  if (!cgroups_path.starts_with('/') || cgroups_path.ends_with('/'))
+    throw invalid("cgroups_path", cgroups_path, "is not one from the root");
+  for (const auto& [controllers, path] : memberships(std::to_string(::getpid())))
+    if (is_at_or_below(path, cgroups_path))
+      throw invalid("cgroups_path", cgroups_path, "we are in it ourselves");
+  given_path() = cgroups_path;
+}
+
+std::string cgroup_of(pid_t pid) {
+  std::string found;
+  for (const auto& [controllers, path] : memberships(std::to_string(pid)))
+    if (controllers == "memory" || (controllers.empty() && found.empty())) found = path;
+  return found == "/" ? "" : found;
 }
 
 std::vector<std::string> cgroup_dirs(const std::string& cgroups_path) {

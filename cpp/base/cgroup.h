@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // The container's cgroup in every hierarchy, v1 and v2: find, list its processes, kill and remove.
-// Only paths that begin with "/ctrd-" are ever touched: every cgroup that is not ours is left
-// alone.
+// Only paths that begin with "/ctrd-", and the one that this process was given (own_cgroup), are
+// ever touched: every cgroup that is not ours is left alone.
 #pragma once
 
 #include <sys/types.h>
@@ -18,6 +18,12 @@ namespace ctrd {
 // Mount points of all cgroup hierarchies (v1 controllers and v2), from mountinfo; read anew each
 // time.
 std::vector<std::string> cgroup_mounts();
+// From now on this one counts as ours too, with what is below: containerd names its containers'
+// cgroups itself. One a process. Throws invalid for the root, and for one that we are in.
+void own_cgroup(const std::string& cgroups_path);
+// Where a process is, as a cgroups path: in v1's memory hierarchy, or v2's. "": it has gone, or it
+// is in the root.
+std::string cgroup_of(pid_t pid);
 // Directories of this cgroup path (as in the spec's cgroupsPath) that exist, one per hierarchy.
 std::vector<std::string> cgroup_dirs(const std::string& cgroups_path);
 // The same, opened.
