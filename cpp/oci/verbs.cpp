@@ -33,9 +33,10 @@ constexpr std::array<VerbFacts, 12> kVerbs = {{
 }};
 
 Command make(const Runtime& runtime, Verb verb, std::vector<std::string> args) {
-  std::vector<std::string> argv = {
-      runtime.binary, "--root",       runtime.root, "--log",
-      runtime.log,    "--log-format", "json",       std::string(verb_name(verb))};
+  std::vector<std::string> argv = {runtime.binary, "--root",       runtime.root, "--log",
+                                   runtime.log,    "--log-format", "json"};
+  if (runtime.systemd_cgroup) argv.emplace_back("--systemd-cgroup");
+  argv.emplace_back(verb_name(verb));
   argv.insert(argv.end(), std::make_move_iterator(args.begin()),
               std::make_move_iterator(args.end()));
   return {verb, std::move(argv), "", verb_deadline(verb), runtime.log};
@@ -71,9 +72,12 @@ std::string_view verb_name(Verb verb) { return kVerbs.at(static_cast<std::size_t
 Nanos verb_deadline(Verb verb) { return kVerbs.at(static_cast<std::size_t>(verb)).deadline; }
 
 Command create_command(const Runtime& runtime, const std::string& id, const std::string& bundle,
-                       const std::string& pid_file, const std::string& console_socket) {
+                       const std::string& pid_file, const std::string& console_socket,
+                       CreateFlags flags) {
   std::vector<std::string> args = {"--bundle", bundle, "--pid-file", pid_file};
   add_option(args, "--console-socket", console_socket);
+  if (flags.no_pivot) args.emplace_back("--no-pivot");
+  if (flags.no_new_keyring) args.emplace_back("--no-new-keyring");
   args.insert(args.end(), {"--", id});
   return make(runtime, Verb::kCreate, std::move(args));
 }

@@ -39,6 +39,10 @@ struct Runtime {
   std::string binary;  // absolute path
   std::string root;    // --root: <bundle>/rt
   std::string log;     // --log: <bundle>/log.json
+  bool systemd_cgroup = false;
+};
+struct CreateFlags {
+  bool no_pivot = false, no_new_keyring = false;
 };
 struct Command {
   Verb verb;
@@ -49,7 +53,8 @@ struct Command {
 };
 // `--` or the runtime's way to end options always stands before an id.
 Command create_command(const Runtime& runtime, const std::string& id, const std::string& bundle,
-                       const std::string& pid_file, const std::string& console_socket = {});
+                       const std::string& pid_file, const std::string& console_socket = {},
+                       CreateFlags flags = {});
 Command start_command(const Runtime& runtime, const std::string& id);
 Command state_command(const Runtime& runtime, const std::string& id);
 Command kill_command(const Runtime& runtime, const std::string& id, int signal, bool all);
