@@ -8,7 +8,7 @@
 namespace ctrd::shim {
 namespace {
 
-constexpr std::array<std::string_view, 4> kSwitches{"v", "version", "info", "debug"};
+constexpr std::array<std::string_view, 5> kSwitches{"v", "version", "info", "debug", "containerd"};
 
 bool is_switch(std::string_view flag) {
   return std::ranges::find(kSwitches, flag) != kSwitches.end();

@@ -54,7 +54,7 @@ class Exec : public std::enable_shared_from_this<Exec> {
   void write_process(const std::string& json);
   Error wrong_state(const std::string& verb) const;
   StdioPaths paths() const {
-    return {request_.stdin_path, request_.stdout_path, request_.stderr_path};
+    return task_.stdio_paths({request_.stdin_path, request_.stdout_path, request_.stderr_path});
   }
   std::string dir() const { return std::string(api::kExecDir) + "/" + id(); }
   std::string name() const { return "process " + id() + " of task " + task_.id; }

@@ -9,6 +9,7 @@
 
 #include "api/bundle.h"
 #include "base/error.h"
+#include "base/files.h"
 
 namespace ctrd::shim {
 namespace {
@@ -58,6 +59,12 @@ asio::awaitable<UniqueFd> open_for_writing(std::string field, std::string path, 
     fd = open_fifo(path, O_WRONLY);
   }
   co_return fd;
+}
+
+UniqueFd open_keeper(const UniqueFd& writer) {
+  UniqueFd fd(::open(fd_path(writer.get()).c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  if (!fd) throw sys_error("opening a FIFO once more");
+  return fd;
 }
 
 Stdin open_stdin(const std::string& path) {

@@ -23,6 +23,9 @@ struct Patience {
 // given up.
 asio::awaitable<UniqueFd> open_for_writing(std::string field, std::string path, Patience patience);
 
+// A reading end of the same FIFO, which nobody reads: then a reader that goes is not the end.
+UniqueFd open_keeper(const UniqueFd& writer);
+
 struct Stdin {
   UniqueFd reader;
   UniqueFd keeper;  // our own writing end: a writer that goes is not yet the end of input; closing

@@ -35,9 +35,18 @@ void Publisher::open(const std::string& journal, std::string instance) {
   if (!journal.empty()) writer_.emplace(open_journal(journal));
 }
 
-void Publisher::add(std::string event) {
+void Publisher::forward_to(const std::string& address) {
+  if (!address.empty()) forwarder_.emplace(loop_, address);
+}
+
+void Publisher::add(api::Event event) {
+  if (forwarder_) {
+    event.id.clear();  // not of containerd's envelope
+    forwarder_->add(event);
+    return;
+  }
   if (!writer_) return;
-  waiting_.push_back(std::move(event));
+  waiting_.push_back(api::encode(event));
   if (waiting_.size() > kMost) waiting_.pop_front();
   if (retrying_ || append_all()) return;
   retrying_ = true;
@@ -60,6 +69,10 @@ asio::awaitable<void> Publisher::retry() {
   do co_await pause_for(kTryAgain);
   while (!append_all());
   retrying_ = false;
+}
+
+asio::awaitable<void> Publisher::finish_forwarding(TimePoint deadline) {
+  if (forwarder_) co_await forwarder_->finish(deadline);
 }
 
 void Publisher::finish() {

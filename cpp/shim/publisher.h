@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// The shim's events, strictly in order, into the journal of the engine that made its task. What
-// cannot be appended now (a full disk) waits and is tried again; a task never fails for it.
+// The shim's events, strictly in order, into the journal of the engine that made its task, or to
+// containerd. What cannot be told now (a full disk) waits and is tried again; a task never fails
+// for it.
 #pragma once
 
 #include <deque>
@@ -10,6 +11,7 @@
 #include "api/event.h"
 #include "journal/writer.h"
 #include "shim/event.h"
+#include "shim/forwarder.h"
 
 namespace ctrd::shim {
 
@@ -17,6 +19,9 @@ class Publisher {
  public:
   Publisher(asio::io_context& loop, std::string ns) : loop_(loop), ns_(std::move(ns)) {}
 
+  // To containerd from now on, instead of to a journal. address: its TTRPC_ADDRESS; "": nobody is
+  // told.
+  void forward_to(const std::string& address);
   // journal: an absolute path; "": nobody is told. instance: of the task.
   //   Throws: invalid, kPermissionDenied unless it is a directory of ours that only we may write
   void open(const std::string& journal, std::string instance);
@@ -25,24 +30,27 @@ class Publisher {
   void publish(const T& message) {
     api::Event event = api::make_event(ns_, message);
     event.id = api::event_id(instance_, event.topic);
-    add(api::encode(event));
+    add(std::move(event));
   }
   // What may happen several times.
   template <typename T>
   void publish_new(const T& message) {
-    add(api::encode(api::make_event(ns_, message)));
+    add(api::make_event(ns_, message));
   }
   // The last chance, before the process ends. What does not get through is logged.
   void finish();
+  // The same for what goes to containerd, at most until the deadline.
+  asio::awaitable<void> finish_forwarding(TimePoint deadline);
 
  private:
-  void add(std::string event);
+  void add(api::Event event);
   bool append_all();
   asio::awaitable<void> retry();
 
   asio::io_context& loop_;
   std::string ns_, instance_;
   std::optional<journal::Writer> writer_;
+  std::optional<Forwarder> forwarder_;
   std::deque<std::string> waiting_;
   bool retrying_ = false;
 };

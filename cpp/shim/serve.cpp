@@ -8,6 +8,7 @@
 
 #include <algorithm>
 #include <boost/asio/co_spawn.hpp>
+#include <cstdlib>
 #include <exception>
 
 #include "base/error.h"
@@ -18,6 +19,7 @@
 #include "shim/mount_namespace.h"
 #include "shim/service.h"
 #include "shim/signals.h"
+#include "shim/socket.h"
 #include "shim/watch.h"
 #include "ttrpc/server.h"
 
@@ -29,18 +31,22 @@ constexpr Nanos kLastAnswers = std::chrono::seconds(1);  // for a peer to read t
 // Everything that lives as long as the process; it is never destroyed.
 class Shim {
  public:
-  Shim(const Arguments& arguments, std::size_t descriptors);
+  Shim(const Arguments& arguments, Client client, std::size_t descriptors);
   [[noreturn]] void run();
 
  private:
+  void forward_events();
   Hooks hooks();
   void created();
+  void deleted();
   void owner_gone();
   void end_everything(std::string_view why, bool patient = false);
   asio::awaitable<void> end(bool patient);
   asio::awaitable<void> end_at_exit();
   void detach();
+  void told_to_end();
   void leave();
+  asio::awaitable<void> exit_when_told();
 
   asio::io_context loop_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE};  // one thread: no locks
   Signals signals_{loop_};
@@ -49,6 +55,7 @@ class Shim {
   Service service_;
   Watch owner_;
   Watch spawner_;
+  bool is_containerds_;
   bool owner_lost_ = false, ending_ = false, leaving_ = false;
   ttrpc::Server server_;
 };
@@ -72,13 +79,12 @@ void check_descriptors() {
   ::close_range(api::kSpawnerFd + 1, ~0U, 0);
 }
 
-const Arguments& checked(const Arguments& arguments) {
+void check(const Arguments& arguments) {
   check_identifier("-namespace", arguments.get("namespace"));
   check_identifier("-id", arguments.get("id"));
   if (!arguments.get("bundle").starts_with('/'))
     throw invalid("-bundle", arguments.get("bundle"), "not an absolute path");
   check_descriptors();
-  return arguments;
 }
 
 // Each that waits has one. Half of the descriptors are for the streams of execs.
@@ -89,20 +95,31 @@ ttrpc::Limits limits(std::size_t descriptors) {
   return limits;
 }
 
-Shim::Shim(const Arguments& arguments, std::size_t descriptors)
+Shim::Shim(const Arguments& arguments, Client client, std::size_t descriptors)
     : task_(loop_, reaper_, Bundle(arguments.get("bundle"), UniqueFd(api::kClaimFd)),
-            arguments.get("id"), {}, arguments.get("namespace")),
+            arguments.get("id"), {}, client),
       service_(loop_, task_, hooks()),
       owner_(loop_, UniqueFd(api::kOwnerFd), [this] { owner_gone(); }),
       spawner_(loop_, UniqueFd(api::kSpawnerFd),
                [this] { end_everything("the process that spawns it has gone"); }),
+      is_containerds_(client.is_containerd),
       server_(
           loop_, UniqueFd(api::kListenFd),
           [this](ttrpc::Request request) { return service_.dispatch(std::move(request)); },
           limits(descriptors)) {
-  start(loop_,
-        signals_.run([this] { reaper_.reap(); }, [this] { end_everything("it was told to"); }),
+  if (is_containerds_) forward_events();
+  start(loop_, signals_.run([this] { reaper_.reap(); }, [this] { told_to_end(); }),
         "reading signals");
+}
+
+// A container runs without events too.
+void Shim::forward_events() {
+  const char* address = std::getenv("TTRPC_ADDRESS");
+  try {
+    if (address != nullptr) task_.publisher().forward_to(address);
+  } catch (const Error& error) {
+    log(Level::kError, "there are no events: " + error.message());
+  }
 }
 
 void Shim::run() {
@@ -112,6 +129,7 @@ void Shim::run() {
 
 Hooks Shim::hooks() {
   return {.created = [this] { created(); },
+          .deleted = [this] { deleted(); },
           .finished = [this] { leave(); },
           .detach = [this] { detach(); },
           .is_owned = [this] { return owner_.active(); }};
@@ -125,6 +143,11 @@ void Shim::created() {
     owner_gone();
   if (task_.options().on_exit == api::OnExit::kDelete)
     start(loop_, end_at_exit(), "waiting for the end of the task");
+}
+
+// containerd sends Shutdown after that.
+void Shim::deleted() {
+  if (!is_containerds_) leave();
 }
 
 // One step of the loop: the owner's end comes before it, or never.
@@ -167,22 +190,42 @@ asio::awaitable<void> Shim::end(bool patient) {
   leave();
 }
 
+// Without a connection containerd has our `delete` end what is left.
+void Shim::told_to_end() {
+  if (is_containerds_)
+    leave();
+  else
+    end_everything("it was told to");
+}
+
 void Shim::leave() {
   if (std::exchange(leaving_, true)) return;
+  if (is_containerds_) remove_socket(api::kListenFd);
   task_.publisher().finish();
-  server_.close([] { ::_exit(0); });
+  server_.close([this] { start(loop_, exit_when_told(), "the last events"); });
   asio::co_spawn(loop_, pause_for(kLastAnswers), [](const std::exception_ptr&) { ::_exit(0); });
+}
+
+asio::awaitable<void> Shim::exit_when_told() {
+  co_await task_.publisher().finish_forwarding(after(kLastAnswers));
+  ::_exit(0);
+}
+
+Client client_of(const Arguments& arguments) {
+  return {.ns = arguments.get("namespace"), .is_containerd = arguments.has("containerd")};
 }
 
 }  // namespace
 
 void serve(const Arguments& arguments) {
-  checked(arguments);
+  check(arguments);
   if (::prctl(PR_SET_CHILD_SUBREAPER, 1) < 0) throw sys_error("becoming a subreaper");
   ::umask(0022);  // runc leaves it to what it executes
   raise_oom_score();
-  enter_private_mount_namespace();
-  static Shim shim(arguments, raise_descriptor_limit());
+  Client client = client_of(arguments);
+  // containerd unmounts what a shim has left, and its restarts must find it.
+  if (!client.is_containerd) enter_private_mount_namespace();
+  static Shim shim(arguments, client, raise_descriptor_limit());
   shim.run();
 }
 

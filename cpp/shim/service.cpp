@@ -132,7 +132,7 @@ asio::awaitable<api::ExitInfo> Service::remove_process(api::DeleteRequest reques
     co_return of_exec;
   }
   api::ExitInfo exit = co_await task_.remove();
-  hooks_.finished();
+  hooks_.deleted();
   co_return exit;
 }
 

@@ -14,10 +14,10 @@ namespace ctrd::shim {
 
 // What the service asks of the program around it.
 struct Hooks {
-  std::function<void()> created;  // Create has succeeded
-  std::function<void()>
-      finished;  // the task was deleted, or Shutdown came without one: end after this answer
-  std::function<void()> detach;  // watch the owner no more; throws if it has gone already
+  std::function<void()> created;   // Create has succeeded
+  std::function<void()> deleted;   // the task was
+  std::function<void()> finished;  // Shutdown came, and there is no task: end after this answer
+  std::function<void()> detach;    // watch the owner no more; throws if it has gone already
   std::function<bool()> is_owned;
 };
 

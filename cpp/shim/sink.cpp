@@ -17,7 +17,8 @@ constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 
 class PipeSink : public Sink {
  public:
-  PipeSink(asio::io_context& loop, UniqueFd fd) : fd_(loop, fd.release()) {}
+  PipeSink(asio::io_context& loop, UniqueFd fd, UniqueFd keeper = {})
+      : fd_(loop, fd.release()), keeper_(std::move(keeper)) {}
 
   asio::awaitable<void> write(std::string_view data) override {
     while (!data.empty() && fd_.is_open()) {
@@ -38,6 +39,7 @@ class PipeSink : public Sink {
   void close() override {
     boost::system::error_code ignored;
     if (fd_.is_open()) fd_.close(ignored);
+    keeper_.reset();
   }
   bool gone() const override { return !fd_.is_open(); }
   bool is_kept() const override { return false; }
@@ -49,6 +51,7 @@ class PipeSink : public Sink {
 
  private:
   asio::posix::stream_descriptor fd_;
+  UniqueFd keeper_;
   bool lost_ = false;
 };
 
@@ -107,8 +110,8 @@ class LogSink : public Sink {
 
 }  // namespace
 
-std::unique_ptr<Sink> pipe_sink(asio::io_context& loop, UniqueFd fd) {
-  return std::make_unique<PipeSink>(loop, std::move(fd));
+std::unique_ptr<Sink> pipe_sink(asio::io_context& loop, UniqueFd fd, UniqueFd keeper) {
+  return std::make_unique<PipeSink>(loop, std::move(fd), std::move(keeper));
 }
 
 std::unique_ptr<Sink> file_sink(asio::io_context& loop, UniqueFd fd) {

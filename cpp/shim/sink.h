@@ -33,8 +33,9 @@ class Sink {
   virtual bool gone() const { return false; }
 };
 
-// fd: non-blocking, the writing end of a pipe or FIFO.
-std::unique_ptr<Sink> pipe_sink(asio::io_context& loop, UniqueFd fd);
+// fd: non-blocking, the writing end of a pipe or FIFO. keeper: a reading end of our own, if the
+// reader may go and another one come.
+std::unique_ptr<Sink> pipe_sink(asio::io_context& loop, UniqueFd fd, UniqueFd keeper = {});
 // The same for what need not be a pipe.
 std::unique_ptr<Sink> file_sink(asio::io_context& loop, UniqueFd fd);
 // master: non-blocking, of a terminal; the end of the source is its end-of-file character.

@@ -3,6 +3,7 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
+#include <unistd.h>
 
 #include <algorithm>
 #include <cerrno>
@@ -56,12 +57,15 @@ void Stdio::open_first(const StdioPaths& paths, bool terminal) {
 asio::awaitable<void> Stdio::open(StdioPaths paths, const api::Options& options, Patience patience,
                                   bool terminal) {
   if (terminal) paths.err.clear();
+  wait_for_readers_ = options.wait_for_readers;
+  uid_ = options.io_uid;
+  gid_ = options.io_gid;
   if (paths.out == api::kLogPath || paths.err == api::kLogPath) open_log(options);
   co_await open_output(1, paths.out, patience, terminal);
   co_await open_output(2, paths.err, patience, terminal);
   if (terminal || !input_fifo_) co_return;
   PipeEnds pipe = input_pipe();
-  child_[0] = std::move(pipe.theirs);
+  child_[0] = given(std::move(pipe.theirs));
   start_pump(add_pump(std::move(input_fifo_), pipe_sink(loop_, std::move(pipe.ours)), false));
 }
 
@@ -78,7 +82,7 @@ asio::awaitable<void> Stdio::open_output(std::size_t number, std::string path,
     co_return;
   }
   PipeEnds pipe = output_pipe();
-  child_[number] = std::move(pipe.theirs);
+  child_[number] = given(std::move(pipe.theirs));
   start_pump(add_pump(std::move(pipe.ours), std::move(sink), true));
 }
 
@@ -88,7 +92,16 @@ asio::awaitable<std::unique_ptr<Sink>> Stdio::open_sink(std::size_t number, std:
     co_return log_sink(log_, number == 1 ? api::Stream::kStdout : api::Stream::kStderr);
   if (files_[number]) co_return file_sink(loop_, std::move(files_[number]));
   UniqueFd fifo = co_await open_for_writing(kNames[number], std::move(path), patience);
-  co_return pipe_sink(loop_, std::move(fifo));
+  UniqueFd keeper;
+  if (wait_for_readers_) keeper = open_keeper(fifo);
+  co_return pipe_sink(loop_, std::move(fifo), std::move(keeper));
+}
+
+// A process of another user could not open /dev/stdout else.
+UniqueFd Stdio::given(UniqueFd end) const {
+  bool ours = uid_ == 0 && gid_ == 0;
+  if (!ours && ::fchown(end.get(), uid_, gid_) < 0) throw sys_error("io_uid: giving a pipe");
+  return end;
 }
 
 void Stdio::connect(UniqueFd master) {

@@ -63,11 +63,14 @@ class Stdio {
   asio::awaitable<std::unique_ptr<Sink>> open_sink(std::size_t number, std::string path,
                                                    const Patience& patience);
   void open_log(const api::Options& options);
+  UniqueFd given(UniqueFd end) const;
   std::shared_ptr<Pump> add_pump(UniqueFd source, std::unique_ptr<Sink> sink, bool is_output);
   void start_pump(std::shared_ptr<Pump> pump);
   void open_input(const std::string& path);
 
   asio::io_context& loop_;
+  bool wait_for_readers_ = false;
+  uint32_t uid_ = 0, gid_ = 0;  // of the container's ends
   std::array<UniqueFd, 3> child_;
   UniqueFd input_fifo_;  // until its pump takes it
   UniqueFd keeper_;

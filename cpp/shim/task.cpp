@@ -15,8 +15,8 @@
 namespace ctrd::shim {
 
 Task::Task(asio::io_context& loop, Reaper& reaper, Bundle bundle, std::string id, TaskLimits limits,
-           std::string ns)
-    : side_(loop, reaper, std::move(bundle), std::move(id), limits, std::move(ns)) {
+           Client client)
+    : side_(loop, reaper, std::move(bundle), std::move(id), limits, std::move(client)) {
   side_.check_takes_execs = [this] { check_takes_execs(); };
 }
 
@@ -97,7 +97,7 @@ api::PidsResponse Task::pids() const {
   api::PidsResponse found;
   if (status_ == api::Status::kStopped) return found;
   std::map<uint32_t, std::string> execs = execs_.ids_by_pid();
-  for (pid_t pid : cgroup_pids(side_.config.cgroups_path)) {
+  for (pid_t pid : all_pids()) {
     api::ProcessInfo process{.pid = static_cast<uint32_t>(pid), .info = {}};
     auto exec = execs.find(process.pid);
     if (exec != execs.end())
@@ -105,6 +105,14 @@ api::PidsResponse Task::pids() const {
                       .value = api::encode(api::ProcessDetails{exec->second})};
     found.processes.push_back(std::move(process));
   }
+  return found;
+}
+
+// Without a cgroup that is known to be its own: what we have started.
+std::vector<pid_t> Task::all_pids() const {
+  if (!side_.config.cgroups_path.empty()) return cgroup_pids(side_.config.cgroups_path);
+  std::vector<pid_t> found{pid_};
+  for (const auto& [pid, exec] : execs_.ids_by_pid()) found.push_back(static_cast<pid_t>(pid));
   return found;
 }
 
@@ -145,6 +153,8 @@ api::StatusFile Task::status_file() const {
   file.log_dir = side_.options.log_dir;
   file.runtime = side_.options.binary_name;
   file.on_exit = side_.options.on_exit;
+  file.runtime_root = side_.options.runtime_root;
+  file.systemd_cgroup = side_.options.systemd_cgroup;
   file.detached = side_.options.lifetime == api::Lifetime::kDetached;
   return file;
 }

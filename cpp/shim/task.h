@@ -9,6 +9,7 @@
 #include <exception>
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "api/bundle.h"
 #include "api/task.h"
@@ -23,7 +24,7 @@ namespace ctrd::shim {
 class Task {
  public:
   Task(asio::io_context& loop, Reaper& reaper, Bundle bundle, std::string id,
-       TaskLimits limits = {}, std::string ns = "default");
+       TaskLimits limits = {}, Client client = {});
 
   // Throws kAlreadyExists if there is one; on any failure nothing is left and a later create may
   // succeed.
@@ -68,6 +69,8 @@ class Task {
   asio::awaitable<void> make(const api::CreateRequest& request, TimePoint deadline);
   asio::awaitable<void> run_create(std::string console_socket);
   std::exception_ptr read_config();
+  void claim_cgroup(std::string path, const std::vector<pid_t>& members);
+  void claim_cgroup_of_init();
   void adopt_init(const Reaper::Keep& keep);
   asio::awaitable<void> roll_back();
   // task_exit.cpp
@@ -91,7 +94,7 @@ class Task {
   void clean();
   void forget();
 
-  oci::Runtime runtime() const;
+  std::vector<pid_t> all_pids() const;
   void require() const;             // throws kNotFound kTask
   api::ExitInfo exit_info() const;  // once it has stopped
   api::StatusFile status_file() const;

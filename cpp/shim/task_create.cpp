@@ -1,26 +1,37 @@
 // SPDX-License-Identifier: Apache-2.0
 // Create: all or nothing.
 #include <malloc.h>
+#include <sys/stat.h>
 
 #include <exception>
+#include <utility>
 
+#include "base/cgroup.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/process.h"
 #include "oci/runtime_errors.h"
 #include "shim/child.h"
+#include "shim/containerd_options.h"
 #include "shim/leftovers.h"
 #include "shim/task.h"
 
 namespace ctrd::shim {
 namespace {
 
-void check_request(const api::CreateRequest& request, const std::string& id,
-                   const std::string& bundle) {
+// By another name it may still be the same.
+bool is_same_dir(const std::string& path, int dir) {
+  struct stat theirs {
+  }, ours{};
+  return ::stat(path.c_str(), &theirs) == 0 && ::fstat(dir, &ours) == 0 &&
+         theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
+}
+
+void check_request(const api::CreateRequest& request, const std::string& id, const Bundle& bundle) {
   if (request.id != id) throw invalid("id", request.id, "this shim was started for " + id);
-  if (request.bundle != bundle)
-    throw invalid("bundle", request.bundle, "this shim's bundle is " + bundle);
+  if (request.bundle != bundle.path() && !is_same_dir(request.bundle, bundle.dir()))
+    throw invalid("bundle", request.bundle, "this shim's bundle is " + bundle.path());
   if (!request.checkpoint.empty())
     throw Error(Code::kUnimplemented, "create: restoring a checkpoint is not supported yet");
 }
@@ -61,8 +72,9 @@ asio::awaitable<api::CreateResponse> Task::create(api::CreateRequest request, Ti
   if (exists())
     throw Error(Code::kAlreadyExists, "task " + side_.id + " is there already", Kind::kTask);
   if (ending_) throw Error(Code::kUnavailable, "create: the shim is ending");
-  check_request(request, side_.id, side_.bundle.path());
-  side_.options = decode_options(request.options);
+  check_request(request, side_.id, side_.bundle);
+  side_.options = side_.client.is_containerd ? containerd_options(request.options, side_.client.ns)
+                                             : decode_options(request.options);
   side_.publisher.open(side_.options.journal_dir, side_.options.instance);
   std::exception_ptr failure;
   try {
@@ -86,7 +98,10 @@ asio::awaitable<api::CreateResponse> Task::create(api::CreateRequest request, Ti
 
 asio::awaitable<void> Task::make(const api::CreateRequest& request, TimePoint deadline) {
   Patience patience{.deadline = deadline, .given_up = [this] { return ending_; }};
-  StdioPaths paths{request.stdin_path, request.stdout_path, request.stderr_path};
+  // Whoever comes after a killed shim must know what there may be.
+  if (side_.client.is_containerd) side_.bundle.write(status_file());
+  StdioPaths paths =
+      side_.stdio_paths({request.stdin_path, request.stdout_path, request.stderr_path});
   stdio_.emplace(side_.loop);
   stdio_->open_first(paths, request.terminal);
   co_await stdio_->open(paths, side_.options, patience, request.terminal);
@@ -101,6 +116,7 @@ asio::awaitable<void> Task::make(const api::CreateRequest& request, TimePoint de
   co_await run_create(std::move(console_path));
   if (ending_) throw Error(Code::kAborted, "create: the shim is ending");
   adopt_init(keep);
+  if (side_.config.cgroups_path.empty()) claim_cgroup_of_init();
   if (console) {
     UniqueFd master = co_await console->receive();
     stdio_->connect(std::move(master));
@@ -113,13 +129,17 @@ asio::awaitable<void> Task::make(const api::CreateRequest& request, TimePoint de
 
 asio::awaitable<void> Task::run_create(std::string console_socket) {
   side_.bundle.try_remove(api::kInitPidFile);
-  oci::Command command = side_.limited(
-      oci::create_command(side_.runtime(api::kRuntimeLogFile), side_.id, side_.bundle.path(),
-                          side_.bundle.file(api::kInitPidFile), console_socket));
+  std::exception_ptr bad_config;
+  bool first = side_.client.is_containerd;  // is anybody in the cgroup that it names?
+  if (first) bad_config = read_config();
+  oci::Command command = side_.limited(oci::create_command(
+      side_.runtime(api::kRuntimeLogFile), side_.id, side_.bundle.path(),
+      side_.bundle.file(api::kInitPidFile), console_socket,
+      {.no_pivot = side_.options.no_pivot_root, .no_new_keyring = side_.options.no_new_keyring}));
   Runner::Running running = side_.runner.launch(command, stdio_->child_ends());
   runtime_ran_ = running.launch_errno == 0;
   stdio_->close_child_ends();
-  std::exception_ptr bad_config = read_config();  // meanwhile
+  if (!first) bad_config = read_config();  // meanwhile
   oci::Outcome outcome = co_await side_.runner.outcome(std::move(running));
   bool same_terminal = side_.config.terminal == !console_socket.empty();
   if (!bad_config && !same_terminal)  // runc refuses it too, but does not say what is wrong
@@ -136,7 +156,10 @@ std::exception_ptr Task::read_config() {
     side_.config.private_pids = facts.private_pids;
     if (side_.config.cgroups_path.empty())
       side_.config.cgroups_path = std::move(facts.cgroups_path);
-    check_cgroups_path(side_.config.cgroups_path);
+    if (side_.client.is_containerd)
+      claim_cgroup(std::exchange(side_.config.cgroups_path, {}), {});
+    else
+      check_cgroups_path(side_.config.cgroups_path);
     side_.config.terminal = facts.terminal;
   } catch (...) {
     side_.config.cgroups_path.clear();
@@ -145,6 +168,22 @@ std::exception_ptr Task::read_config() {
   ::malloc_trim(0);  // a parsed config is the most memory that a shim ever uses
   return nullptr;
 }
+
+// A cgroup that is not named as ours are may be killed as a whole only if nobody is in it but
+// `members`, now at its beginning. Else the runtime alone knows what to do with it.
+void Task::claim_cgroup(std::string path, const std::vector<pid_t>& members) {
+  if (!path.starts_with('/')) return;  // systemd's form, or none
+  try {
+    if (cgroup_pids(path) != members) return;
+    own_cgroup(path);
+    side_.config.cgroups_path = std::move(path);
+  } catch (const Error& error) {
+    log(Level::kWarning, error.message());
+  }
+}
+
+// Where the runtime has put it by its own rules.
+void Task::claim_cgroup_of_init() { claim_cgroup(cgroup_of(pid_), {pid_}); }
 
 // The pid file names init. It is a child of ours, or it has ended and was reaped; a number that is
 // neither must never get a signal.

@@ -24,6 +24,10 @@ asio::awaitable<api::ExitInfo> Task::remove() {
   oci::check(command, outcome);
   api::ExitInfo exit = exit_info();
   clean();
+  if (side_.client.is_containerd) {  // `delete` of the program must find that nothing is left
+    side_.bundle.try_remove(api::kStatusFile);
+    side_.bundle.try_remove(api::kExitFile);
+  }
   publish_deleted();
   forget();
   co_return exit;

@@ -9,6 +9,7 @@
 
 #include "api/bundle.h"
 #include "shim/bundle.h"
+#include "shim/containerd_stdio.h"
 #include "shim/exec_cgroup.h"
 #include "shim/leftovers.h"
 #include "shim/publisher.h"
@@ -24,16 +25,24 @@ struct TaskLimits {
   std::optional<Nanos> verb = {};          // instead of oci::verb_deadline
 };
 
+// Who it works for: an engine of ours, or containerd, which has habits of its own (options,
+// names of cgroups, stdio).
+struct Client {
+  std::string ns = "default";
+  bool is_containerd = false;
+};
+
 struct TaskSide {
   TaskSide(asio::io_context& the_loop, Reaper& the_reaper, Bundle the_bundle, std::string the_id,
-           TaskLimits the_limits, std::string ns)
+           TaskLimits the_limits, Client the_client)
       : loop(the_loop),
         reaper(the_reaper),
         bundle(std::move(the_bundle)),
         id(std::move(the_id)),
         limits(the_limits),
+        client(std::move(the_client)),
         runner(reaper),
-        publisher(loop, std::move(ns)) {}
+        publisher(loop, client.ns) {}
 
   oci::Command limited(oci::Command command) const {
     if (limits.verb) command.deadline = *limits.verb;
@@ -41,9 +50,15 @@ struct TaskSide {
   }
   // log: relative to the bundle.
   oci::Runtime runtime(const std::string& log) const {
-    return {.binary = options.binary_name,
-            .root = bundle.file(api::kRuntimeDir),
-            .log = bundle.file(log)};
+    return {
+        .binary = options.binary_name,
+        .root = options.runtime_root.empty() ? bundle.file(api::kRuntimeDir) : options.runtime_root,
+        .log = bundle.file(log),
+        .systemd_cgroup = options.systemd_cgroup};
+  }
+  // What the paths of a request mean in our words (api/bundle.h).
+  StdioPaths stdio_paths(StdioPaths paths) const {
+    return client.is_containerd ? containerd_stdio(std::move(paths)) : paths;
   }
 
   asio::io_context& loop;
@@ -51,6 +66,7 @@ struct TaskSide {
   Bundle bundle;
   std::string id;
   TaskLimits limits;
+  Client client;
   Runner runner;
   Publisher publisher;
   Lock exec_places{8};  // of execs that are starting

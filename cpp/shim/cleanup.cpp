@@ -1,0 +1,111 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/cleanup.h"
+
+#include <csignal>
+#include <exception>
+#include <functional>
+#include <optional>
+
+#include "api/bundle.h"
+#include "base/cgroup.h"
+#include "base/error.h"
+#include "base/files.h"
+#include "base/identifier.h"
+#include "base/log.h"
+#include "base/mount.h"
+#include "base/process.h"
+#include "base/spawn.h"
+#include "base/time.h"
+#include "oci/verbs.h"
+#include "shim/socket.h"
+
+namespace ctrd::shim {
+namespace {
+
+// containerd kills us after 5 s.
+constexpr Nanos kShimLimit = std::chrono::milliseconds(500);
+constexpr Nanos kRuntimeLimit = std::chrono::seconds(2);
+constexpr Nanos kCgroupLimit = std::chrono::seconds(1);
+
+constexpr uint32_t kKilled = 128 + SIGKILL;
+
+Wait limited(Nanos limit) { return Wait{.deadline = after(limit), .interrupted = {}}; }
+
+// Each is tried, whatever became of the others.
+void attempt(const std::function<void()>& step) {
+  try {
+    step();
+  } catch (const std::exception& error) {
+    log(Level::kWarning, std::string("delete: ") + error.what());
+  }
+}
+
+// It has no connection to containerd any more, and a task: nobody would ever end it.
+void end_shim(const api::StatusFile& status) {
+  ProcessKey shim{.pid = static_cast<pid_t>(status.shim_pid),
+                  .start = status.shim_start,
+                  .boot = status.boot_id};
+  std::optional<UniqueFd> pidfd = open_pidfd(shim);
+  if (!pidfd) return;
+  signal_process(shim, SIGKILL);
+  wait_ready(pidfd->get(), POLLIN, limited(kShimLimit), "the end of the shim");
+}
+
+void delete_at_runtime(const std::string& bundle, const std::string& id,
+                       const api::StatusFile& status) {
+  std::string root = status.runtime_root;
+  if (root.empty()) root = bundle + "/" + api::kRuntimeDir;
+  oci::Runtime runtime{.binary = status.runtime,
+                       .root = root,
+                       .log = bundle + "/" + api::kRuntimeLogFile,
+                       .systemd_cgroup = status.systemd_cgroup};
+  oci::Command command = oci::delete_command(runtime, id, true);
+  const char* path = std::getenv("PATH");
+  SpawnSpec spec{.argv = command.argv, .env = {}, .cwd_dir = -1, .fds = {}, .new_session = true};
+  if (path != nullptr) spec.env.push_back(std::string("PATH=") + path);
+  Output output = run_command(spec, "", limited(kRuntimeLimit));
+  oci::check(command, {.status = output.exit.status, .timed_out = output.timed_out});
+}
+
+void end_cgroup(const api::StatusFile& status) {
+  if (status.cgroups_path.empty() || cgroup_dirs(status.cgroups_path).empty()) return;
+  own_cgroup(status.cgroups_path);
+  if (!kill_cgroup(status.cgroups_path, limited(kCgroupLimit)))
+    log(Level::kWarning, "delete: cgroup " + status.cgroups_path + " does not go");
+}
+
+// How it ended, if that was seen.
+std::string response_of(const std::optional<api::StatusFile>& status,
+                        const std::optional<api::ExitFile>& exit) {
+  api::DeleteResponse response{
+      .pid = status ? status->pid : 0, .exit_status = kKilled, .exited_ns = wall_ns()};
+  if (exit && status && exit->instance == status->instance) {
+    response.exit_status = exit->status;
+    response.exited_ns = exit->exited_ns;
+  }
+  return api::encode(response);
+}
+
+}  // namespace
+
+std::string delete_shim(const Arguments& arguments) {
+  check_identifier("-namespace", arguments.get("namespace"));
+  check_identifier("-id", arguments.get("id"));
+  std::string bundle = arguments.get("bundle");
+  if (bundle.empty()) bundle = real_path(".");
+  UniqueFd dir = open_dir(bundle);
+  std::optional<api::StatusFile> status;
+  std::optional<api::ExitFile> exit;
+  attempt([&] { status = api::find_status_file(dir.get()); });
+  attempt([&] { remove_address(dir.get()); });
+  if (status) attempt([&] { end_shim(*status); });
+  attempt([&] { exit = api::find_exit_file(dir.get()); });
+  if (status) {
+    attempt([&] { delete_at_runtime(bundle, arguments.get("id"), *status); });
+    attempt([&] { end_cgroup(*status); });
+  }
+  attempt([&] { unmount_all(bundle + "/" + api::kRootfsDir); });
+  return response_of(status, exit);
+}
+
+}  // namespace ctrd::shim

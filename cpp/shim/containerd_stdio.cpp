@@ -1,0 +1,71 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/containerd_stdio.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <string_view>
+
+#include "base/error.h"
+#include "base/files.h"
+
+namespace ctrd::shim {
+namespace {
+
+constexpr mode_t kDirMode = 0755;
+constexpr mode_t kFileMode = 0644;
+
+struct Uri {
+  std::string scheme, path;  // scheme: "" for a plain path
+};
+
+Uri parse(const std::string& text) {
+  std::size_t at = text.find("://");
+  if (at == text.npos) return {.scheme = "", .path = text};
+  return {.scheme = text.substr(0, at), .path = text.substr(at + 3)};
+}
+
+std::string our_file(const std::string& path) { return std::string(api::kFilePath) + path; }
+
+void make_parents(const std::string& path) {
+  for (std::size_t at = path.find('/', 1); at != path.npos; at = path.find('/', at + 1)) {
+    std::string dir = path.substr(0, at);
+    if (::mkdir(dir.c_str(), kDirMode) < 0 && errno != EEXIST) throw sys_error("making " + dir);
+  }
+}
+
+std::string log_file(const std::string& path) {
+  if (!path.starts_with('/')) throw invalid("stdout", path, "not the absolute path of a file");
+  make_parents(path);
+  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, kFileMode));
+  if (!file) throw sys_error("stdout: opening " + path);
+  return our_file(path);
+}
+
+// Anything else than a FIFO is written to as it is.
+std::string fifo_or_file(const std::string& path) {
+  struct stat facts {};
+  bool is_file = ::stat(path.c_str(), &facts) == 0 && !S_ISFIFO(facts.st_mode);
+  return is_file ? our_file(path) : path;
+}
+
+}  // namespace
+
+StdioPaths containerd_stdio(StdioPaths paths) {
+  Uri out = parse(paths.out);
+  if (out.scheme == "file") {
+    paths.out = log_file(out.path);
+    paths.err = api::kMergePath;
+  } else if (out.scheme == "binary") {
+    throw Error(Code::kUnimplemented, "stdout: " + paths.out + ": logging programs are not run");
+  } else if (!out.scheme.empty() && out.scheme != "fifo") {
+    throw invalid("stdout", paths.out, "unknown STDIO scheme " + out.scheme);
+  } else {
+    paths.out = fifo_or_file(out.path);
+    paths.err = fifo_or_file(parse(paths.err).path);
+  }
+  paths.in = fifo_or_file(parse(paths.in).path);
+  return paths;
+}
+
+}  // namespace ctrd::shim

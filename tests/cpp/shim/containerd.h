@@ -1,0 +1,56 @@
+// SPDX-License-Identifier: Apache-2.0
+// The part of containerd for tests: executes the shim's program as containerd does, and listens
+// where its events go.
+#pragma once
+
+#include <boost/asio/io_context.hpp>
+#include <mutex>
+#include <optional>
+#include <thread>
+
+#include "api/event.h"
+#include "api/runc_options.h"
+#include "shim/harness.h"
+#include "ttrpc/server.h"
+
+namespace ctrd::shim {
+
+// containerd's ttrpc address, from construction to destruction.
+class EventServer {
+ public:
+  explicit EventServer(const std::string& path);
+  ~EventServer();
+
+  std::vector<api::Event> events() const;
+  std::vector<std::string> topics() const;
+
+ private:
+  mutable std::mutex mutex_;
+  std::vector<api::Event> events_;
+  std::string path_;
+  boost::asio::io_context loop_{1};
+  std::optional<ttrpc::Server> server_;
+  std::thread thread_;
+};
+
+class Containerd {
+ public:
+  explicit Containerd(std::string runtime);
+  ~Containerd();  // ends the shim, if it is there
+
+  // The shim's program with `action`, in the bundle.
+  Output execute(const std::string& action, const std::string& input = "");
+  // start, and the harness's calls go there.
+  Output start(const std::string& input = "");
+  uint32_t create();
+  void shutdown();
+  // delete, which must succeed.
+  api::DeleteResponse clean_up();
+
+  Harness h;
+  std::string events;  // TTRPC_ADDRESS
+  std::string socket;  // the shim's
+  api::Any options;
+};
+
+}  // namespace ctrd::shim

@@ -1,0 +1,162 @@
+// SPDX-License-Identifier: Apache-2.0
+// What clients of containerd ask for: options of every form, stdio of every kind.
+#include "shim/containerd_options.h"
+
+#include <gmock/gmock.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <csignal>
+#include <filesystem>
+
+#include "base/files.h"
+#include "shim/containerd.h"
+#include "shim/toml.h"
+
+namespace ctrd::shim {
+namespace {
+
+using ::testing::HasSubstr;
+
+template <typename T>
+api::Any any_of(std::string_view type, const T& message) {
+  return {std::string(type), api::encode(message)};
+}
+
+TEST(ContainerdOptions, EachForm) {
+  api::RuncOptions runc;
+  runc.binary_name = "/usr/bin/crun";
+  runc.root = "/run/x";
+  runc.no_pivot_root = true;
+  api::Options options = containerd_options(any_of(api::kRuncOptionsType, runc), "ns");
+  EXPECT_EQ(options.binary_name, "/usr/bin/crun");
+  EXPECT_EQ(options.runtime_root, "/run/x/ns");
+  EXPECT_TRUE(options.no_pivot_root);
+  EXPECT_TRUE(options.wait_for_readers);
+  std::string prefixed = "type.googleapis.com/" + std::string(api::kRuncOptionsType);
+  EXPECT_EQ(runc_options(any_of(prefixed, runc)).root, "/run/x");
+  api::RuncCreateOptions legacy{.no_new_keyring = true, .shim_cgroup = "/s", .io_uid = 5};
+  EXPECT_EQ(runc_options(any_of(api::kCreateOptionsType, legacy)).io_uid, 5U);
+  EXPECT_EQ(runc_options(any_of(api::kCreateOptionsType, legacy)).shim_cgroup, "/s");
+  api::LinuxRuncOptions old{.runtime = "crun", .runtime_root = "/r"};
+  EXPECT_EQ(runc_options(any_of(api::kLinuxRuncOptionsType, old)).binary_name, "crun");
+  api::RuntimeOptions cri{.config_body = "BinaryName = \"crun\" # ours\n[x]\nSystemdCgroup = true"};
+  EXPECT_EQ(runc_options(any_of(api::kRuntimeOptionsType, cri)).binary_name, "crun");
+  EXPECT_TRUE(runc_options(any_of(api::kRuntimeOptionsType, cri)).systemd_cgroup);
+}
+
+TEST(ContainerdOptions, OfUnknownTypesAreIgnored) {
+  EXPECT_EQ(runc_options({"some.Type", "\xff\xff"}).binary_name, "");
+  EXPECT_EQ(runc_options({}).binary_name, "");
+  EXPECT_EQ(containerd_options({"some.Type", "x"}, "ns").binary_name,
+            std::filesystem::absolute(find_program("runc").value()));
+}
+
+TEST(ContainerdOptions, SystemdIsRefusedWhereItIsNot) {
+  if (std::filesystem::exists("/run/systemd/system")) GTEST_SKIP() << "systemd runs here";
+  api::RuncOptions runc;
+  runc.systemd_cgroup = true;
+  Error error = error_of([&] { containerd_options(any_of(api::kRuncOptionsType, runc), "ns"); });
+  EXPECT_EQ(error.code(), Code::kFailedPrecondition);
+  EXPECT_THAT(error.message(), HasSubstr("SystemdCgroup"));
+}
+
+TEST(ContainerdOptions, ARuntimeThatIsNotThereIsNamed) {
+  api::RuncOptions runc;
+  runc.binary_name = "no-runc";
+  Error error = error_of([&] { containerd_options(any_of(api::kRuncOptionsType, runc), "ns"); });
+  EXPECT_THAT(error.message(), HasSubstr("\"no-runc\""));
+}
+
+TEST(Toml, WhatOptionsAreWrittenIn) {
+  Toml toml("# c\nA = \"x # y\" # z\n  B=true\nC = 12\nD = [1]\n[t]\nE = 'q'\nnothing");
+  EXPECT_EQ(toml.text("A"), "x # y");
+  EXPECT_TRUE(toml.flag("B"));
+  EXPECT_EQ(toml.number("C"), 12U);
+  EXPECT_EQ(toml.text("E"), "q");
+  EXPECT_EQ(toml.text("absent"), "");
+  EXPECT_FALSE(toml.flag("absent"));
+  EXPECT_EQ(error_of([&] { toml.flag("A"); }).code(), Code::kInvalidArgument);
+  EXPECT_EQ(error_of([&] { toml.number("D"); }).code(), Code::kInvalidArgument);
+  EXPECT_EQ(error_of([&] { toml.text("C"); }).code(), Code::kInvalidArgument);
+}
+
+struct ContainerdStdio : ::testing::Test {
+  Containerd c{find_program("crun").value()};
+
+  void finish() {
+    EXPECT_EQ(c.h.wait().exit_status, 0U);
+    c.h.remove();
+    c.shutdown();
+    EXPECT_EQ(c.h.exit_status(), 0);
+  }
+};
+
+// One that attaches later reads on: nothing is lost, and the writer sees no SIGPIPE.
+TEST_F(ContainerdStdio, AReaderGoesAndAnotherComes) {
+  c.h.configure({"/bin/sh", "-c", "echo one; read x; echo two; read x; echo three"});
+  UniqueFd in = c.h.fifo("stdin");
+  UniqueFd out = c.h.fifo("stdout");
+  auto read_line = [&](std::size_t size) {
+    std::string text(size, '\0');
+    wait_ready(out.get(), POLLIN, soon(), "a line");
+    EXPECT_EQ(::read(out.get(), text.data(), size), static_cast<ssize_t>(size));
+    return text;
+  };
+  c.start();
+  c.create();
+  c.h.start();
+  EXPECT_EQ(read_line(4), "one\n");
+  out.reset();
+  ASSERT_EQ(::write(in.get(), "x\n", 2), 2);
+  out = UniqueFd(::open(c.h.stdout_path.c_str(), O_RDONLY | O_NONBLOCK | O_CLOEXEC));
+  EXPECT_EQ(read_line(4), "two\n");
+  ASSERT_EQ(::write(in.get(), "x\n", 2), 2);
+  EXPECT_EQ(read_to_end(out.get()), "three\n");
+  finish();
+}
+
+TEST_F(ContainerdStdio, AFileIsMadeAndTakesBoth) {
+  c.h.configure({"/bin/sh", "-c", "echo one; echo two >&2"});
+  std::string path = c.h.dir + "/deep/er/file";
+  c.h.stdout_path = c.h.stderr_path = "file://" + path;
+  c.start();
+  c.create();
+  EXPECT_EQ(c.h.state().stdout_path, "file://" + path);
+  c.h.start();
+  EXPECT_EQ(c.h.wait().exit_status, 0U);
+  EXPECT_EQ(read_file_at(open_dir(c.h.dir).get(), "deep/er/file"), "one\ntwo\n");
+  finish();
+}
+
+TEST_F(ContainerdStdio, AnUnknownSchemeIsRefused) {
+  c.h.configure({"/bin/true"});
+  c.start();
+  c.h.stdout_path = "what:///x";
+  EXPECT_THAT(error_of([&] { c.create(); }).message(), HasSubstr("unknown STDIO scheme what"));
+  c.h.stdout_path = "binary:///bin/true";
+  EXPECT_EQ(error_of([&] { c.create(); }).code(), Code::kUnimplemented);
+  c.h.stdout_path = "";
+  c.create();
+  c.h.start();
+  finish();
+}
+
+// Its cgroup is not named as ours are, and goes all the same.
+TEST_F(ContainerdStdio, ACgroupOfContainerdsName) {
+  c.h.cgroup = "/test-" + c.h.cgroup.substr(1) + "/inner";
+  c.h.configure({"/bin/sleep", "1000"}, {{"linux", {{"cgroupsPath", c.h.cgroup}}}});
+  c.start();
+  c.create();
+  c.h.start();
+  EXPECT_EQ(c.h.count_pids(), 1U);
+  c.h.kill(SIGKILL, true);
+  EXPECT_EQ(c.h.wait().exit_status, 137U);
+  c.h.remove();
+  c.shutdown();
+  EXPECT_EQ(c.h.exit_status(), 0);
+  c.h.expect_no_cgroup();
+}
+
+}  // namespace
+}  // namespace ctrd::shim
