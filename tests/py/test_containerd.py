@@ -7,11 +7,11 @@ import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 
+import ctrd
 import pytest
 from support import alive, eventually
 
-import ctrd
-
+pytestmark = pytest.mark.root
 RUNTIME = "io.containerd.ctrd.v2"
 SOCKETS = Path("/run/containerd/s")
 CONFIG = """
