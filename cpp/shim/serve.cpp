@@ -46,8 +46,10 @@ class Shim {
   void detach();
   void told_to_end();
   void leave();
+  void answered();
   asio::awaitable<void> exit_when_told();
 
+  const bool is_containerds_;
   asio::io_context loop_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE};  // one thread: no locks
   Signals signals_{loop_};
   Reaper reaper_;
@@ -55,7 +57,6 @@ class Shim {
   Service service_;
   Watch owner_;
   Watch spawner_;
-  bool is_containerds_;
   bool owner_lost_ = false, ending_ = false, leaving_ = false;
   ttrpc::Server server_;
 };
@@ -96,13 +97,13 @@ ttrpc::Limits limits(std::size_t descriptors) {
 }
 
 Shim::Shim(const Arguments& arguments, Client client, std::size_t descriptors)
-    : task_(loop_, reaper_, Bundle(arguments.get("bundle"), UniqueFd(api::kClaimFd)),
+    : is_containerds_(client.is_containerd),
+      task_(loop_, reaper_, Bundle(arguments.get("bundle"), UniqueFd(api::kClaimFd)),
             arguments.get("id"), {}, client),
       service_(loop_, task_, hooks()),
       owner_(loop_, UniqueFd(api::kOwnerFd), [this] { owner_gone(); }),
       spawner_(loop_, UniqueFd(api::kSpawnerFd),
                [this] { end_everything("the process that spawns it has gone"); }),
-      is_containerds_(client.is_containerd),
       server_(
           loop_, UniqueFd(api::kListenFd),
           [this](ttrpc::Request request) { return service_.dispatch(std::move(request)); },
@@ -132,7 +133,8 @@ Hooks Shim::hooks() {
           .deleted = [this] { deleted(); },
           .finished = [this] { leave(); },
           .detach = [this] { detach(); },
-          .is_owned = [this] { return owner_.active(); }};
+          .is_owned = [this] { return owner_.active(); },
+          .is_containerds = is_containerds_};
 }
 
 void Shim::created() {
@@ -202,8 +204,13 @@ void Shim::leave() {
   if (std::exchange(leaving_, true)) return;
   if (is_containerds_) remove_socket(api::kListenFd);
   task_.publisher().finish();
-  server_.close([this] { start(loop_, exit_when_told(), "the last events"); });
+  server_.close([this] { answered(); });
   asio::co_spawn(loop_, pause_for(kLastAnswers), [](const std::exception_ptr&) { ::_exit(0); });
+}
+
+void Shim::answered() {
+  if (!is_containerds_) ::_exit(0);
+  start(loop_, exit_when_told(), "the last events");
 }
 
 asio::awaitable<void> Shim::exit_when_told() {

@@ -19,6 +19,7 @@ struct Hooks {
   std::function<void()> finished;  // Shutdown came, and there is no task: end after this answer
   std::function<void()> detach;    // watch the owner no more; throws if it has gone already
   std::function<bool()> is_owned;
+  bool is_containerds = false;
 };
 
 class Service {

@@ -57,6 +57,7 @@ TEST_P(ContainerdTest, ShutdownDoesNothingWhileThereIsATask) {
   c.h.start();
   c.shutdown();
   EXPECT_EQ(c.h.state().status, api::Status::kRunning);
+  c.h.resize("", 0, 0);  // as ctr does in a terminal without a size
   c.h.kill(SIGKILL);
   EXPECT_EQ(c.h.wait().exit_status, 137U);
   c.h.remove();
