@@ -102,6 +102,10 @@ void FieldWriter::operator()(uint32_t number, const std::vector<std::string>& va
   for (const std::string& value : values) writer_.add_bytes(number, value);
 }
 
+void FieldWriter::operator()(uint32_t number, const std::vector<uint64_t>& values) {
+  writer_.add_packed_uint64(number, values.begin(), values.end());
+}
+
 void FieldWriter::pair(uint32_t number, const std::string& key, const std::string& value) {
   writer_.add_message(number, encode_message(Entry{key, value}));
 }
@@ -149,6 +153,12 @@ void FieldReader::operator()(uint32_t number, bool& value) {
 
 void FieldReader::operator()(uint32_t number, std::vector<std::string>& values) {
   if (takes(number, pbf_wire_type::length_delimited)) values.push_back(utf8());
+}
+
+void FieldReader::operator()(uint32_t number, std::vector<uint64_t>& values) {
+  if (takes(number, pbf_wire_type::varint)) return values.push_back(in_.get_uint64());
+  if (!takes(number, pbf_wire_type::length_delimited)) return;
+  for (uint64_t value : in_.get_packed_uint64()) values.push_back(value);
 }
 
 void FieldReader::operator()(uint32_t number, Pairs& pairs) {

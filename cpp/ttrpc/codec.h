@@ -55,12 +55,18 @@ class FieldWriter {
   requires std::is_enum_v<E>
   void operator()(uint32_t number, E value) { (*this)(number, static_cast<int32_t>(value)); }
   void operator()(uint32_t number, const std::vector<std::string>& values);
+  void operator()(uint32_t number, const std::vector<uint64_t>& values);  // packed
   void operator()(uint32_t number, const Pairs& pairs);
   void operator()(uint32_t number, const StringMap& map);
   template <Message T>
   void operator()(uint32_t number, const T& message) {
     std::string body = encoded(message);
     if (!body.empty()) writer_.add_message(number, body);
+  }
+  // Written even when it is empty: its readers look into it without asking whether it is there.
+  template <Message T>
+  void present(uint32_t number, const T& message) {
+    writer_.add_message(number, encoded(message));
   }
   template <Message T>
   void operator()(uint32_t number, const std::vector<T>& messages) {
@@ -115,6 +121,7 @@ class FieldReader {
     value = static_cast<E>(raw);
   }
   void operator()(uint32_t number, std::vector<std::string>& values);
+  void operator()(uint32_t number, std::vector<uint64_t>& values);  // packed or not
   void operator()(uint32_t number, Pairs& pairs);
   void operator()(uint32_t number, StringMap& map);
   template <Message T>
@@ -126,6 +133,10 @@ class FieldReader {
   void operator()(uint32_t number, std::vector<T>& messages) {
     if (takes(number, protozero::pbf_wire_type::length_delimited))
       FieldReader(view()).read(messages.emplace_back());
+  }
+  template <Message T>
+  void present(uint32_t number, T& message) {
+    (*this)(number, message);
   }
   void bytes(uint32_t number, std::string& value);
   void always(uint32_t number, int64_t& value) { varint(number, value); }

@@ -3,10 +3,12 @@
 #include <gtest/gtest.h>
 
 #include "api/bundle.h"
+#include "api/metrics.h"
 #include "api/oracle.h"
 #include "api/runc_options.h"
 #include "api/task.h"
 #include "containerd.pb.h"
+#include "metrics.pb.h"
 #include "shim.pb.h"
 #include "task.pb.h"
 
@@ -16,6 +18,7 @@ namespace {
 namespace v2 = containerd::task::v2;
 namespace shim1 = ctrd::shim::v1;
 namespace foreign = ctrd::foreign;
+namespace metrics = ctrd::metrics;
 
 template <typename Theirs>
 Theirs filled() {
@@ -288,6 +291,43 @@ TEST(Members, AnUnknownStatusIsKept) {
   v2::StateResponse theirs;
   theirs.set_status(static_cast<containerd::v1::types::Status>(77));
   EXPECT_EQ(static_cast<int>(read<StateResponse>(theirs).status), 77);
+}
+
+TEST(Members, MetricsV1) {
+  auto theirs = filled<metrics::MetricsV1>();
+  auto ours = read<MetricsV1>(theirs);
+  EXPECT_EQ(ours.pids.limit, theirs.pids().limit());
+  EXPECT_EQ(ours.cpu.usage.kernel, theirs.cpu().usage().kernel());
+  EXPECT_EQ(ours.cpu.usage.per_cpu.back(), theirs.cpu().usage().per_cpu(1));
+  EXPECT_EQ(ours.cpu.throttling.throttled_periods, theirs.cpu().throttling().throttled_periods());
+  auto word = [&](std::string_view name) {
+    return ours.memory.stat[place_of(name, kMemoryWordsV1)];
+  };
+  EXPECT_EQ(word("total_rss"), theirs.memory().total_rss());
+  EXPECT_EQ(word("total_inactive_file"), theirs.memory().total_inactive_file());
+  EXPECT_EQ(word("total_pgmajfault"), theirs.memory().total_pgmajfault());
+  EXPECT_EQ(ours.memory.swap.failcnt, theirs.memory().swap().failcnt());
+  EXPECT_EQ(ours.memory.kernel.max, theirs.memory().kernel().max());
+  const auto& serviced = ours.blkio.lists[place_of("io_serviced", kBlkioListsV1)];
+  EXPECT_EQ(serviced.front().op, theirs.blkio().io_serviced_recursive(0).op());
+  EXPECT_EQ(serviced.front().minor, theirs.blkio().io_serviced_recursive(0).minor());
+  EXPECT_EQ(ours.hugetlb.front().failcnt, theirs.hugetlb(0).failcnt());
+  EXPECT_EQ(ours.memory_oom_control.under_oom, theirs.memory_oom_control().under_oom());
+}
+
+TEST(Members, MetricsV2) {
+  auto theirs = filled<metrics::MetricsV2>();
+  auto ours = read<MetricsV2>(theirs);
+  EXPECT_EQ(ours.cpu.system_usec, theirs.cpu().system_usec());
+  EXPECT_EQ(ours.cpu.nr_throttled, theirs.cpu().nr_throttled());
+  EXPECT_EQ(ours.memory.stat[place_of("pgmajfault", kMemoryWordsV2)], theirs.memory().pgmajfault());
+  EXPECT_EQ(ours.memory.stat[place_of("thp_collapse_alloc", kMemoryWordsV2)],
+            theirs.memory().thp_collapse_alloc());
+  EXPECT_EQ(ours.memory.swap_limit, theirs.memory().swap_limit());
+  EXPECT_EQ(ours.memory.max_usage, theirs.memory().max_usage());
+  EXPECT_EQ(ours.io.usage.back().rios, theirs.io().usage(1).rios());
+  EXPECT_EQ(ours.hugetlb.front().pagesize, theirs.hugetlb(0).pagesize());
+  EXPECT_EQ(ours.memory_events.oom_kill, theirs.memory_events().oom_kill());
 }
 
 }  // namespace

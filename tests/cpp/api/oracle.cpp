@@ -8,10 +8,12 @@
 #include "api/bootstrap.h"
 #include "api/bundle.h"
 #include "api/event.h"
+#include "api/metrics.h"
 #include "api/runc_options.h"
 #include "api/task.h"
 #include "containerd.pb.h"
 #include "event.pb.h"
+#include "metrics.pb.h"
 #include "shim.pb.h"
 #include "task.pb.h"
 
@@ -23,6 +25,7 @@ namespace v2 = containerd::task::v2;
 namespace shim1 = ctrd::shim::v1;
 namespace ev = containerd::events;
 namespace foreign = ctrd::foreign;
+namespace metrics = ctrd::metrics;
 
 template <typename Ours, typename Theirs>
 Codec codec(const char* name) {
@@ -74,6 +77,8 @@ void fill_two(pb::Message& m, const pb::FieldDescriptor* f, int& counter) {
   for (int i = 0; i < 2; ++i) {
     if (f->cpp_type() == pb::FieldDescriptor::CPPTYPE_STRING)
       r->AddString(&m, f, f->name() + std::to_string(next_number(counter)));
+    else if (f->cpp_type() == pb::FieldDescriptor::CPPTYPE_UINT64)
+      r->AddUInt64(&m, f, ~uint64_t{0} - static_cast<uint64_t>(next_number(counter)));
     else
       fill_message(*r->AddMessage(&m, f), counter);
   }
@@ -141,6 +146,8 @@ const std::vector<Codec>& codecs() {
       codec<TaskPaused, ev::TaskPaused>("TaskPaused"),
       codec<TaskResumed, ev::TaskResumed>("TaskResumed"),
       codec<TaskCheckpointed, ev::TaskCheckpointed>("TaskCheckpointed"),
+      codec<MetricsV1, metrics::MetricsV1>("MetricsV1"),
+      codec<MetricsV2, metrics::MetricsV2>("MetricsV2"),
       codec<RuncOptions, foreign::RuncOptions>("RuncOptions"),
       codec<RuncCreateOptions, foreign::RuncCreateOptions>("RuncCreateOptions"),
       codec<LinuxRuncOptions, foreign::LinuxRuncOptions>("LinuxRuncOptions"),
@@ -159,6 +166,18 @@ void fill(pb::Message& message) {
   fill_message(message, counter);
 }
 
+static void add_empty_metrics(pb::Message& message) {
+  if (message.GetDescriptor() == metrics::MetricsV1::descriptor()) {
+    auto& v1 = static_cast<metrics::MetricsV1&>(message);
+    v1.mutable_cpu()->mutable_usage();
+    v1.mutable_memory()->mutable_usage();
+  } else if (message.GetDescriptor() == metrics::MetricsV2::descriptor()) {
+    auto& v2 = static_cast<metrics::MetricsV2&>(message);
+    v2.mutable_cpu();
+    v2.mutable_memory();
+  }
+}
+
 void add_always_written(pb::Message& message) {
   const pb::Reflection* reflection = message.GetReflection();
   for (int i = 0; i < message.GetDescriptor()->field_count(); ++i) {
@@ -168,6 +187,7 @@ void add_always_written(pb::Message& message) {
     static_cast<pb::Timestamp*>(reflection->MutableMessage(&message, field))
         ->set_seconds(-62135596800);
   }
+  add_empty_metrics(message);
   if (message.GetDescriptor() != shim1::Options::descriptor()) return;
   auto& options = static_cast<shim1::Options&>(message);
   if (!options.has_log_max()) options.set_log_max(64 << 20);
