@@ -18,6 +18,7 @@ import click
 from . import _cli_show as show
 from ._attach import DETACH_KEYS
 from ._container import Container
+from ._core import __version__
 from ._engine import Engine
 from ._mounts import Rootfs
 from ._types import DEVNULL, LOG, PIPE
@@ -67,7 +68,7 @@ def _status_of(error: Error) -> int:
 @click.option("--root", envvar="CTRD_ROOT", help="Where records and layers are [/var/lib/ctrd].")
 @click.option("--state", envvar="CTRD_STATE", help="Where what runs is [/run/ctrd/...].")
 @click.option("--namespace", "-n", envvar="CTRD_NAMESPACE", default="default", help="Which containers.")
-@click.version_option(package_name="ctrd", prog_name="ctrd")
+@click.version_option(__version__, prog_name="ctrd")
 @click.pass_context
 def cli(context: click.Context, root: str | None, state: str | None, namespace: str) -> None:
     """Containers without a daemon."""

@@ -82,7 +82,7 @@ def test_errors_are_one_line(cli: Cli, root_directory: Path) -> None:
         assert done.returncode == status, (args, done)
         assert "Traceback" not in done.stderr and done.stderr
     assert cli("--help").stdout.count("\n") > 10
-    assert cli("--version").returncode == 0
+    assert cli("--version").stdout == f"ctrd, version {ctrd.__version__}\n"
 
 
 def test_a_life(cli: Cli, engine: ctrd.Engine, root_directory: Path) -> None:

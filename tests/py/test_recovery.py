@@ -57,7 +57,8 @@ def processes_of(engine: ctrd.Engine) -> list[str]:
 def cgroups_of(engine: ctrd.Engine, name: str) -> list[Path]:
     """The cgroups, in every hierarchy, of this engine's container of this id."""
     mark = leakset._mark(engine.root)
-    return [path for path in Path("/sys/fs/cgroup").glob(f"*/ctrd-{mark}-*-{name}") if path.is_dir()]
+    at, pattern = Path("/sys/fs/cgroup"), f"ctrd-{mark}-*-{name}"
+    return [path for path in (*at.glob(pattern), *at.glob(f"*/{pattern}")) if path.is_dir()]
 
 
 def tree(engine: ctrd.Engine) -> dict[str, tuple[int, int]]:

@@ -122,7 +122,8 @@ class Place:
     def probes(self) -> list[Path]:
         """Cgroups of probes of this root, by their directories."""
         names = [path.name.rsplit("-", 1)[1] for path in self.state.glob(".probe-*")]
-        return [path for name in names for path in invariants.CGROUPS.glob(f"*/ctrd-*-{name}")]
+        patterns = [f"{above}ctrd-*-{name}" for name in names for above in ("", "*/")]
+        return [path for pattern in patterns for path in invariants.CGROUPS.glob(pattern)]
 
     def clear(self) -> None:
         """Delete every container."""
