@@ -25,6 +25,30 @@ Uri parse(const std::string& text) {
   return {.scheme = text.substr(0, at), .path = text.substr(at + 3)};
 }
 
+int hex_digit(char c) {
+  if (c >= '0' && c <= '9') return c - '0';
+  c = static_cast<char>(c | 0x20);
+  return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
+}
+
+// A path of a URI. Throws invalid for "%" without two digits, and for a NUL.
+std::string decoded(const std::string& path) {
+  std::string out;
+  for (std::size_t i = 0; i < path.size(); ++i) {
+    if (path[i] != '%') {
+      out += path[i];
+      continue;
+    }
+    int high = i + 2 < path.size() ? hex_digit(path[i + 1]) : -1;
+    int low = high < 0 ? -1 : hex_digit(path[i + 2]);
+    if (low < 0 || (high == 0 && low == 0))
+      throw invalid("stdout", path, "a % must be followed by the two digits of a byte");
+    out += static_cast<char>(high * 16 + low);
+    i += 2;
+  }
+  return out;
+}
+
 std::string our_file(const std::string& path) { return std::string(api::kFilePath) + path; }
 
 void make_parents(const std::string& path) {
@@ -54,7 +78,7 @@ std::string fifo_or_file(const std::string& path) {
 StdioPaths containerd_stdio(StdioPaths paths) {
   Uri out = parse(paths.out);
   if (out.scheme == "file") {
-    paths.out = log_file(out.path);
+    paths.out = log_file(decoded(out.path.substr(0, out.path.find('?'))));
     paths.err = api::kMergePath;
   } else if (out.scheme == "binary") {
     throw Error(Code::kUnimplemented, "stdout: " + paths.out + ": logging programs are not run");

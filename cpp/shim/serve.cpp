@@ -26,6 +26,7 @@
 namespace ctrd::shim {
 namespace {
 
+constexpr Nanos kIdle = std::chrono::seconds(30);
 constexpr Nanos kLastAnswers = std::chrono::seconds(1);  // for a peer to read them
 
 // Everything that lives as long as the process; it is never destroyed.
@@ -45,11 +46,14 @@ class Shim {
   asio::awaitable<void> end_at_exit();
   void detach();
   void told_to_end();
+  asio::awaitable<void> end_when_idle();
+  bool is_idle() const;
   void leave();
   void answered();
   asio::awaitable<void> exit_when_told();
 
   const bool is_containerds_;
+  const Nanos idle_limit_;                                     // without a task and a connection
   asio::io_context loop_{BOOST_ASIO_CONCURRENCY_HINT_UNSAFE};  // one thread: no locks
   Signals signals_{loop_};
   Reaper reaper_;
@@ -96,8 +100,14 @@ ttrpc::Limits limits(std::size_t descriptors) {
   return limits;
 }
 
+Nanos idle_limit(const Arguments& arguments) {
+  std::string given = arguments.get("idle-ms");
+  return given.empty() ? kIdle : std::chrono::milliseconds(std::stol(given));
+}
+
 Shim::Shim(const Arguments& arguments, Client client, std::size_t descriptors)
     : is_containerds_(client.is_containerd),
+      idle_limit_(idle_limit(arguments)),
       task_(loop_, reaper_, Bundle(arguments.get("bundle"), UniqueFd(api::kClaimFd)),
             arguments.get("id"), {}, client),
       service_(loop_, task_, hooks()),
@@ -108,7 +118,10 @@ Shim::Shim(const Arguments& arguments, Client client, std::size_t descriptors)
           loop_, UniqueFd(api::kListenFd),
           [this](ttrpc::Request request) { return service_.dispatch(std::move(request)); },
           limits(descriptors)) {
-  if (is_containerds_) forward_events();
+  if (is_containerds_) {
+    forward_events();
+    start(loop_, end_when_idle(), "waiting for containerd");
+  }
   start(loop_, signals_.run([this] { reaper_.reap(); }, [this] { told_to_end(); }),
         "reading signals");
 }
@@ -149,7 +162,24 @@ void Shim::created() {
 
 // containerd sends Shutdown after that.
 void Shim::deleted() {
-  if (!is_containerds_) leave();
+  if (is_containerds_)
+    start(loop_, end_when_idle(), "waiting for containerd");
+  else
+    leave();
+}
+
+bool Shim::is_idle() const {
+  return !task_.exists() && server_.connections() == 0 && server_.under_way() == 0;
+}
+
+// containerd may die before its Create, or between its Delete and Shutdown.
+asio::awaitable<void> Shim::end_when_idle() {
+  TimePoint busy = Clock::now();
+  while (!task_.exists() && !leaving_) {
+    co_await pause_for(idle_limit_ / 8);
+    if (!is_idle()) busy = Clock::now();
+    if (Clock::now() - busy >= idle_limit_) leave();
+  }
 }
 
 // One step of the loop: the owner's end comes before it, or never.

@@ -45,11 +45,12 @@ Service::Verb Service::find_shim_verb(std::string_view method) {
 }
 
 Service::Query Service::find_query(std::string_view method) {
-  static constexpr std::array<std::pair<std::string_view, Query>, 8> kQueries{
+  static constexpr std::array<std::pair<std::string_view, Query>, 9> kQueries{
       {{"State", &Service::state},
        {"Exec", &Service::exec},
        {"Kill", &Service::kill},
        {"Pids", &Service::pids},
+       {"Stats", &Service::stats},
        {"Connect", &Service::connect},
        {"CloseIO", &Service::close_io},
        {"ResizePty", &Service::resize_pty},
@@ -200,6 +201,11 @@ std::string Service::kill(const Request& request) {
 std::string Service::pids(const Request& request) {
   check_id(api::decode<api::PidsRequest>(request.payload).id);
   return api::encode(task_.pids());
+}
+
+std::string Service::stats(const Request& request) {
+  check_id(api::decode<api::StatsRequest>(request.payload).id);
+  return api::encode(task_.stats());
 }
 
 // For a task unknown or deleted as well: containerd asks so at its restart.

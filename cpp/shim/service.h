@@ -50,6 +50,7 @@ class Service {
   std::string exec(const ttrpc::Request& request);
   std::string kill(const ttrpc::Request& request);
   std::string pids(const ttrpc::Request& request);
+  std::string stats(const ttrpc::Request& request);
   std::string connect(const ttrpc::Request& request);
   std::string close_io(const ttrpc::Request& request);
   std::string resize_pty(const ttrpc::Request& request);

@@ -83,6 +83,8 @@ Child spawn_server(const Arguments& arguments, const Start& start, const UniqueF
                start.bundle,
                "-address",
                arguments.get("address")};
+  if (arguments.has("idle-ms"))
+    spec.argv.insert(spec.argv.end(), {"-idle-ms", arguments.get("idle-ms")});
   if (wants_debug(arguments, start)) spec.argv.emplace_back("-debug");
   spec.argv.insert(spec.argv.end(), {"-containerd", "serve"});
   spec.env = environment(start);

@@ -1,7 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // The action start, as containerd gives it: makes a listening socket, starts a shim that serves it
 // (`serve -containerd`), and prints its address: plain, which is version 2, so that each container
-// has a shim of its own. Source: shim-protocol.md 2.3 to 2.6.
+// has a shim of its own. A shim without a task and without a connection ends after 30 s (-idle-ms:
+// for tests): containerd may die between its start and its Create, or its Delete and its Shutdown.
+// Source: shim-protocol.md 2.3 to 2.6.
 #pragma once
 
 #include <optional>

@@ -11,6 +11,7 @@
 #include "base/process.h"
 #include "shim/child.h"
 #include "shim/leftovers.h"
+#include "shim/metrics.h"
 
 namespace ctrd::shim {
 
@@ -106,6 +107,18 @@ api::PidsResponse Task::pids() const {
     found.processes.push_back(std::move(process));
   }
   return found;
+}
+
+// Of the cgroup that it is in, also if others are in there with it.
+api::StatsResponse Task::stats() const {
+  require();
+  std::string path = side_.config.cgroups_path;
+  if (path.empty() && !ended_) path = cgroup_of(pid_);
+  std::vector<UniqueFd> dirs;
+  if (!path.empty()) dirs = open_cgroup(path);
+  if (dirs.empty())
+    throw not_found(Kind::kTask, "task " + side_.id + ": it has no cgroup any more");
+  return {.stats = cgroup_metrics(dirs)};
 }
 
 // Without a cgroup that is known to be its own: what we have started.

@@ -56,6 +56,8 @@ class Task {
   void limit(int64_t timeout_ns);
   api::StateResponse state() const;
   api::PidsResponse pids() const;
+  // Throws kNotFound when its cgroup has gone: it has ended, or is not known to have one.
+  api::StatsResponse stats() const;
   uint32_t pid() const { return static_cast<uint32_t>(pid_); }  // 0: none
   bool exists() const { return status_ != api::Status::kUnknown; }
   Execs& execs() { return execs_; }

@@ -97,6 +97,8 @@ void Server::close(std::function<void()> idle) {
   hub.done(0);
 }
 
+std::size_t Server::connections() const { return state_->hub->connections.size(); }
+
 std::size_t Server::under_way() const { return state_->hub->under_way; }
 
 }  // namespace ctrd::ttrpc

@@ -47,6 +47,7 @@ class Server {
   // request (Wait) counts as under way until its connection closes: the owner answers or cancels
   // those itself first.
   void close(std::function<void()> idle);
+  std::size_t connections() const;
   // Requests accepted and not yet answered.
   std::size_t under_way() const;
 

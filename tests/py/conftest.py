@@ -20,6 +20,7 @@ import ctrd  # noqa: E402
 import invariants  # noqa: E402
 import leakset  # noqa: E402
 import roots  # noqa: E402
+from containerd_peer import Containerd, nothing_left  # noqa: E402
 
 set_hypothesis_home_dir(Path(tempfile.gettempdir()) / "ctrd-hypothesis")
 RUNTIMES = ("crun", "runc")
@@ -113,3 +114,20 @@ def left_on_disk(engine: ctrd.Engine) -> list[str]:
     """Bundles, layers and logs below this engine's directories."""
     found = [*engine.state.glob("[!.]*/[!.]*"), *engine.root.glob("snapshots/*"), *engine.root.glob("logs/*")]
     return sorted(map(str, found))
+
+
+@pytest.fixture(scope="session", params=RUNTIMES)
+def containerd_of_session(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Containerd]:
+    """Debian's containerd, started once for each runtime."""
+    made = Containerd(tmp_path_factory.mktemp("containerd"), request.param)
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def containerd(containerd_of_session: Containerd) -> Iterator[Containerd]:
+    """The session's containerd, which has no task, container, shim, socket or cgroup before and after a test."""
+    with nothing_left(containerd_of_session):
+        yield containerd_of_session

@@ -246,7 +246,8 @@ def _processes() -> dict[int, _Process]:
         except OSError:
             continue
         words = rest.split()
-        found[int(directory.name)] = _Process(int(words[1]), words[19], f"({name}) {words[0]}")
+        state = " Z" if words[0] == "Z" else ""  # others change all the time
+        found[int(directory.name)] = _Process(int(words[1]), words[19], f"({name}){state}")
     return found
 
 

@@ -1,118 +1,147 @@
-"""Debian's containerd runs our shim: its start contract and its events, judged by the program they belong to."""
+"""Debian's containerd runs our shim: what ctr makes of it, judged by the program it belongs to."""
 
 from __future__ import annotations
 
+import errno
+import fcntl
 import os
+import pty
+import signal
+import struct
 import subprocess
+import termios
 from collections.abc import Iterator
 from pathlib import Path
 
-import ctrd
 import pytest
+from containerd_peer import Containerd
 from support import alive, eventually
 
 pytestmark = pytest.mark.root
-RUNTIME = "io.containerd.ctrd.v2"
-SOCKETS = Path("/run/containerd/s")
-CONFIG = """
-version = 2
-root = "{dir}/root"
-state = "{dir}/state"
-disabled_plugins = ["io.containerd.grpc.v1.cri", "io.containerd.snapshotter.v1.aufs",
-  "io.containerd.snapshotter.v1.btrfs", "io.containerd.snapshotter.v1.devmapper", "io.containerd.snapshotter.v1.zfs"]
-[grpc]
-  address = "{dir}/c.sock"
-"""
-
-
-def _shim() -> Path:
-    return Path(os.environ.get("CTRD_SHIM", Path(ctrd.__file__).parent / "_bin/containerd-shim-ctrd-v2"))
-
-
-class Containerd:
-    """One with everything of its own below a directory."""
-
-    def __init__(self, at: Path, runtime: str) -> None:
-        self.dir = at
-        (at / "config.toml").write_text(CONFIG.format(dir=at))
-        path = f"{_shim().parent}:{os.environ['PATH']}"
-        self.environment = {"PATH": path, "CTRD_RUNTIME": runtime}
-        self.start()
-
-    def start(self) -> None:
-        """Start it, and wait until it answers."""
-        with (self.dir / "log").open("ab") as log:
-            command = ["containerd", "-c", str(self.dir / "config.toml")]
-            self.process = subprocess.Popen(
-                command, stdin=subprocess.DEVNULL, stdout=log, stderr=log, env=self.environment
-            )
-        eventually(lambda: self.ctr("version").returncode == 0, "containerd answers")
-
-    def stop(self) -> None:
-        """Kill it: whatever runs goes on."""
-        self.process.kill()
-        self.process.wait()
-
-    def ctr(self, *args: str, stdin: str = "") -> subprocess.CompletedProcess[str]:
-        """Run ctr to its end."""
-        command = ["ctr", "-a", str(self.dir / "c.sock"), *args]
-        return subprocess.run(command, input=stdin, capture_output=True, text=True, timeout=60, check=False)
-
-    def run(self, root: Path, id: str, *command: str, options: tuple[str, ...] = ()) -> tuple[int, str, str]:
-        """Run a container: its exit status, stdout and stderr."""
-        fifos = ("--fifo-dir", str(self.dir / "fifo"))
-        done = self.ctr("run", *options, *fifos, "--runtime", RUNTIME, "--rootfs", str(root), id, *command)
-        return done.returncode, done.stdout, done.stderr
-
-    def bundles(self) -> list[Path]:
-        """What there is of tasks."""
-        return list((self.dir / "state/io.containerd.runtime.v2.task").glob("*/*"))
-
-
-@pytest.fixture(params=["crun", "runc"])
-def containerd(request: pytest.FixtureRequest, tmp_path: Path) -> Iterator[Containerd]:
-    """One for a test, after which no shim, bundle or socket is left."""
-    sockets = set(SOCKETS.glob("*"))
-    made = Containerd(tmp_path, request.param)
-    yield made
-    eventually(lambda: not made.bundles(), "its bundles are gone")
-    eventually(lambda: set(SOCKETS.glob("*")) <= sockets, "the shims' sockets are gone")
-    made.process.terminate()
-    made.process.wait()
+REMOVED = ("--rm",)
 
 
 def test_run(containerd: Containerd, root_directory: Path) -> None:
-    assert containerd.run(root_directory, "x", "/bin/echo", "hello", options=("--rm",)) == (0, "hello\n", "")
+    assert containerd.run(root_directory, "x", "/bin/echo", "hello", options=REMOVED) == (0, "hello\n", "")
 
 
-def test_exit_status(containerd: Containerd, root_directory: Path) -> None:
-    assert containerd.run(root_directory, "x", "/bin/sh", "-c", "exit 7", options=("--rm",))[0] == 7
+def test_exit_status_and_both_outputs(containerd: Containerd, root_directory: Path) -> None:
+    script = "echo out; echo err >&2; exit 7"
+    assert containerd.run(root_directory, "x", "/bin/sh", "-c", script, options=REMOVED) == (7, "out\n", "err\n")
+
+
+def test_much_output(containerd: Containerd, root_directory: Path) -> None:
+    script = "/bin/dd if=/dev/zero bs=1M count=8 2>/dev/null"
+    status, out, _ = containerd.run(root_directory, "x", "/bin/sh", "-c", script, options=REMOVED)
+    assert (status, len(out)) == (0, 8 << 20)
 
 
 def test_a_program_that_is_not_there(containerd: Containerd, root_directory: Path) -> None:
-    status, _, error = containerd.run(root_directory, "x", "/nothing", options=("--rm",))
+    status, _, error = containerd.run(root_directory, "x", "/nothing", options=REMOVED)
     assert status == 1
     assert "/nothing" in error
 
 
-def test_detached_exec_kill_and_delete(containerd: Containerd, root_directory: Path) -> None:
+def test_ids_of_76_characters(containerd: Containerd, root_directory: Path) -> None:
+    id = "x" * 76
+    assert containerd.run(root_directory, id, "/bin/echo", "long", options=REMOVED) == (0, "long\n", "")
+
+
+@pytest.fixture
+def sleeper(containerd: Containerd, root_directory: Path) -> Iterator[str]:
+    """A container that runs detached, and is removed at the end with what ctr calls force."""
     assert containerd.run(root_directory, "x", "/bin/sleep", "1000", options=("-d",))[0] == 0
-    fifos = ("--fifo-dir", str(containerd.dir / "fifo"))
-    done = containerd.ctr("task", "exec", *fifos, "--exec-id", "e", "x", "/bin/echo", "in")
-    assert (done.returncode, done.stdout) == (0, "in\n")
-    assert containerd.ctr("task", "kill", "-s", "SIGKILL", "x").returncode == 0
-    eventually(lambda: "STOPPED" in containerd.ctr("task", "ls").stdout, "it is stopped")
-    assert "137" in containerd.ctr("task", "delete", "x").stderr
+    yield "x"
+    containerd.ctr("task", "delete", "-f", "x")
     assert containerd.ctr("container", "delete", "x").returncode == 0
 
 
-def test_containerd_killed_and_started_again(containerd: Containerd, root_directory: Path) -> None:
+def test_detached_exec_kill_and_delete(containerd: Containerd, sleeper: str) -> None:
+    fifos = ("--fifo-dir", str(containerd.dir / "fifo"))
+    done = containerd.ctr("task", "exec", *fifos, "--exec-id", "e", sleeper, "/bin/echo", "in")
+    assert (done.returncode, done.stdout) == (0, "in\n")
+    done = containerd.ctr("task", "exec", *fifos, "--exec-id", "e", sleeper, "/bin/sh", "-c", "exit 9")
+    assert done.returncode == 9
+    assert containerd.ctr("task", "kill", "-s", "SIGKILL", sleeper).returncode == 0
+    eventually(lambda: "STOPPED" in containerd.ctr("task", "ls").stdout, "it is stopped")
+    assert "137" in containerd.ctr("task", "delete", sleeper).stderr
+
+
+def test_pause_and_resume(containerd: Containerd, sleeper: str) -> None:
+    assert containerd.ctr("task", "pause", sleeper).returncode == 0
+    assert "PAUSED" in containerd.ctr("task", "ls").stdout
+    assert containerd.ctr("task", "resume", sleeper).returncode == 0
+    assert "RUNNING" in containerd.ctr("task", "ls").stdout
+
+
+def test_metrics_and_ps(containerd: Containerd, sleeper: str) -> None:
+    done = containerd.ctr("task", "metrics", sleeper)
+    assert done.returncode == 0, done.stderr
+    figures = dict(line.split()[:2] for line in done.stdout.splitlines() if len(line.split()) == 2)
+    assert int(figures["memory.usage_in_bytes"]) > 0
+    assert int(figures["pids.current"]) == 1
+    pid = containerd.ctr("task", "ls", "-q").stdout.split()
+    assert pid == [sleeper]
+    assert len(containerd.ctr("task", "ps", sleeper).stdout.splitlines()) == 2
+
+
+def test_a_checkpoint_is_refused_and_the_task_lives_on(containerd: Containerd, sleeper: str) -> None:
+    done = containerd.ctr("task", "checkpoint", "--image-path", str(containerd.dir / "image"), sleeper)
+    assert done.returncode == 1
+    assert "not implemented" in done.stderr
+    assert "RUNNING" in containerd.ctr("task", "ls").stdout
+
+
+class Terminal:
+    """Ours, in which a program runs as in a user's."""
+
+    def __init__(self, command: list[str]) -> None:
+        self.master, slave = pty.openpty()
+        self.process = subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, start_new_session=True)
+        os.close(slave)
+        self.text = b""
+
+    def read_until(self, text: bytes) -> None:
+        while text not in self.text:
+            self.text += os.read(self.master, 4096)
+
+    def close(self) -> int:
+        """Read to the end; the program's exit status."""
+        try:
+            while piece := os.read(self.master, 4096):
+                self.text += piece
+        except OSError as error:
+            assert error.errno == errno.EIO
+        os.close(self.master)
+        return self.process.wait(60)
+
+
+def test_a_terminal_and_its_size(containerd: Containerd, root_directory: Path) -> None:
+    script = "stty size; read x; stty size; read y; exit 4"
+    words = containerd.run_words(root_directory, "x", "/bin/sh", "-c", f"PATH=/bin; {script}", options=("--rm", "-t"))
+    terminal = Terminal(containerd.command(*words))
+    try:
+        terminal.read_until(b"\n")
+        fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
+        terminal.process.send_signal(signal.SIGWINCH)
+        pid = int(containerd.ctr("task", "ls").stdout.splitlines()[1].split()[1])
+
+        def resized() -> bool:
+            with Path(f"/proc/{pid}/fd/0").open() as theirs:
+                return struct.unpack("HHHH", fcntl.ioctl(theirs, termios.TIOCGWINSZ, b"\0" * 8))[:2] == (33, 101)
+
+        eventually(resized, "the container's terminal has that size")
+        os.write(terminal.master, b"x\n")
+        terminal.read_until(b"33 101")
+        os.write(terminal.master, b"y\n")
+    finally:
+        status = terminal.close()
+    assert status == 4
+
+
+def test_containerd_has_killed_what_it_deletes(containerd: Containerd, root_directory: Path) -> None:
     containerd.run(root_directory, "x", "/bin/sleep", "1000", options=("-d",))
     pid = int(containerd.ctr("task", "ls").stdout.splitlines()[1].split()[1])
-    containerd.stop()
-    assert alive(pid)
-    containerd.start()
-    assert "RUNNING" in containerd.ctr("task", "ls").stdout
     containerd.ctr("task", "delete", "-f", "x")
     assert not alive(pid)
     containerd.ctr("container", "delete", "x")

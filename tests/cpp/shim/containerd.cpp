@@ -84,9 +84,12 @@ Output Containerd::execute(const std::string& action, const std::string& input) 
   spec.argv = {shim_binary(),     "-namespace", "ns",  "-address", h.dir + "/containerd.sock",
                "-publish-binary", "/bin/true",  "-id", h.id};
   if (action == "delete") spec.argv.insert(spec.argv.end(), {"-bundle", h.bundle});
+  spec.argv.insert(spec.argv.end(), flags.begin(), flags.end());
   spec.argv.push_back(action);
   spec.env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin", "TTRPC_ADDRESS=" + events,
               "SHIM_SOCKET_DIR=" + h.dir + "/s"};
+  spec.env.insert(spec.env.end(), env.begin(), env.end());
+  spec.fds = fds;
   spec.cwd_dir = h.bundle_dir.get();
   return run_command(spec, input, soon());
 }

@@ -49,6 +49,9 @@ class Containerd {
 
   Harness h;
   std::string events;  // TTRPC_ADDRESS
+  // More of these for the program.
+  std::vector<std::string> flags, env;
+  std::vector<std::pair<int, int>> fds;
   std::string socket;  // the shim's
   api::Any options;
 };

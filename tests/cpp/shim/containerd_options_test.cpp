@@ -129,6 +129,32 @@ TEST_F(ContainerdStdio, AFileIsMadeAndTakesBoth) {
   finish();
 }
 
+TEST_F(ContainerdStdio, APathOfAUriIsDecoded) {
+  c.h.configure({"/bin/echo", "one"});
+  c.h.stdout_path = "file://" + c.h.dir + "/a%20b%2Fc%25?x=y";
+  std::filesystem::create_directory(c.h.dir + "/a b");
+  c.start();
+  c.create();
+  c.h.start();
+  EXPECT_EQ(c.h.wait().exit_status, 0U);
+  EXPECT_EQ(read_file_at(open_dir(c.h.dir).get(), "a b/c%"), "one\n");
+  finish();
+}
+
+TEST_F(ContainerdStdio, AUriThatIsNoneIsRefused) {
+  c.h.configure({"/bin/true"});
+  c.start();
+  for (const char* bad :
+       {"file:///x%", "file:///x%2", "file:///x%zz", "file:///x%00", "file://x"}) {
+    c.h.stdout_path = bad;
+    Error error = error_of([&] { c.create(); });
+    EXPECT_EQ(error.code(), Code::kInvalidArgument) << bad;
+    EXPECT_THAT(error.message(), HasSubstr("stdout"));
+  }
+  c.shutdown();
+  EXPECT_EQ(c.h.exit_status(), 0);
+}
+
 TEST_F(ContainerdStdio, AnUnknownSchemeIsRefused) {
   c.h.configure({"/bin/true"});
   c.start();
