@@ -127,7 +127,9 @@ def containerd_of_session(
 
 
 @pytest.fixture
-def containerd(containerd_of_session: Containerd) -> Iterator[Containerd]:
+def containerd(request: pytest.FixtureRequest, containerd_of_session: Containerd) -> Iterator[Containerd]:
     """The session's containerd, which has no task, container, shim, socket or cgroup before and after a test."""
     with nothing_left(containerd_of_session):
         yield containerd_of_session
+        if request.node.stash.get(FAILED, False):
+            containerd_of_session.sweep()

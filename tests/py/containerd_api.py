@@ -60,7 +60,7 @@ class Api:
         self._answers: dict[int, dict[str, str]] = {}
         self._responses: dict[int, str] = {}
         self._buffer = b""
-        self._stream = self._last = 0
+        self._stream = self._last = self._marks = 0
         self._events: list[Any] = []
 
     def close(self) -> None:
@@ -104,11 +104,20 @@ class Api:
     def subscribe(self) -> None:
         """From now on events() knows those of this namespace's tasks; those of before it forgets."""
         service = EVENTS.rpartition(".")[0]
+        if self._stream in self._answers:  # it has ended with the containerd before
+            del self._answers[self._stream]
+            self._stream = 0
         if not self._stream:
-            sent = self.send(f"{EVENTS}/Subscribe", f"{service}.SubscribeRequest", f"{service}.Envelope", stream=True)
-            self._stream = sent
-            self.result(sent)
-        self._read(0)
+            subscribe = f"{EVENTS}/Subscribe", f"{service}.SubscribeRequest", f"{service}.Envelope"
+            self._stream = self.send(*subscribe, stream=True)
+        self._marks += 1
+        mark = f"/tests/mark{self._marks}"
+        some = message("google.protobuf.Any")(type_url="google.protobuf.Empty")
+        while mark not in [one.topic for one in self._events]:  # containerd does not say when it listens
+            assert self._stream not in self._answers, self._answers[self._stream]
+            publish = f"{EVENTS}/Publish", f"{service}.PublishRequest", "google.protobuf.Empty"
+            self.result(self.send(*publish, topic=mark, event=some))
+            self._read(0)
         self._events = []
 
     def events(self, id: str) -> list[tuple[str, Any]]:

@@ -57,6 +57,7 @@ MESSAGES = {
     f"{_CONTAINERS}.CreateContainerRequest": f"1 container {_CONTAINERS}.Container",
     f"{_CONTAINERS}.CreateContainerResponse": f"1 container {_CONTAINERS}.Container",
     f"{_CONTAINERS}.DeleteContainerRequest": "1 id string",
+    f"{_EVENTS}.PublishRequest": f"1 topic string, 2 event {_ANY}",
     f"{_EVENTS}.SubscribeRequest": "1 filters string*",
     f"{_EVENTS}.Envelope": f"1 timestamp {_TIME}, 2 namespace string, 3 topic string, 4 event {_ANY}",
     "containerd.events.TaskCreate": "1 container_id string, 2 bundle string, 6 pid uint32",

@@ -13,13 +13,12 @@ from pathlib import Path
 from typing import Any
 
 import ctrd
-from containerd_api import Api
+from containerd_api import Api, RpcError
 from containerd_messages import message
 from support import PATIENCE, eventually
 
 RUNTIME = "io.containerd.ctrd.v2"
 RUNC = "io.containerd.runc.v2"
-SOCKETS = Path("/run/containerd/s")
 CGROUPS = Path("/sys/fs/cgroup")
 OCI = "types.containerd.io/opencontainers/runtime-spec/1/"
 CREATED, RUNNING, STOPPED, PAUSED = 1, 2, 3, 4  # of a task
@@ -48,7 +47,9 @@ class Containerd:
         (at / "config.toml").write_text(CONFIG.format(dir=at))
         (at / "fifo").mkdir()
         path = f"{shim_program().parent}:{os.environ['PATH']}"
-        self.environment = {"PATH": path, "CTRD_RUNTIME": runtime, **environment}
+        self.sockets = at / "s"  # not /run/containerd/s, which all have in common
+        ours = {"PATH": path, "CTRD_RUNTIME": runtime, "SHIM_SOCKET_DIR": str(self.sockets)}
+        self.environment = ours | environment
         self.start()
         self.api = Api(at / "c.sock", self.namespace)  # which finds containerd again after a restart
 
@@ -183,14 +184,25 @@ class Containerd:
         self.wait(id)
         return self.delete(id)
 
+    def sweep(self) -> None:
+        """Remove whatever a test may have left."""
+        for process in self.api.task("List").tasks:
+            with contextlib.suppress(RpcError):
+                self.kill(process.id)
+            with contextlib.suppress(RpcError):
+                self.wait(process.id)
+            with contextlib.suppress(RpcError):
+                self.api.task("Delete", container_id=process.id)
+        for id in self.ctr("containers", "ls", "-q").stdout.split():
+            self.api.container("Delete", id=id)
+
 
 @contextlib.contextmanager
 def nothing_left(containerd: Containerd) -> Iterator[None]:
     """What a test may not leave behind, beside what the leak set looks for: bundles, sockets, shims, cgroups."""
-    sockets = set(SOCKETS.glob("*"))
     yield
     eventually(lambda: not containerd.bundles(), "its bundles are gone")
-    eventually(lambda: set(SOCKETS.glob("*")) <= sockets, "the shims' sockets are gone")
+    eventually(lambda: not list(containerd.sockets.glob("*")), "the shims' sockets are gone")
     eventually(lambda: not containerd.shims(), "its shims are gone")
     eventually(lambda: all(path.name == containerd.namespace for path in containerd.cgroups()), "its cgroups are gone")
     assert containerd.api.task("List").tasks == []
@@ -226,6 +238,12 @@ class Fifo:
         eventually(come, f"{text!r} is written")
         return found
 
-    def close(self) -> None:
+    def close_end(self) -> None:
+        """Ours; the FIFO stays."""
         os.close(self.fd)
+        self.fd = -1
+
+    def close(self) -> None:
+        if self.fd >= 0:
+            os.close(self.fd)
         self.path.unlink()

@@ -12,7 +12,12 @@ import threading
 
 import grpc
 
-channel = grpc.insecure_channel(f"unix:{sys.argv[1]}", [("grpc.max_receive_message_length", 64 << 20)])
+options = {
+    "grpc.initial_reconnect_backoff_ms": 50,
+    "grpc.min_reconnect_backoff_ms": 50,
+    "grpc.max_reconnect_backoff_ms": 50,
+}
+channel = grpc.insecure_channel(f"unix:{sys.argv[1]}", list(options.items()))
 metadata = [("containerd-namespace", sys.argv[2])]
 lock = threading.Lock()
 
@@ -31,13 +36,13 @@ def call(asked: dict) -> None:
     payload, timeout = base64.b64decode(asked["payload"]), asked["timeout"]
     try:
         if asked["stream"]:
-            stream = channel.unary_stream(asked["method"])(payload, metadata=metadata)
-            stream.initial_metadata()
-            say(id=asked["id"], code="OK", details="", payload="")
+            stream = channel.unary_stream(asked["method"])(payload, metadata=metadata, wait_for_ready=True)
             for message in stream:
                 say(id=asked["id"], payload=text(message))
         else:
-            answer = channel.unary_unary(asked["method"])(payload, metadata=metadata, timeout=timeout)
+            answer = channel.unary_unary(asked["method"])(
+                payload, metadata=metadata, timeout=timeout, wait_for_ready=True
+            )
             say(id=asked["id"], code="OK", details="", payload=text(answer))
     except grpc.RpcError as error:
         say(id=asked["id"], code=error.code().name, details=error.details(), payload="")

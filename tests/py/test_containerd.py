@@ -6,6 +6,7 @@ import errno
 import fcntl
 import os
 import pty
+import select
 import signal
 import struct
 import subprocess
@@ -103,6 +104,7 @@ class Terminal:
 
     def read_until(self, text: bytes) -> None:
         while text not in self.text:
+            assert select.select([self.master], [], [], 60)[0], f"{text!r} does not come"
             self.text += os.read(self.master, 4096)
 
     def close(self) -> int:
@@ -116,27 +118,34 @@ class Terminal:
         return self.process.wait(60)
 
 
-def test_a_terminal_and_its_size(containerd: Containerd, root_directory: Path) -> None:
-    script = "stty size; read x; stty size; read y; exit 4"
-    words = containerd.run_words(root_directory, "x", "/bin/sh", "-c", f"PATH=/bin; {script}", options=("--rm", "-t"))
-    terminal = Terminal(containerd.command(*words))
-    try:
-        terminal.read_until(b"\n")
-        fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
-        terminal.process.send_signal(signal.SIGWINCH)
-        pid = int(containerd.ctr("task", "ls").stdout.splitlines()[1].split()[1])
+@pytest.fixture
+def terminal(containerd: Containerd, root_directory: Path) -> Iterator[Terminal]:
+    """With ctr in it, that runs a shell which tells the size of its own."""
+    script = "PATH=/bin; stty size; read x; stty size; read y; exit 4"
+    words = containerd.run_words(root_directory, "x", "/bin/sh", "-c", script, options=("--rm", "-t"))
+    made = Terminal(containerd.command(*words))
+    yield made
+    if made.process.poll() is None:
+        containerd.ctr("task", "kill", "-s", "SIGKILL", "x")
+        made.process.kill()
+        made.process.wait()
 
-        def resized() -> bool:
-            with Path(f"/proc/{pid}/fd/0").open() as theirs:
-                return struct.unpack("HHHH", fcntl.ioctl(theirs, termios.TIOCGWINSZ, b"\0" * 8))[:2] == (33, 101)
 
-        eventually(resized, "the container's terminal has that size")
-        os.write(terminal.master, b"x\n")
-        terminal.read_until(b"33 101")
-        os.write(terminal.master, b"y\n")
-    finally:
-        status = terminal.close()
-    assert status == 4
+def test_a_terminal_and_its_size(containerd: Containerd, terminal: Terminal) -> None:
+    terminal.read_until(b"\n")
+    fcntl.ioctl(terminal.master, termios.TIOCSWINSZ, struct.pack("HHHH", 33, 101, 0, 0))
+    pid = int(containerd.ctr("task", "ls").stdout.splitlines()[1].split()[1])
+
+    def resized() -> bool:
+        terminal.process.send_signal(signal.SIGWINCH)  # ctr may not have waited for the one before
+        with Path(f"/proc/{pid}/fd/0").open() as theirs:
+            return struct.unpack("HHHH", fcntl.ioctl(theirs, termios.TIOCGWINSZ, b"\0" * 8))[:2] == (33, 101)
+
+    eventually(resized, "the container's terminal has that size")
+    os.write(terminal.master, b"x\n")
+    terminal.read_until(b"33 101")
+    os.write(terminal.master, b"y\n")
+    assert terminal.close() == 4
 
 
 def test_containerd_has_killed_what_it_deletes(containerd: Containerd, root_directory: Path) -> None:

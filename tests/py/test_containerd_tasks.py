@@ -1,0 +1,194 @@
+"""The states of a task and of its execs, by containerd's gRPC API: what each call answers in each."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from containerd_api import RpcError
+from containerd_messages import any_of, message, parsed
+from containerd_peer import CREATED, OCI, PAUSED, RUNNING, STOPPED, Containerd
+from support import alive, eventually
+
+pytestmark = pytest.mark.root
+
+
+@pytest.fixture
+def sleeper(containerd: Containerd, root_directory: Path) -> Iterator[str]:
+    """A task that runs until it is killed; a test may have deleted it."""
+    containerd.start_task(root_directory, "x", "/bin/sleep", "1000")
+    yield "x"
+    for task in containerd.api.task("List").tasks:
+        if task.status != STOPPED:
+            containerd.kill(task.id)
+            containerd.wait(task.id)
+        containerd.delete(task.id)
+
+
+def refused(containerd: Containerd, method: str, **fields: Any) -> RpcError:
+    with pytest.raises(RpcError) as caught:
+        containerd.api.task(method, container_id="x", **fields)
+    return caught.value
+
+
+def test_a_life(containerd: Containerd, root_directory: Path) -> None:
+    pid = containerd.create(root_directory, "x", "/bin/sh", "-c", "exit 5")
+    assert alive(pid)
+    assert containerd.status("x") == CREATED
+    assert containerd.api.task("Start", container_id="x").pid == pid
+    assert containerd.wait("x") == 5
+    assert containerd.status("x") == STOPPED
+    answer = containerd.api.task("Delete", container_id="x")
+    assert (answer.pid, answer.exit_status) == (pid, 5)
+    assert answer.exited_at.seconds > 1_700_000_000
+    containerd.api.container("Delete", id="x")
+
+
+def test_calls_of_the_wrong_state(containerd: Containerd, sleeper: str) -> None:
+    assert refused(containerd, "Start").code in ("UNKNOWN", "FAILED_PRECONDITION")
+    assert refused(containerd, "Resume").code in ("UNKNOWN", "FAILED_PRECONDITION")
+    assert refused(containerd, "Create").code == "ALREADY_EXISTS"
+    assert refused(containerd, "Kill", signal=99).code != "NOT_FOUND"
+    containerd.kill(sleeper)
+    assert containerd.wait(sleeper) == 137
+    assert refused(containerd, "Kill", signal=9).code == "NOT_FOUND"
+    assert refused(containerd, "Pause").code != "NOT_FOUND"
+    containerd.delete(sleeper)
+    assert refused(containerd, "Get").code == "NOT_FOUND"
+
+
+def test_a_created_task_is_killed_and_deleted(containerd: Containerd, root_directory: Path) -> None:
+    pid = containerd.create(root_directory, "x", "/bin/sleep", "1000")
+    assert containerd.end("x") == 137
+    pid = containerd.create(root_directory, "x", "/bin/sleep", "1000")
+    assert containerd.delete("x") == 137
+    assert not alive(pid)
+
+
+def test_an_exec(containerd: Containerd, sleeper: str) -> None:
+    containerd.add_exec(sleeper, "e", "/bin/sh", "-c", "exit 3")
+    assert containerd.status(sleeper, "e") == CREATED
+    assert refused(containerd, "Kill", exec_id="e", signal=9).code == "FAILED_PRECONDITION"
+    with pytest.raises(RpcError) as caught:
+        containerd.add_exec(sleeper, "e", "/bin/true")
+    assert caught.value.code == "ALREADY_EXISTS"
+    assert containerd.api.task("Start", container_id=sleeper, exec_id="e").pid > 0
+    assert containerd.wait(sleeper, "e") == 3
+    assert containerd.wait(sleeper, "e") == 3
+    assert containerd.api.task("DeleteProcess", container_id=sleeper, exec_id="e").exit_status == 3
+    assert refused(containerd, "Get", exec_id="e").code == "NOT_FOUND"
+    assert refused(containerd, "CloseIO", exec_id="e", stdin=True).code != "OK"
+
+
+# The counter of runc's own shim becomes negative, and it panics when init ends.
+def test_an_exec_started_twice(containerd: Containerd, sleeper: str) -> None:
+    containerd.add_exec(sleeper, "e", "/bin/sleep", "1000")
+    containerd.api.task("Start", container_id=sleeper, exec_id="e")
+    for _ in range(3):
+        assert refused(containerd, "Start", exec_id="e").code in ("UNKNOWN", "FAILED_PRECONDITION")
+    containerd.kill(sleeper, exec_id="e", signal=15)
+    assert containerd.wait(sleeper, "e") == 143
+    assert refused(containerd, "Start", exec_id="e").code in ("UNKNOWN", "FAILED_PRECONDITION")
+    containerd.kill(sleeper)
+    assert containerd.wait(sleeper) == 137
+    assert containerd.status(sleeper) == STOPPED
+
+
+def test_an_exec_whose_program_is_not_there(containerd: Containerd, sleeper: str) -> None:
+    containerd.add_exec(sleeper, "e", "/nothing")
+    assert "/nothing" in refused(containerd, "Start", exec_id="e").details
+    containerd.api.task("DeleteProcess", container_id=sleeper, exec_id="e")
+    assert containerd.status(sleeper) == RUNNING
+
+
+def test_pause_resume_and_a_kill_while_paused(containerd: Containerd, sleeper: str) -> None:
+    containerd.api.task("Pause", container_id=sleeper)
+    assert containerd.status(sleeper) == PAUSED
+    assert refused(containerd, "Pause").code in ("UNKNOWN", "FAILED_PRECONDITION")
+    with pytest.raises(RpcError):
+        containerd.add_exec(sleeper, "e", "/bin/true")
+    containerd.api.task("Resume", container_id=sleeper)
+    assert containerd.status(sleeper) == RUNNING
+    containerd.api.task("Pause", container_id=sleeper)
+    containerd.kill(sleeper)
+    assert containerd.wait(sleeper) == 137
+
+
+# runc 1.1 thaws the whole cgroup for it, and its shim goes on to say PAUSED.
+@pytest.mark.parametrize("signal", [0, 15])
+def test_kill_all_of_a_paused_task(containerd: Containerd, root_directory: Path, signal: int) -> None:
+    containerd.start_task(
+        root_directory, "x", "/bin/sh", "-c", "trap 'exit 9' TERM; while :; do /bin/sleep 1000 & wait; done"
+    )
+    containerd.api.task("Pause", container_id="x")
+    containerd.kill("x", signal, all=True)
+    assert containerd.status("x") == PAUSED
+    containerd.api.task("Resume", container_id="x")
+    if not signal:
+        assert containerd.status("x") == RUNNING
+        containerd.kill("x")
+    assert containerd.wait("x") == (9 if signal else 137)
+    containerd.delete("x")
+
+
+def test_metrics_pids_and_update(containerd: Containerd, sleeper: str) -> None:
+    containerd.add_exec(sleeper, "e", "/bin/sleep", "1000")
+    exec_pid = containerd.api.task("Start", container_id=sleeper, exec_id="e").pid
+    processes = containerd.api.task("ListPids", container_id=sleeper).processes
+    assert exec_pid in [one.pid for one in processes]
+    assert len(processes) == 2
+    limits = {"memory": {"limit": 64 << 20}, "pids": {"limit": 50}}
+    any = message("google.protobuf.Any")(type_url=f"{OCI}LinuxResources", value=json.dumps(limits).encode())
+    containerd.api.task("Update", container_id=sleeper, resources=any)
+    (metric,) = containerd.api.task("Metrics").metrics
+    assert metric.id == sleeper
+    figures = parsed(metric.data)
+    assert figures.pids.current == 2
+    assert figures.pids.limit == 50
+    if metric.data.type_url.endswith("v1.Metrics"):
+        assert figures.memory.usage.limit == 64 << 20
+        assert figures.cpu.usage.total > 0
+        assert len(figures.cpu.usage.per_cpu) > 0
+    else:
+        assert figures.memory.usage_limit == 64 << 20
+        assert figures.cpu.usage_usec > 0
+
+
+def test_a_checkpoint_is_not_implemented(containerd: Containerd, sleeper: str) -> None:
+    assert refused(containerd, "Checkpoint").code == "UNIMPLEMENTED"
+    assert containerd.status(sleeper) == RUNNING
+
+
+def test_a_create_that_fails_leaves_nothing(containerd: Containerd, root_directory: Path) -> None:
+    containerd.api.subscribe()
+    for args, options, words in [
+        (["/nothing"], None, "/nothing"),
+        (["/bin/true"], any_of("containerd.runc.v1.Options", binary_name="no-runc"), '"no-runc"'),
+    ]:
+        with pytest.raises(RpcError) as caught:
+            containerd.create(root_directory, "x", *args, options=options)
+        assert words in caught.value.details
+        assert containerd.api.task("List").tasks == []
+    assert [topic for topic, _ in containerd.api.events("x") if topic != "/tasks/delete"] == []
+    assert containerd.start_task(root_directory, "x", "/bin/sleep", "1000") > 0
+    containerd.end("x")
+
+
+@pytest.mark.parametrize("containerd_of_session", ["crun"], indirect=True)
+def test_a_hundred_at_once(containerd: Containerd, root_directory: Path) -> None:
+    ids = [f"c{number}" for number in range(100)]
+    for id in ids:
+        containerd.add_container(id, containerd.spec(root_directory, id, "/bin/sleep", "1000"))
+    for method, fields in [("Create", {}), ("Start", {}), ("Kill", {"signal": 9}), ("Wait", {}), ("Delete", {})]:
+        calls = [containerd.api.send_task(method, container_id=id, **fields) for id in ids]
+        answers = [containerd.api.result(call) for call in calls]
+        if method == "Create":
+            assert len({answer.pid for answer in answers}) == 100
+        elif method in ("Wait", "Delete"):
+            assert {answer.exit_status for answer in answers} == {137}
+    for id in ids:
+        containerd.api.container("Delete", id=id)
+    eventually(lambda: not containerd.shims(), "all shims have gone")
