@@ -99,6 +99,7 @@ def test_a_terminal_of_an_exec(containerd: Containerd, root_directory: Path, fif
 
 
 # Its Create waits, for a bounded time, and then nothing is left of it.
+@pytest.mark.parametrize("containerd_of_session", ["crun"], indirect=True)
 def test_a_reader_that_never_comes(containerd: Containerd, root_directory: Path, tmp_path: Path) -> None:
     os.mkfifo(tmp_path / "out")
     with pytest.raises(RpcError) as caught:
