@@ -16,6 +16,7 @@ from typing import Any, NoReturn, TypeVar
 import click
 
 from . import _cli_show as show
+from . import _shim
 from ._attach import DETACH_KEYS
 from ._container import Container
 from ._core import __version__
@@ -354,3 +355,23 @@ def doctor(open_engine: Callable[[], Engine], /) -> None:
     report = open_engine().doctor()
     show.checks(report)
     sys.exit(0 if report.ok else 1)
+
+
+@cli.group(cls=_Group)
+def shim() -> None:
+    """The program that runs a task, under containerd."""
+
+
+_FOR_CONTAINERD = """\
+containerd finds it if {directory} is in its PATH, or is where the program containerd is, and runs tasks with it whose
+runtime is io.containerd.ctrd.v2: ctr run --runtime io.containerd.ctrd.v2 ... Without options it uses the OCI runtime
+CTRD_RUNTIME of containerd's environment, else runc."""
+
+
+@shim.command("install")
+@click.option("--dir", "directory", required=True, metavar="DIR", help="Where to, as /usr/local/bin.")
+def shim_install(directory: str) -> None:
+    """Put it where containerd finds it."""
+    made = _shim.install(directory)
+    click.echo(made)
+    click.echo(_FOR_CONTAINERD.format(directory=made.parent), err=True)

@@ -37,6 +37,11 @@ class EngineConfig:
     default_options: CreateOptions = field(default_factory=CreateOptions)
 
 
+def shim_program() -> Path:
+    """CTRD_SHIM, else the one in this package."""
+    return Path(os.environ.get("CTRD_SHIM") or _SHIM)
+
+
 def core_config(
     root: PathLike | None, state: PathLike | None, runtime: str, lock_timeout: float | None, config: EngineConfig
 ) -> _core.Config:
@@ -48,7 +53,7 @@ def core_config(
     made.root = _absolute("root", root)
     made.state = "" if state is None else _absolute("state", state)
     made.runtime = checks.text("runtime", runtime)
-    made.shim = str(config.shim or os.environ.get("CTRD_SHIM") or _SHIM)
+    made.shim = str(config.shim or shim_program())
     made.log_max = checks.size("log_max", config.log_max)
     made.set_rpc_timeout(_limit("rpc_timeout", config.rpc_timeout))
     made.set_lock_timeout(_limit("lock_timeout", lock_timeout))

@@ -181,3 +181,29 @@ def test_what_to_do_without_click(cli: Cli, engine: ctrd.Engine) -> None:
         [sys.executable, "-c", code], capture_output=True, text=True, check=False, env=environment(engine)
     )
     assert done.returncode == 1 and "pip install 'ctrd[cli]'" in done.stderr
+
+
+def test_shim_install(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "bin").mkdir()
+    made = tmp_path / "bin" / "containerd-shim-ctrd-v2"
+    for _ in range(2):  # again, over the one that is there
+        done = cli("shim", "install", "--dir", str(made.parent))
+        assert (done.returncode, done.stdout) == (0, f"{made}\n")
+        assert "io.containerd.ctrd.v2" in done.stderr
+        if not (kept := made.with_name("running")).exists():
+            kept.hardlink_to(made)
+    assert made.stat().st_mode & 0o7777 == 0o755
+    assert made.stat().st_nlink == 1, "the one that may be running is not written to"
+    assert sorted(path.name for path in made.parent.iterdir()) == [made.name, "running"]
+    said = subprocess.run([made, "-v"], capture_output=True, text=True, check=True).stdout
+    assert said == f"containerd-shim-ctrd-v2 {ctrd.__version__}\n"
+
+
+def test_shim_install_into_what_is_no_directory(cli: Cli, tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    (tmp_path / "taken" / "containerd-shim-ctrd-v2").mkdir(parents=True)
+    for directory, status in [("nothing", 127), ("file", 125), ("taken", 125)]:
+        done = cli("shim", "install", "--dir", str(tmp_path / directory))
+        assert (done.returncode, done.stdout) == (status, ""), directory
+        assert str(tmp_path / directory) in done.stderr
+    assert cli("shim", "install").returncode == 2

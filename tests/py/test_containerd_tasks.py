@@ -97,6 +97,14 @@ def test_an_exec_started_twice(containerd: Containerd, sleeper: str) -> None:
     assert containerd.status(sleeper) == STOPPED
 
 
+# containerd 1.6 puts it on the wire: the shim refuses it and takes the next.
+def test_a_request_above_4_mib(containerd: Containerd, sleeper: str) -> None:
+    with pytest.raises(RpcError) as caught:
+        containerd.add_exec(sleeper, "e", "/bin/echo", "x" * (5 << 20))
+    assert "limit of 4194304" in caught.value.details
+    assert containerd.status(sleeper) == RUNNING
+
+
 def test_an_exec_whose_program_is_not_there(containerd: Containerd, sleeper: str) -> None:
     containerd.add_exec(sleeper, "e", "/nothing")
     assert "/nothing" in refused(containerd, "Start", exec_id="e").details

@@ -1,0 +1,133 @@
+"""The shim by itself, as containerd starts it: Task's version 3 by recorded frames, and nobody who takes its events."""
+
+from __future__ import annotations
+
+import json
+import os
+import socket
+import struct
+import subprocess
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import pytest
+from containerd_peer import shim_program
+from disk_records import fields
+from leveldb_writer import varint
+from support import alive, eventually
+
+pytestmark = pytest.mark.root
+GOLDEN = Path(__file__).parent / "golden" / "task_v3.txt"
+YEAR_1 = b"\x08" + varint(-62135596800 % 2**64)  # a Timestamp
+
+
+class Shim:
+    """Started in a bundle, whose ttrpc address for events leads nowhere."""
+
+    def __init__(self, at: Path, root: Path, runtime: str) -> None:
+        self.bundle = at / "golden"
+        self.bundle.mkdir()
+        self.cgroup = f"/ctrd-golden-{os.getpid()}"
+        namespaces = [{"type": type} for type in ("pid", "mount", "ipc", "uts")]
+        process = {"args": ["/bin/sleep", "1000"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}}
+        spec = {"ociVersion": "1.0.2", "process": process, "root": {"path": str(root)}}
+        spec["mounts"] = [{"destination": "/proc", "type": "proc", "source": "proc"}]
+        spec["linux"] = {"namespaces": namespaces, "cgroupsPath": self.cgroup}
+        (self.bundle / "config.json").write_text(json.dumps(spec))
+        self.environment = {"PATH": os.environ["PATH"], "CTRD_RUNTIME": runtime, "SHIM_SOCKET_DIR": str(at / "s")}
+        self.environment |= {"TTRPC_ADDRESS": str(at / "nothing/there.ttrpc")}
+        address = self.run("start")
+        assert address == f"unix://{self.path}".encode()
+        self.socket = socket.socket(socket.AF_UNIX, socket.SOCK_STREAM)
+        self.socket.connect(str(self.path))
+        self.socket.settimeout(60)
+        peer = self.socket.getsockopt(socket.SOL_SOCKET, socket.SO_PEERCRED, 12)
+        assert struct.unpack("iii", peer)[1:] == (os.geteuid(), os.getegid())
+
+    @property
+    def path(self) -> Path:
+        return Path((self.bundle / "address").read_text().removeprefix("unix://"))
+
+    def run(self, action: str) -> bytes:
+        words = ["-namespace", "golden", "-address", "/c.sock", "-publish-binary", "/bin/false", "-id", "golden"]
+        words += ["-idle-ms", "2000"]
+        done = subprocess.run(
+            [shim_program(), *words, action], cwd=self.bundle, env=self.environment, stdin=subprocess.DEVNULL,
+            capture_output=True, check=True, timeout=60,
+        )  # fmt: skip
+        assert done.stderr == b""
+        return done.stdout
+
+    def pid(self) -> int:
+        """Of the process that serves the bundle; 0: none does."""
+        for path in Path("/proc").glob("[0-9]*/cmdline"):
+            try:
+                words = path.read_bytes().split(b"\0")
+            except OSError:
+                continue
+            if str(self.bundle).encode() in words and words[-2:] == [b"serve", b""]:
+                return int(path.parent.name)
+        return 0
+
+    def answer(self, frame: bytes) -> tuple[int, int, dict[int, list[Any]]]:
+        """Stream, code of its status, and the fields of the payload."""
+        self.socket.sendall(frame)
+        length, stream, type, _ = struct.unpack(">IIBB", self._exactly(10))
+        assert type == 2
+        message = fields(self._exactly(length))
+        status = fields(message.get(1, [b""])[-1])
+        return stream, int(status.get(1, [0])[-1]), fields(message.get(2, [b""])[-1])
+
+    def _exactly(self, size: int) -> bytes:
+        data = b""
+        while len(data) < size:
+            piece = self.socket.recv(size - len(data))
+            assert piece, "the shim has closed the connection"
+            data += piece
+        return data
+
+
+@pytest.fixture
+def shim(tmp_path: Path, root_directory: Path, runtime: str) -> Iterator[Shim]:
+    made = Shim(tmp_path, root_directory, runtime)
+    yield made
+    made.socket.close()
+    made.run("delete")
+    eventually(lambda: made.pid() == 0, "nobody talks to it any more: it ends")
+    assert not list((tmp_path / "s").glob("*"))
+    assert not list(Path("/sys/fs/cgroup").glob(f"*{made.cgroup}"))
+
+
+def seen(value: Any) -> Any:
+    """A field's value as the golden file has it."""
+    if isinstance(value, bytes):
+        return "year 1" if value == YEAR_1 else value.decode(errors="replace")
+    return value
+
+
+def rows() -> Iterator[tuple[str, bytes, int, dict[str, Any]]]:
+    for line in GOLDEN.read_text().splitlines():
+        if not line.startswith("#"):
+            method, frame, code, answer = line.split(" ", 3)
+            yield method, bytes.fromhex(frame), int(code), json.loads(answer)
+
+
+def test_version_3_by_recorded_frames(shim: Shim) -> None:
+    pid = shim.pid()
+    for number, (method, frame, code, wanted) in enumerate(rows()):
+        stream, got, payload = shim.answer(frame)
+        assert (stream, got) == (2 * number + 1, code), (number, method)
+        answer = {str(key): seen(values[-1]) for key, values in payload.items()}
+        assert answer.keys() == wanted.keys(), (number, method)
+        assert {key: "*" if wanted[key] == "*" else answer[key] for key in answer} == wanted, (number, method)
+    eventually(lambda: not alive(pid), "it ends, though there is nobody to take its events")
+
+
+def test_frames_of_4_mib_and_above(shim: Shim) -> None:
+    most = 4 << 20
+    junk = b"\xff" * most
+    assert shim.answer(struct.pack(">IIBB", most, 1, 1, 0) + junk)[:2] == (1, 3)
+    assert shim.answer(struct.pack(">IIBB", most + 1, 3, 1, 0) + junk + b"x")[:2] == (3, 8)
+    _, connect, _, wanted = next(rows())
+    assert shim.answer(struct.pack(">IIBB", len(connect) - 10, 5, 1, 0) + connect[10:])[:2] == (5, 0)
