@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import copy
 import functools
+import itertools
 import json
 import os
 import subprocess
@@ -21,6 +22,7 @@ RUNTIME = "io.containerd.ctrd.v2"
 RUNC = "io.containerd.runc.v2"
 CGROUPS = Path("/sys/fs/cgroup")
 OCI = "types.containerd.io/opencontainers/runtime-spec/1/"
+_NUMBERS = itertools.count()  # of their namespaces: names that nobody else has
 CREATED, RUNNING, STOPPED, PAUSED = 1, 2, 3, 4  # of a task
 CONFIG = """
 version = 2
@@ -43,7 +45,7 @@ class Containerd:
 
     def __init__(self, at: Path, runtime: str, **environment: str) -> None:
         self.dir = at
-        self.namespace = f"test-{os.getpid()}-{at.name}"
+        self.namespace = f"test-{os.getpid()}-{next(_NUMBERS)}"
         (at / "config.toml").write_text(CONFIG.format(dir=at))
         (at / "fifo").mkdir()
         path = f"{shim_program().parent}:{os.environ['PATH']}"

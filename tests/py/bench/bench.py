@@ -1,7 +1,7 @@
 """`make bench`: the figures that ctrd promises, as medians, beside the bare runtime and containerd in the same run.
 
 Benchmarks print; they never fail a build. `bench.py [name ...]` runs only these: run, exec, shim, store, growth,
-events, recover.
+events, recover, containerd.
 """
 
 from __future__ import annotations
@@ -19,6 +19,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
 
+import containerds  # noqa: E402
 import ctrd  # noqa: E402
 import events  # noqa: E402
 import execs  # noqa: E402
@@ -208,6 +209,11 @@ def bench_exec(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
     execs.measure(engine, image, RUNS, say)
 
 
+def bench_containerd(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
+    """Our shim and containerd's own under containerd."""
+    containerds.measure(Path(image.path), max(10, RUNS // 2), say)
+
+
 DYING = """if True:
     import concurrent.futures, ctrd, sys
     engine, image = ctrd.Engine(sys.argv[1], state=sys.argv[2]), ctrd.Rootfs(sys.argv[3])
@@ -246,6 +252,7 @@ def main() -> None:
         "growth": bench_growth,
         "events": bench_events,
         "recover": bench_recover,
+        "containerd": bench_containerd,
     }
     image = ctrd.Rootfs(roots.busybox())
     for name in sys.argv[1:] or benches:

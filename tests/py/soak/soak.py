@@ -11,6 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import containerds  # noqa: E402
 import crowds  # noqa: E402
 import kills  # noqa: E402
 import rows  # noqa: E402
@@ -38,6 +39,7 @@ SOAKS: dict[str, tuple[Callable[[int, int], str], int]] = {
     "bursts": (streams.bursts, 1_000),
     "gigabyte": (streams.gigabyte, 1024),
     "recovery": (crowds.recovery, 100),
+    "containerd": (containerds.one_by_one, 1_000),
     "rows": (rows.often, 1),
 }
 
