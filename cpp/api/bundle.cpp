@@ -40,7 +40,7 @@ static void fields(auto& v, Is<StatusFile> auto& m) {
       v(6, m.created_ns);
   v(7, m.started_ns), v(8, m.shim_pid), v(9, m.shim_start), v.bytes(10, m.cgroups_path);
   v.bytes(11, m.log_dir), v.bytes(12, m.runtime), v(13, m.detached), v(14, m.on_exit);
-  v.bytes(15, m.runtime_root), v(16, m.systemd_cgroup);
+  v.bytes(15, m.runtime_root), v(16, m.systemd_cgroup), v.bytes(17, m.other_shim);
 }
 
 static void fields(auto& v, Is<ExitFile> auto& m) {

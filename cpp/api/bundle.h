@@ -87,6 +87,7 @@ struct StatusFile {
   OnExit on_exit = OnExit::kKeep;
   std::string runtime_root;  // as in Options
   bool systemd_cgroup = false;
+  std::string other_shim;  // path of the program, if it is not our shim: then the engine writes
 };
 // <bundle>/exit: how init ended; written before Wait is answered.
 enum class Lost : int { kNot = 0, kShim = 1, kReboot = 2 };

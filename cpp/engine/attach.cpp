@@ -16,6 +16,8 @@
 #include "base/files.h"
 #include "engine/detach_keys.h"
 #include "engine/log_watch.h"
+#include "engine/other_shim.h"
+#include "engine/other_task.h"
 #include "engine/run_streams.h"
 #include "engine/terminal.h"
 #include "engine/verbs.h"
@@ -122,6 +124,8 @@ void Attached::open_log() {
                               Kind::kProcess);
   Task task = get_task(core_, ref_.task, wait_);
   auto dir = find_dir_at(core_.root.logs.get(), task.status.instance);
+  if (!dir && is_other(task))
+    throw lacks(task.status.other_shim, "log to attach to", "attach where its pipes are");
   if (!dir) throw failed_precondition("container \"" + task.id + "\": its output has no log");
   log_watch_ = watch_log(dir->get());
   log_.emplace(std::move(*dir));

@@ -56,6 +56,13 @@ std::optional<bool> give_name(int parent, const std::string& hidden, const std::
   }
 }
 
+// By another shim, which holds no lock: it lives, and its task is made.
+bool is_supervised(int bundle) {
+  auto status = readable_status(bundle);
+  return status && !status->other_shim.empty() && status->status != api::Status::kUnknown &&
+         is_alive(shim_of(*status));
+}
+
 // Short at first: a shim lets go of its claim some 0.1 ms after its last answer.
 void pause(Nanos* step, const Wait& wait) {
   poll_until({}, wait.within(*step));
@@ -107,7 +114,7 @@ Claimed claim_bundle(const Core& core, const std::string& ns, const std::string&
     if (!parent) return Claimed::kAbsent;
     LockFd dir = open_bundle(parent->get(), id);
     if (!dir) return Claimed::kAbsent;
-    bool locked = try_lock(dir.get());
+    bool locked = try_lock(dir.get()) && !is_supervised(dir.get());
     if (locked && is_named(parent->get(), id, dir.get())) {
       *claim = claim_of(core, std::move(dir), std::move(*parent), ns, id);
       return Claimed::kTaken;

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // The claim of a bundle: whoever holds the flock of <state>/<ns>/<id> owns what happens to that
 // task, and may rename or remove the directory. The shim inherits it; a lock that is free means
-// that nobody supervises the task. Source: design.md 5.
+// that nobody supervises the task. Only a shim that is not ours inherits no lock: once its task is
+// made, it holds the claim as long as it lives. Source: design.md 5.
 #pragma once
 
 #include <optional>

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/identifier.h"
+#include "engine/other_shim.h"
 #include "engine/rpc.h"
 #include "engine/task.h"
 #include "engine/verbs.h"
@@ -107,6 +108,10 @@ ContainerInfo with_status(Core& core, const std::string& ns, const metadata::Con
   return info;
 }
 
+std::string runtime_of(const metadata::Container& record) {
+  return is_other_shim(record.runtime_name) ? record.runtime_name : record.runtime_binary;
+}
+
 ContainerInfo describe(const metadata::Container& record) {
   ContainerInfo info;
   info.id = record.id;
@@ -116,7 +121,7 @@ ContainerInfo describe(const metadata::Container& record) {
   info.annotations = record.annotations;
   info.created_ns = record.created_ns;
   info.updated_ns = record.updated_ns;
-  info.runtime = record.runtime_binary;
+  info.runtime = runtime_of(record);
   info.snapshotter = record.snapshotter;
   info.snapshot_key = record.snapshot_key;
   info.detached = record.lifetime == metadata::Lifetime::kDetached;

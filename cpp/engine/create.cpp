@@ -9,6 +9,7 @@
 #include "base/process.h"
 #include "engine/exits.h"
 #include "engine/host.h"
+#include "engine/other_shim.h"
 #include "engine/settle.h"
 #include "engine/verbs.h"
 #include "oci/spec.h"
@@ -33,12 +34,20 @@ UniqueFd open_rootfs(const std::string& given, std::string* path) {
 metadata::Container new_record(const std::string& id, const CreateOptions& options) {
   metadata::Container record;
   record.id = id;
-  record.runtime_name = "io.containerd.ctrd.v2";
   record.snapshotter = "overlay";
   record.labels = options.labels;
   record.lifetime = options.detached ? metadata::Lifetime::kDetached : metadata::Lifetime::kOwner;
   if (options.delete_on_exit) record.on_exit = metadata::OnExit::kDelete;
   return record;
+}
+
+// Another shim is found, and asked nothing that it lacks.
+std::string shim_named(const Core& core, const CreateOptions& options) {
+  const std::string& name = options.runtime.empty() ? core.config.runtime : options.runtime;
+  if (!is_other_shim(name)) return std::string(kOurShim);
+  find_other_shim(name);
+  check_supported(name, {.deletion = options.delete_on_exit});
+  return name;
 }
 
 // A bundle without a record is what a crash has left: a new container of that id must not inherit
@@ -98,6 +107,7 @@ Draft draft_container(Core& core, const std::string& ns, const CreateOptions& op
   UniqueFd rootfs = open_rootfs(options.rootfs, &draft.record.rootfs);
   need_io_weight(options.spec.resources);
   need_shim(core);
+  draft.record.runtime_name = shim_named(core, options);
   draft.record.runtime_binary = resolve_runtime(core, options.runtime, wait);
   need_overlay(core, wait);
   draft.spec =

@@ -3,6 +3,7 @@
 #include "base/error.h"
 #include "base/identifier.h"
 #include "engine/launch.h"
+#include "engine/other_shim.h"
 #include "engine/settle.h"
 #include "engine/task.h"
 #include "engine/verbs.h"
@@ -51,12 +52,14 @@ NewTask create_task(Core& core, const std::string& ns, const std::string& id, co
   clear_ended(core, ns, id, replace_stopped, wait);
   Launch launch(core, ns, id, stdio);
   metadata::Full full = read_record(core, ns, id, wait);
+  bool owned = full.record.lifetime == metadata::Lifetime::kOwner;
+  check_supported(full.record.runtime_name, {.owner = owned, .stdio = stdio});
   Streams streams = launch.take_streams();
   NewTask task;
   try {
-    launch.spawn(owner_of(full.record));
-    launch.configure(full.spec);
     Wait limit = wait.within(core.config.rpc_timeout);
+    launch.spawn(full.record, owner_of(full.record));
+    launch.configure(full.spec, limit);
     ttrpc::Call call = launch.create(full.record, 0, limit);
     while (!call.advance()) wait_ready(call.fd(), POLLIN, limit, "create the task");
     task.pid = launch.created(call, &streams);

@@ -9,6 +9,7 @@
 #include "base/log.h"
 #include "engine/children.h"
 #include "engine/exits.h"
+#include "engine/other_task.h"
 #include "engine/rpc.h"
 #include "engine/settle.h"
 #include "engine/task.h"
@@ -33,20 +34,23 @@ void kill_and_wait(Core& core, const Task& task, const Wait& wait) {
 // The exit if the shim gave one.
 std::optional<api::ExitInfo> delete_in_shim(Core& core, const Task& task, const Wait& wait,
                                             const std::function<void()>& meanwhile) {
-  std::string payload = api::encode(api::DeleteRequest{task.id, ""});
+  ShimCall deletion{api::kShimV1, "Delete", api::encode(api::DeleteRequest{task.id, ""})};
+  ShimCall sent = prepared(task, deletion);
   std::optional<ttrpc::Call> call;
   try {
-    call.emplace(begin_call(task.dir.get(), api::kShimV1, "Delete", payload, wait));
+    call.emplace(begin_call(task.dir.get(), sent.service, sent.method, sent.payload, wait));
   } catch (const Error& error) {
     if (!shim_is_gone(core, task, error, wait)) throw;
   }
   if (meanwhile) meanwhile();
   if (!call) return std::nullopt;
   try {
-    return api::decode<api::ExitInfo>(call->finish(wait));
+    return api::decode<api::ExitInfo>(answered(core, task, deletion, call->finish(wait)));
   } catch (const Error& error) {
     // kNotFound: somebody else was faster
-    if (error.code() != Code::kNotFound && !shim_is_gone(core, task, error, wait)) throw;
+    bool deleted = error.code() == Code::kNotFound;
+    if (!deleted && !shim_is_gone(core, task, error, wait)) throw refused(task, deletion, error);
+    if (deleted && is_other(task)) end_other_shim(task);  // perhaps died before this
     return std::nullopt;
   }
 }

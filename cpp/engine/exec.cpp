@@ -7,6 +7,8 @@
 #include "base/files.h"
 #include "base/identifier.h"
 #include "base/log.h"
+#include "engine/other_shim.h"
+#include "engine/other_task.h"
 #include "engine/rpc.h"
 #include "engine/run_loop.h"
 #include "engine/verbs.h"
@@ -59,6 +61,8 @@ Exec::Exec(Core& core, const TaskRef& ref, const ExecOptions& options, const Std
       task_(get_live_task(core, ref, wait)),
       id_(chosen_id(options.id)),
       json_(process_json(task_, options.process)) {
+  if (is_other(task_))
+    check_other(task_.status.other_shim, {.limit = options.timeout_ns.has_value(), .stdio = stdio});
   if (!has_pipes(stdio_)) return;
   io_ = std::string(api::kIoDir) + "/x" + random_hex(8);
   try {
@@ -81,9 +85,11 @@ void Exec::add(const Wait& wait) {
   request.id = task_.id;
   request.exec_id = id_;
   request.terminal = options_.process.tty;
-  request.stdin_path = stdin_path(io, stdio_);
-  request.stdout_path = output_path(io, stdio_, 1);
-  request.stderr_path = output_path(io, stdio_, 2);
+  StdioPaths stdio{stdin_path(io, stdio_), output_path(io, stdio_, 1), output_path(io, stdio_, 2)};
+  if (is_other(task_)) stdio = contract_paths(std::move(stdio), request.terminal);
+  request.stdin_path = stdio.in;
+  request.stdout_path = stdio.out;
+  request.stderr_path = stdio.err;
   request.spec.value = json_;
   added_ = true;  // perhaps: the call may be interrupted
   try {
@@ -104,6 +110,7 @@ int Exec::start(const Wait& wait) {
   int pid = start_added(core_, task_, id_, wait);
   if (!io_.empty()) {
     open_stdin(open_dir_at(task_.dir.get(), io_).get(), &streams_.in);
+    await_reader(task_, id_, streams_.in.get());
     remove_fifos(task_, io_);
     io_.clear();
   }

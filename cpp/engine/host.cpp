@@ -10,6 +10,7 @@
 #include "base/leftover.h"
 #include "base/process.h"
 #include "base/spawn.h"
+#include "engine/other_shim.h"
 #include "engine/probe_cache.h"
 
 namespace ctrd::engine {
@@ -64,6 +65,13 @@ std::string pick_runtime(Core& core, const Wait& wait) {
       .with("hint", "install crun or runc; ctrd.doctor() tells what each of them says");
 }
 
+// What another shim is given: the engine's default, unless that is a shim itself.
+std::string resolve_below(Core& core, const Wait& wait) {
+  const std::string& name = core.config.runtime;
+  bool named = name != "auto" && !name.starts_with("io.");
+  return named ? find_runtime(name) : pick_runtime(core, wait);
+}
+
 }  // namespace
 
 bool is_cgroup_v2() {
@@ -112,11 +120,8 @@ std::string resolve_runtime(Core& core, const std::string& wanted, const Wait& w
   const std::string& name = wanted.empty() ? core.config.runtime : wanted;
   if (name.find('\0') != name.npos || name.empty())
     throw invalid("runtime", name, "must be \"auto\", a name or a path");
-  if (name == "auto" || name == "io.containerd.ctrd.v2") return pick_runtime(core, wait);
-  if (name.starts_with("io."))
-    throw Error(Code::kUnimplemented, "runtime \"" + name + "\": other shims are not supported")
-        .with("field", "runtime")
-        .with("value", name);
+  if (is_other_shim(name)) return resolve_below(core, wait);
+  if (name == "auto" || name == kOurShim) return pick_runtime(core, wait);
   return find_runtime(name);
 }
 

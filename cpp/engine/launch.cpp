@@ -14,6 +14,7 @@
 #include "engine/exits.h"
 #include "engine/host.h"
 #include "engine/kill_shim.h"
+#include "engine/other_task.h"
 #include "engine/rpc.h"
 #include "engine/settle.h"
 
@@ -76,23 +77,44 @@ Launch::~Launch() {
   if (claim_) roll_back();
 }
 
-void Launch::configure(const std::string& spec) {
+void Launch::configure(const std::string& spec, const Wait& wait) {
   facts_ = oci::spec_facts(spec);
-  api::StatusFile status;  // kUnknown: it is being made
-  status.instance = instance_;
-  status.boot_id = boot_id();
-  status.cgroups_path = facts_.cgroups_path;
-  status.log_dir = core_.log_path(instance_);
-  ProcessKey key = shim();
-  status.shim_pid = static_cast<uint32_t>(key.pid);
-  status.shim_start = key.start;
-  // Whole from the first moment: others read it.
-  replace_file_at(dir(), api::kStatusFile, api::encode_file(status), 0600, false);
+  status_.instance = instance_;  // its status is kUnknown: it is being made
+  status_.boot_id = boot_id();
+  status_.cgroups_path = facts_.cgroups_path;
+  status_.log_dir = core_.log_path(instance_);
+  if (child_) set_shim(shim());
+  write_status();
   create_file_at(dir(), api::kConfigFile, oci::make_config(spec, is_cgroup_v2(), core_.config.shim),
                  0600);
+  if (!status_.other_shim.empty()) start_other(wait);
 }
 
-void Launch::spawn(const std::optional<ProcessKey>& owner) {
+void Launch::set_shim(const ProcessKey& key) {
+  status_.shim_pid = static_cast<uint32_t>(key.pid);
+  status_.shim_start = key.start;
+}
+
+// Whole from the first moment: others read it.
+void Launch::write_status() const {
+  replace_file_at(dir(), api::kStatusFile, api::encode_file(status_), 0600, false);
+}
+
+void Launch::start_other(const Wait& wait) {
+  make_dir_at(dir(), api::kRootfsDir, 0711);
+  OtherShim shim{status_.other_shim, claim_->ns, claim_->id, dir()};
+  set_shim(start_other_shim(shim, other_options_, wait));
+  write_status();
+}
+
+void Launch::spawn(const metadata::Container& record, const std::optional<ProcessKey>& owner) {
+  if (is_other_shim(record.runtime_name)) {
+    status_.other_shim = find_other_shim(record.runtime_name);
+    status_.runtime = record.runtime_binary;
+    status_.detached = !owner;
+    other_options_ = other_options(record, path());
+    return;
+  }
   LockFd socket = make_socket(dir());
   UniqueFd log = open_at(dir(), api::kShimLogFile, O_WRONLY | O_CREAT | O_APPEND, 0600);
   UniqueFd owned = owner_fd(owner);
@@ -137,19 +159,46 @@ ttrpc::Call Launch::create(const metadata::Container& record, int64_t timeout_ns
   request.rootfs = core_.overlay.active(record.snapshot_number, {record.rootfs});
   if (volatile_) request.rootfs.front().options.push_back("volatile");
   request.terminal = facts_.terminal;
-  std::string io = path() + "/" + api::kIoDir;
   if (facts_.terminal) keep_stdin();
-  request.stdin_path = stdin_path(io, stdio_);
-  request.stdout_path = output_path(io, stdio_, 1);
-  request.stderr_path = facts_.terminal ? "" : output_path(io, stdio_, 2);
+  StdioPaths stdio = stdio_paths();
+  request.stdin_path = stdio.in;
+  request.stdout_path = stdio.out;
+  request.stderr_path = stdio.err;
   request.options = {std::string(api::kOptionsType), api::encode(options(record, timeout_ns))};
+  if (!status_.other_shim.empty()) request.options = other_options_;
+  created_ = {.container_id = request.id,
+              .bundle = request.bundle,
+              .rootfs = request.rootfs,
+              .io = {stdio.in, stdio.out, stdio.err, facts_.terminal},
+              .checkpoint = {},
+              .pid = 0};
   return begin_call(dir(), api::kTaskV2, "Create", api::encode(request), wait);
 }
 
+StdioPaths Launch::stdio_paths() const {
+  std::string io = path() + "/" + api::kIoDir;
+  StdioPaths paths{stdin_path(io, stdio_), output_path(io, stdio_, 1),
+                   facts_.terminal ? "" : output_path(io, stdio_, 2)};
+  return status_.other_shim.empty() ? paths : contract_paths(std::move(paths), facts_.terminal);
+}
+
+Task Launch::task() const {
+  return {open_dir_at(dir(), "."), claim_->ns, claim_->id, status_, std::nullopt};
+}
+
 int Launch::created(ttrpc::Call& call, Streams* streams) {
-  int pid = static_cast<int>(api::decode<api::CreateResponse>(call.result()).pid);
+  uint32_t answer = 0;
+  try {
+    answer = api::decode<api::CreateResponse>(call.result()).pid;
+  } catch (const Error& error) {
+    throw refused(task(), {api::kTaskV2, "Create", ""}, error);
+  }
+  if (!status_.other_shim.empty())
+    note_created(core_, dir(), &status_, answer, created_, claim_->ns);
+  int pid = static_cast<int>(answer);
   open_stdin(io_.get(), &streams->in);
   kept_ = {};
+  await_reader(task(), "", streams->in.get());
   if (facts_.terminal) streams->err.reset();  // a tty is one stream
   return pid;
 }
@@ -181,7 +230,7 @@ void Launch::explain(const Error& error) const {
 
 void Launch::commit() {
   reap_children();  // those whose containers others have removed
-  adopt_shim();
+  if (child_) adopt_shim();
   claim_.reset();
 }
 
@@ -196,6 +245,7 @@ void Launch::adopt_shim() {
 
 // The shim cleans up itself if it can. The call may have been interrupted, so there is no time.
 void Launch::end_child() {
+  if (!status_.other_shim.empty() && status_.shim_pid != 0) end_shim_soon(shim_of(status_));
   if (!child_) return;
   ProcessKey key = shim();
   adopt_shim();

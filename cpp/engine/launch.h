@@ -11,6 +11,8 @@
 #include "engine/bundle.h"
 #include "engine/claim.h"
 #include "engine/core.h"
+#include "engine/other_shim.h"
+#include "engine/task.h"
 #include "oci/spec.h"
 #include "ttrpc/client.h"
 
@@ -24,10 +26,10 @@ class Launch {
   ~Launch();
 
   // Starts the shim. owner: whose death ends the task; nullopt for a detached one.
-  void spawn(const std::optional<ProcessKey>& owner);
+  void spawn(const metadata::Container& record, const std::optional<ProcessKey>& owner);
   // Writes config.json and what whoever finds this bundle dead must know; after spawn, for the shim
-  // takes as long to come up.
-  void configure(const std::string& spec);
+  // takes as long to come up. But a shim that is not ours reads it first: it is started here.
+  void configure(const std::string& spec, const Wait& wait);
   // What is mounted is thrown away after the task: its filesystem need not be synced at the
   // unmount.
   void make_volatile() { volatile_ = true; }
@@ -41,6 +43,7 @@ class Launch {
   void commit();
 
   const std::string& instance() const { return instance_; }
+  Task task() const;
   Streams take_streams() { return std::move(streams_); }
   int dir() const { return claim_->dir.get(); }
 
@@ -48,6 +51,10 @@ class Launch {
   std::string path() const { return core_.bundle_path(claim_->ns, claim_->id); }
   api::Options options(const metadata::Container& record, int64_t timeout_ns) const;
   ProcessKey shim() const;  // our child_
+  StdioPaths stdio_paths() const;
+  void set_shim(const ProcessKey& key);
+  void write_status() const;
+  void start_other(const Wait& wait);
   void keep_stdin();
   void adopt_shim();
   void end_child();
@@ -60,6 +67,9 @@ class Launch {
   UniqueFd io_;  // the FIFOs' directory, if there are any
   Streams streams_, kept_;
   std::optional<Child> child_;
+  api::StatusFile status_;  // what we have written
+  api::Any other_options_;  // for a shim that is not ours
+  api::TaskCreate created_;
   oci::SpecFacts facts_;
   bool volatile_ = false;
 };

@@ -8,6 +8,8 @@
 #include "base/files.h"
 #include "engine/log_lines.h"
 #include "engine/log_watch.h"
+#include "engine/other_shim.h"
+#include "engine/other_task.h"
 #include "engine/task.h"
 #include "engine/verbs.h"
 
@@ -120,6 +122,9 @@ std::optional<LogLine> TaskLogs::next(const Wait& wait) {
 std::unique_ptr<Logs> open_logs(Core& core, const std::string& ns, const std::string& id,
                                 const LogOptions& options, const Wait& wait) {
   Task task = get_task(core, {ns, id, ""}, wait);
+  if (is_other(task))
+    throw lacks(task.status.other_shim, "log that is kept",
+                "start it with stdout=PIPE and read that");
   auto dir = find_dir_at(core.root.logs.get(), task.status.instance);
   if (!dir) throw not_found(Kind::kTask, "the task of container \"" + id + "\" has no log");
   return std::make_unique<TaskLogs>(std::move(*dir), task, options);

@@ -18,6 +18,8 @@
 namespace ctrd::engine {
 namespace {
 
+constexpr int kRounds = 8;  // one that was being started while we looked
+
 std::vector<pid_t> all_pids() {
   std::vector<pid_t> pids;
   for (const auto& name : list_dir(open_dir("/proc").get())) {
@@ -28,17 +30,24 @@ std::vector<pid_t> all_pids() {
   return pids;
 }
 
-// Its command line has "--root <bundle>/rt", as the shim gives it.
-bool works_on(pid_t pid, const std::string& root) {
-  auto facts = process_facts(pid);
-  if (!facts) return false;
-  auto option = std::find(facts->args.begin(), facts->args.end(), "--root");
-  return option != facts->args.end() && option + 1 != facts->args.end() && option[1] == root;
+std::string option(const std::vector<std::string>& args, const char* name) {
+  auto at = std::find(args.begin(), args.end(), name);
+  return at == args.end() || at + 1 == args.end() ? "" : at[1];
 }
 
-void kill_and_wait(pid_t pid, const std::string& root) {
+// A runtime: its command line has "--root <bundle>/rt", as the shim gives it (other shims add the
+// namespace). Or a shim that is not ours, or its `start`: "-address <bundle>".
+bool works_on(pid_t pid, const std::string& bundle) {
+  auto facts = process_facts(pid);
+  if (!facts) return false;
+  std::string root = bundle + "/" + api::kRuntimeDir, given = option(facts->args, "--root");
+  return given == root || given.starts_with(root + "/") ||
+         option(facts->args, "-address") == bundle;
+}
+
+void kill_and_wait(pid_t pid, const std::string& bundle) {
   UniqueFd pidfd(raw_pidfd_open(pid));
-  if (!pidfd || !works_on(pid, root)) return;  // looked at again: now it cannot be another
+  if (!pidfd || !works_on(pid, bundle)) return;  // looked at again: now it cannot be another
   raw_pidfd_send_signal(pidfd.get(), SIGKILL);
   pollfd entry{pidfd.get(), POLLIN, 0};
   if (poll_until({&entry, 1}, cleanup_wait(std::chrono::seconds(5))) == 0)
@@ -48,9 +57,15 @@ void kill_and_wait(pid_t pid, const std::string& root) {
 }  // namespace
 
 void kill_runtime(const std::string& bundle) {
-  std::string root = bundle + "/" + api::kRuntimeDir;
-  for (pid_t pid : all_pids())
-    if (works_on(pid, root)) kill_and_wait(pid, root);
+  bool again = true;
+  for (int round = 0; again && round < kRounds; ++round) {
+    again = false;
+    for (pid_t pid : all_pids()) {
+      if (!works_on(pid, bundle)) continue;
+      kill_and_wait(pid, bundle);
+      again = true;
+    }
+  }
 }
 
 }  // namespace ctrd::engine

@@ -11,6 +11,7 @@
 #include "base/files.h"
 #include "engine/bundle.h"
 #include "engine/exec.h"
+#include "engine/other_task.h"
 #include "engine/rpc.h"
 #include "engine/verbs.h"
 
@@ -147,6 +148,7 @@ int start_process(Core& core, const ProcessRef& ref, const std::string& io, Uniq
   int pid = start_added(core, task, exec, wait);
   if (io.empty()) return pid;
   open_stdin(open_dir_at(task.dir.get(), io).get(), in);
+  await_reader(task, exec, in->get());
   remove_fifos(task, io);
   return pid;
 }

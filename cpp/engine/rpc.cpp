@@ -5,6 +5,7 @@
 
 #include "base/error.h"
 #include "engine/children.h"
+#include "engine/other_task.h"
 #include "engine/settle.h"
 
 namespace ctrd::engine {
@@ -28,13 +29,16 @@ bool shim_is_gone(Core& core, const Task& task, const Error& error, const Wait& 
 std::optional<std::string> ask_bytes(Core& core, const Task& task, std::string_view service,
                                      std::string_view method, std::string payload,
                                      const Wait& wait) {
+  ShimCall call{service, method, std::move(payload)};
+  ShimCall sent = prepared(task, call);
   try {
-    return begin_call(task.dir.get(), service, method, std::move(payload), wait).finish(wait);
+    auto begun = begin_call(task.dir.get(), sent.service, sent.method, sent.payload, wait);
+    return answered(core, task, call, begun.finish(wait));
   } catch (const Error& error) {
     if (shim_is_gone(core, task, error, wait)) return std::nullopt;
     if (error.code() == Code::kDeadlineExceeded && wait.expired())
       throw_timeout("container \"" + task.id + "\": " + std::string(method), wait);
-    throw;
+    throw refused(task, call, error);
   }
 }
 

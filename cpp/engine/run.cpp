@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/kill_shim.h"
 #include "engine/launch.h"
+#include "engine/other_shim.h"
 #include "engine/rpc.h"
 #include "engine/run_loop.h"
 #include "engine/task.h"
@@ -48,6 +49,7 @@ class Run {
 void Run::create(const CreateOptions& create) {
   check_stdio(stdio_of(options_));
   Draft draft = draft_container(core_, ns_, create, wait_);
+  check_supported(draft.record.runtime_name, {.limit = options_.timeout_ns.has_value()});
   args_ = oci::spec_facts(draft.spec).args;
   id_ = draft.record.id;
   if (!create.id.empty()) make_way(core_, ns_, create.id, create.replace, wait_);
@@ -60,8 +62,8 @@ void Run::launch(const Draft& draft) {
   launch.make_volatile();
   bool owned = draft.record.lifetime == metadata::Lifetime::kOwner;
   try {
-    launch.spawn(owned ? std::optional(this_process()) : std::nullopt);
-    launch.configure(draft.spec);
+    launch.spawn(draft.record, owned ? std::optional(this_process()) : std::nullopt);
+    launch.configure(draft.spec, wait_.within(core_.config.rpc_timeout));
     record_ = write_record(core_, ns_, draft, false, wait_);
     Wait limit = wait_.within(core_.config.rpc_timeout);
     ttrpc::Call call = launch.create(record_, time_limit(options_.timeout_ns), limit);
@@ -72,7 +74,7 @@ void Run::launch(const Draft& draft) {
     throw;
   }
   instance_ = launch.instance();
-  loop_.set(open_dir_at(launch.dir(), "."), record_.id, "");
+  loop_.set(launch.task(), "");
   launch.commit();
 }
 

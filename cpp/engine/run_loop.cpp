@@ -5,6 +5,7 @@
 
 #include "api/task.h"
 #include "base/error.h"
+#include "engine/other_task.h"
 #include "engine/rpc.h"
 
 namespace ctrd::engine {
@@ -37,24 +38,24 @@ void throw_timed_out(const std::string& what, const std::optional<int64_t>& time
       .with("timeout", limit);
 }
 
-void RunLoop::set(UniqueFd bundle, std::string id, std::string exec) {
-  dir_ = std::move(bundle);
-  id_ = std::move(id);
+void RunLoop::set(Task task, std::string exec) {
+  task_ = std::move(task);
   exec_ = std::move(exec);
 }
 
 // The shim holds the FIFO open for whoever attaches, so it must be told.
 void RunLoop::end_input() {
   if (!moved_.take_end_of_input()) return;
-  std::string request = api::encode(api::CloseIORequest{id_, exec_, true});
+  std::string request = api::encode(api::CloseIORequest{task_->id, exec_, true});
   Wait limit = wait_.within(core_.config.rpc_timeout);
-  begin_call(dir_.get(), api::kTaskV2, "CloseIO", std::move(request), limit).finish(limit);
+  begin_call(dir(), api::kTaskV2, "CloseIO", std::move(request), limit).finish(limit);
 }
 
 void RunLoop::poll(std::vector<pollfd>& fds) {
   end_input();
   moved_.add(&fds);
-  if (poll_until(fds, wait_) == 0) throw_timeout("run in container \"" + id_ + "\"", wait_);
+  if (poll_until(fds, wait_) == 0)
+    throw_timeout("run" + (task_ ? " in container \"" + task_->id + "\"" : ""), wait_);
   moved_.step(fds);
 }
 
@@ -76,9 +77,15 @@ void RunLoop::drain() {
 }
 
 std::string RunLoop::call(std::string_view service, std::string_view method, std::string payload) {
-  ttrpc::Call call = begin_call(dir_.get(), service, method, std::move(payload), wait_);
+  ShimCall asked{service, method, std::move(payload)};
+  ShimCall sent = prepared(*task_, asked);
+  ttrpc::Call call = begin_call(dir(), sent.service, sent.method, sent.payload, wait_);
   pump(call);
-  return call.result();
+  try {
+    return answered(core_, *task_, asked, call.result());
+  } catch (const Error& error) {
+    throw refused(*task_, asked, error);
+  }
 }
 
 }  // namespace ctrd::engine

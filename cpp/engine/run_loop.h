@@ -3,12 +3,14 @@
 // container's first process and for one more in it alike.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
 
 #include "engine/core.h"
 #include "engine/run_streams.h"
+#include "engine/task.h"
 #include "ttrpc/client.h"
 
 namespace ctrd::engine {
@@ -18,11 +20,11 @@ class RunLoop {
   RunLoop(Core& core, const RunOptions& options, const Wait& wait)
       : core_(core), options_(options), wait_(wait) {}
 
-  // Whose shim is asked; id and exec name the process.
-  void set(UniqueFd bundle, std::string id, std::string exec);
+  // Whose shim is asked, for this process.
+  void set(Task task, std::string exec);
   void set_streams(Streams streams) { fds_ = std::move(streams); }
   Streams& streams() { return fds_; }
-  int dir() const { return dir_.get(); }
+  int dir() const { return task_ ? task_->dir.get() : -1; }
 
   // Until the call is answered; the streams flow meanwhile, or what prints much would wait for us
   // for ever.
@@ -41,8 +43,8 @@ class RunLoop {
   Core& core_;
   const RunOptions& options_;
   const Wait& wait_;
-  UniqueFd dir_;
-  std::string id_, exec_;
+  std::optional<Task> task_;
+  std::string exec_;
   Streams fds_;
   RunStreams moved_{options_, &fds_};
 };

@@ -45,7 +45,9 @@ void ProcessRun::start() {
   exec_.add(wait_);
   exec_.start(wait_);
   loop_.set_streams(std::move(exec_.streams()));
-  loop_.set(open_dir_at(exec_.task().dir.get(), "."), exec_.task().id, exec_.id());
+  const Task& task = exec_.task();
+  loop_.set({open_dir_at(task.dir.get(), "."), task.ns, task.id, task.status, std::nullopt},
+            exec_.id());
 }
 
 // Both answer with all that is to be said of its exit; only Delete knows whether output was cut.

@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "engine/children.h"
 #include "engine/orphans.h"
+#include "engine/other_shim.h"
 #include "engine/task.h"
 
 namespace ctrd::engine {
@@ -37,6 +38,18 @@ api::StatusFile unknown_status(const Claim& claim) {
   api::StatusFile status;
   status.cgroups_path = claim.cgroups_path;
   return status;
+}
+
+// By its own program, which alone knows all that it has made; what it leaves is removed as for
+// ours.
+void clean_up_other(const Claim& claim, const api::StatusFile& status) {
+  if (status.other_shim.empty()) return;
+  std::string bundle = real_path(fd_path(claim.dir.get()));
+  if (status.boot_id == boot_id()) {
+    if (status.status == api::Status::kUnknown) kill_runtime(bundle);
+    delete_by_other_shim({status.other_shim, claim.ns, claim.id, claim.dir.get()});
+  }
+  remove_other_remains(claim.dir.get());
 }
 
 // What the shim would have removed: nobody answers there any more.
@@ -74,6 +87,7 @@ bool settle_claimed(Claim& claim, Nanos limit) {
   int dir = claim.dir.get();
   auto status = readable_status(dir);
   if (!status) status = unknown_status(claim);
+  clean_up_other(claim, *status);
   kill_everything(real_path(fd_path(dir)), *status, limit);
   remove_remains(dir);
   if (status->status == api::Status::kUnknown) return false;

@@ -7,6 +7,7 @@
 #include "base/identifier.h"
 #include "base/log.h"
 #include "engine/exits.h"
+#include "engine/other_task.h"
 #include "engine/settle.h"
 
 namespace ctrd::engine {
@@ -90,6 +91,7 @@ std::optional<Task> find_task(Core& core, const TaskRef& ref, const Wait& wait) 
   check_identifier("id", ref.id);
   for (int attempt = 0;; ++attempt) {
     auto task = read_or_settle(core, ref, wait);
+    if (task) refresh(core, &*task, wait);
     if (!task || task->exit || is_alive(shim_of(task->status))) return task;
     if (attempt == 3)
       throw Error(Code::kUnavailable, "task of container \"" + ref.id +

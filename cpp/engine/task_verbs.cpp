@@ -48,7 +48,7 @@ TaskState task_state(Core& core, const TaskRef& ref, const Wait& wait) {
 TaskInfo task_info(Core& core, const TaskRef& ref, const Wait& wait) {
   Task task = get_task(core, ref, wait);
   metadata::Full full = core.containers.get_full(ref.ns, ref.id, wait);
-  return {ref.id, task.status.instance, full.record.runtime_binary, full.spec};
+  return {ref.id, task.status.instance, runtime_of(full.record), full.spec};
 }
 
 std::optional<ExitStatus> poll_task(Core& core, const TaskRef& ref, const Wait& wait) {

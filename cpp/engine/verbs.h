@@ -44,6 +44,8 @@ std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOpt
 std::string spec(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
 TaskStatus status(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
 ContainerInfo describe(const metadata::Container& record);  // without status
+// The OCI runtime's path, or the name of a shim that is not ours.
+std::string runtime_of(const metadata::Container& record);
 ContainerInfo with_status(Core& core, const std::string& ns, const metadata::Container& record,
                           const Wait& wait);
 

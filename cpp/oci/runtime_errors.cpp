@@ -116,6 +116,16 @@ constexpr Row kRows[] = {
     {std::nullopt, "container not paused", "", Code::kFailedPrecondition, Kind::kTask, "the container is not paused"},
     {std::nullopt, "container not running", "", Code::kFailedPrecondition, Kind::kProcess, kStopped},
     {std::nullopt, "container `", "is not running", Code::kFailedPrecondition, Kind::kProcess, kStopped},
+    // a shim of containerd: "cannot delete a running process", "cannot exec in a paused state"
+    {std::nullopt, "cannot ", " a created process", Code::kFailedPrecondition, Kind::kTask, ""},
+    {std::nullopt, "cannot ", " a running process", Code::kFailedPrecondition, Kind::kTask, ""},
+    {std::nullopt, "cannot ", " a paused process", Code::kFailedPrecondition, Kind::kTask, ""},
+    {std::nullopt, "cannot ", " a stopped process", Code::kFailedPrecondition, Kind::kTask, ""},
+    {std::nullopt, "cannot ", " a stopped container", Code::kFailedPrecondition, Kind::kTask, ""},
+    {std::nullopt, "cannot ", " task in created state", Code::kFailedPrecondition, Kind::kTask, ""},
+    {std::nullopt, "cannot ", " in a paused state", Code::kFailedPrecondition, Kind::kTask, ""},
+    {std::nullopt, "cannot ", " in a stopped state", Code::kFailedPrecondition, Kind::kTask, ""},
+    {std::nullopt, "cannot ", " in a deleted state", Code::kFailedPrecondition, Kind::kTask, ""},
     // the machine
     {std::nullopt, "no space left on device", "", Code::kResourceExhausted, Kind::kNone, ""},
     {std::nullopt, "too many open files", "", Code::kResourceExhausted, Kind::kNone, ""},
@@ -255,6 +265,10 @@ Error runtime_error(const Command& command, const Outcome& outcome) {
   const Row* row = find_row(command.verb, words);
   Error error = row ? known_error(*row, who, words) : unknown_error(who, outcome, words);
   return with_context(std::move(error), command, outcome, words);
+}
+
+Error shim_error(Verb verb, const std::string& shim, const std::string& words) {
+  return runtime_error({verb, {shim}, {}, {}, {}}, {.status = 1, .log = {}, .err = words});
 }
 
 bool says_gone(const Error& error) {

@@ -17,6 +17,8 @@ namespace ctrd::oci {
 std::string last_log_message(std::string_view log);
 // Context: runtime, verb, exit_code, log_tail.
 Error runtime_error(const Command& command, const Outcome& outcome);
+// The same of a shim that is not ours, which passes on its runtime's words, or has its own.
+Error shim_error(Verb verb, const std::string& shim, const std::string& words);
 // True if the error says that the container is not known to the runtime, or its process has ended.
 bool says_gone(const Error& error);
 
