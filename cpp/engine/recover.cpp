@@ -13,6 +13,7 @@
 #include "engine/children.h"
 #include "engine/exits.h"
 #include "engine/leftovers.h"
+#include "engine/other_task.h"
 #include "engine/settle.h"
 #include "engine/task.h"
 #include "engine/verbs.h"
@@ -119,9 +120,23 @@ void recover_logs(Core& core, const Wait& wait) {
     if (!instances.contains(name)) remove_tree_at(core.root.logs.get(), name);
 }
 
+// A shim that is not ours goes on without a task when the client that deleted it has died before it
+// could say so. False: there is none.
+bool end_forgotten(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
+  auto status = find_status(core, ns, id);
+  bool is_other = status && !status->other_shim.empty();
+  if (!is_other || core.containers.find(ns, id, wait)) return false;
+  auto task = find_task(core, {ns, id, ""}, wait);
+  if (task && task->exit) end_other_shim(*task);
+  return true;
+}
+
 void recover_bundle(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
   std::optional<Claim> claim;
-  if (claim_bundle(core, ns, id, wait.at_once(), &claim) != Claimed::kTaken) return;
+  Claimed claimed = claim_bundle(core, ns, id, wait.at_once(), &claim);
+  if (claimed == Claimed::kHeld && end_forgotten(core, ns, id, wait))
+    claimed = claim_bundle(core, ns, id, wait.at_once(), &claim);
+  if (claimed != Claimed::kTaken) return;
   bool has_task = settle_claimed(*claim, kSettleLimit);
   if (has_task && core.containers.find(ns, id, wait)) {
     auto status = readable_status(claim->dir.get());

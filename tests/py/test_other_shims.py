@@ -305,6 +305,20 @@ def test_an_exec_is_started_once(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> No
         assert c.status() == "stopped"
 
 
+def test_a_client_that_died_while_it_deleted(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    """The record is gone, the shim is not: as it is when a run is killed at its end."""
+    bundle, aside = engine.state / "default" / "x", engine.state / "default" / ".aside"
+    with engine.start(rootfs, "true", id="x") as c:
+        assert c.wait(timeout=60) == 0
+        pid = shim_of(engine, "x")
+        bundle.rename(aside)
+    aside.rename(bundle)
+    assert alive(pid)
+    with ctrd.Engine(engine.root, state=engine.state) as other:
+        assert not list(other.containers)
+    assert not alive(pid) and not bundle.exists()
+
+
 def test_frames_above_4_mib(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
     with engine.start(rootfs, "sleep", "1000", id="x") as c:
         with pytest.raises(ctrd.Error):
