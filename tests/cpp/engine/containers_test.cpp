@@ -118,8 +118,10 @@ TEST_F(ContainersTest, BadRootfsAndRuntimeAreNamed) {
   Error error(Code::kOk, "");
   EXPECT_EQ(code_of([&] { engine().create(kNs, options, soon()); }, &error), Code::kNotFound);
   EXPECT_NE(error.message().find("\"no-runc\""), std::string::npos);
-  options.runtime = "io.containerd.kata.v2";
-  EXPECT_EQ(refused(options, "runtime"), Code::kUnimplemented);
+  options.runtime = "io.example.nosuch.v9";  // another shim
+  EXPECT_EQ(refused(options, "runtime"), Code::kNotFound);
+  options.runtime = "io.v9";
+  EXPECT_EQ(refused(options, "runtime"), Code::kInvalidArgument);
   options = named("c");
   options.labels = {{"k", std::string(4096, 'v')}};
   EXPECT_EQ(refused(options), Code::kInvalidArgument);

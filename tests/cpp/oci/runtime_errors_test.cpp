@@ -76,6 +76,19 @@ TEST(RuntimeErrors, without_a_log_stderr_is_read) {
               HasSubstr("exit status 139: it said nothing"));
 }
 
+TEST(RuntimeErrors, words_of_another_shim) {
+  auto code = [](Verb verb, const char* words) { return shim_error(verb, "/shim", words).code(); };
+  for (const char* words :
+       {"cannot delete a running process: unknown", "cannot start a stopped process",
+        "cannot pause task in created state", "cannot exec in a paused state"})
+    EXPECT_EQ(code(Verb::kState, words), Code::kFailedPrecondition) << words;
+  EXPECT_EQ(code(Verb::kState, "cannot open a file of this process"), Code::kInternal);
+  const char* passed_on =
+      "OCI runtime exec failed: exec failed: exec: \"x\": executable file not found in $PATH: "
+      "unknown";
+  EXPECT_EQ(code(Verb::kExec, passed_on), Code::kNotFound);
+}
+
 TEST(RuntimeErrors, last_message_of_a_log) {
   EXPECT_EQ(last_log_message(""), "");
   EXPECT_EQ(last_log_message("no json"), "");
