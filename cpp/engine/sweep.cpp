@@ -55,6 +55,10 @@ bool is_abandoned(Core& core, const std::string& ns, const metadata::Container& 
 }
 
 bool sweep(Core& core, const std::string& ns, const metadata::Container& record, const Wait& wait) {
+  auto dir = core.find_dir(ns, record.id);
+  auto status = dir ? readable_status(dir->get()) : std::nullopt;
+  bool watches_none = status && !status->other_shim.empty();  // it does not know of any owner
+  if (watches_none) end_shim(core, ns, record.id, shim_of(*status));
   std::optional<Claim> claim;
   Claimed claimed = claim_bundle(core, ns, record.id, wait, &claim);
   if (claimed == Claimed::kHeld) return false;

@@ -305,6 +305,22 @@ def test_an_exec_is_started_once(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> No
         assert c.status() == "stopped"
 
 
+def test_a_client_that_dies_in_a_run(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    """Nobody watches it: whoever meets the record ends its task."""
+    code = f"import ctrd, sys; ctrd.run(ctrd.Rootfs(sys.argv[1]), 'sleep', '1000', runtime='{RUNC}', id='x')"
+    assert list(engine.containers) == []  # it has recovered
+    client = python(engine, code, str(rootfs.path))
+    try:
+        eventually(lambda: "x" in engine.containers and engine.containers["x"].status() == "running", "it runs")
+        pid = shim_of(engine, "x")
+    finally:
+        client.kill()
+        client.communicate()
+    eventually(lambda: list(engine.containers) == [], "its record goes")
+    eventually(lambda: not alive(pid) and not mounts_below(engine.state), "its task goes")
+    eventually(lambda: not (engine.state / "default" / "x").exists(), "its bundle goes")
+
+
 def test_a_client_that_died_while_it_deleted(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
     """The record is gone, the shim is not: as it is when a run is killed at its end."""
     bundle, aside = engine.state / "default" / "x", engine.state / "default" / ".aside"
