@@ -8,6 +8,7 @@
 #include "engine/rpc.h"
 #include "engine/task.h"
 #include "engine/verbs.h"
+#include "metadata/adaptors.h"
 
 namespace ctrd::engine {
 namespace {
@@ -149,7 +150,14 @@ bool contains(Core& core, const std::string& ns, const std::string& id, const Wa
 std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOptions& options,
                                 const Wait& wait) {
   check_identifier("namespace", ns);
-  std::vector<metadata::Container> records = core.containers.list(ns, wait);
+  const metadata::Filter filter(options.filters);
+  auto wanted = [&](const metadata::Container& record) {
+    auto field = [&](const metadata::FieldPath& path) {
+      return metadata::find_field(record, path);
+    };
+    return has_labels(record, options) && filter.matches(field);
+  };
+  std::vector<metadata::Container> records = core.containers.list(ns, wait, wanted);
   std::set<std::string> bundles = bundle_names(core, ns);
   Abandoned abandoned(core);
   std::vector<ContainerInfo> result;
@@ -159,7 +167,6 @@ std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOpt
       sweep(core, ns, record, wait.at_once());
       continue;
     }
-    if (!has_labels(record, options)) continue;
     ContainerInfo info =
         bundles.contains(record.id) ? with_any_status(core, ns, record, wait) : describe(record);
     bool over = info.status == TaskStatus::kStopped && record.on_exit == metadata::OnExit::kDelete;

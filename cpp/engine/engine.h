@@ -68,6 +68,7 @@ class Engine {
   // which it can be ended.
   virtual ContainerInfo find(const std::string& ns, const std::string& id, const Wait& wait) = 0;
   virtual bool contains(const std::string& ns, const std::string& id, const Wait& wait) = 0;
+  // Filters are checked before anything is read; what does not match takes no memory.
   virtual std::vector<ContainerInfo> list(const std::string& ns, const ListOptions& options,
                                           const Wait& wait) = 0;
   // Limits that the kernel or the runtime refuses (memory below what is used:

@@ -72,6 +72,7 @@ struct RecordChange {
 };
 
 struct ListOptions {
+  std::vector<std::string> filters;                          // metadata/filter.h
   std::map<std::string, std::optional<std::string>> labels;  // nullopt: the key is set
   std::set<TaskStatus> status;                               // empty: any
   std::optional<std::size_t> limit;

@@ -155,12 +155,14 @@ Full Containers::get_full(std::string_view ns, std::string_view id, const Wait& 
   return full;
 }
 
-std::vector<Container> Containers::list(std::string_view ns, const Wait& wait) {
+std::vector<Container> Containers::list(std::string_view ns, const Wait& wait,
+                                        const std::function<bool(const Container&)>& wanted) {
   check_name(ns);
   std::vector<Container> records;
   store_->read(wait, [&](const View& view) {
     view.scan_prefix(container_prefix(ns), [&](std::string_view key, std::string_view value) {
-      records.push_back(decode_container(id_of(key), value));
+      Container record = decode_container(id_of(key), value);
+      if (!wanted || wanted(record)) records.push_back(std::move(record));
       return true;
     });
   });

@@ -48,7 +48,9 @@ class Containers {
   // Throws kNotFound (Kind::kContainer): "container "<id>": not found in namespace <ns>".
   Container get(std::string_view ns, std::string_view id, const Wait& wait);
   Full get_full(std::string_view ns, std::string_view id, const Wait& wait);  // one store operation
-  std::vector<Container> list(std::string_view ns, const Wait& wait);  // in key order, one view
+  // In key order, one view; only those that are `wanted`, asked under the lock (empty: all).
+  std::vector<Container> list(std::string_view ns, const Wait& wait,
+                              const std::function<bool(const Container&)>& wanted = {});
   std::vector<std::string> namespaces(const Wait& wait);
   // nullopt removes a label. Also annotations with the spec rewritten by `respec` (spec in, spec
   // out) when not empty.

@@ -90,7 +90,7 @@ class Containers:
 
     def list(
         self,
-        *,
+        *filters: str,
         status: Status | Collection[Status] | None = None,
         labels: LabelChange | None = None,
         limit: int | None = None,
@@ -98,19 +98,32 @@ class Containers:
         """List records and states, in one consistent view.
 
         Args:
+            filters: containerd's: fields are id, image, runtime.name and labels.<key> (quoted if it has more than
+                letters, digits, dots and _: 'labels."a.b/c"==v'), alone (it is set) or with ==, != or ~= (a regular
+                expression, RE2's); a comma is "and", several filters are "or". An absent field differs from any value.
             status: Only those in this state, or in one of these.
             labels: Only those with these labels; None as a value asks that the key is set.
             limit: At most so many.
 
         Returns:
             Values, not handles, ordered by id.
+
+        Raises:
+            InvalidArgument: A filter is not one; the message marks where.
+
+        Example:
+            >>> with engine.containers.create(rootfs, "true", id="web", labels={"env": "ci"}):
+            ...     engine.containers.list("labels.env==ci,id~=^w").ids
+            ['web']
         """
+        texts = [checks.text("filters", one) for one in filters]
         states = [] if status is None else [status] if isinstance(status, str) else checks.items("status", status)
         numbers = [_rows.STATUS.index(TaskStatus(checks.choice("status", one, TaskStatus))) for one in states]
         most = None if limit is None else checks.integer("limit", limit)
         if most is not None and most < 0:
             raise checks.invalid("limit", limit, "negative")
-        rows = self._engine._core.list(self._engine.namespace, checks.change("labels", labels), numbers, most)
+        wanted = checks.change("labels", labels)
+        rows = self._engine._core.list(self._engine.namespace, texts, wanted, numbers, most)
         return ResultList(map(_rows.container_info, rows))
 
     def update(
@@ -187,7 +200,7 @@ class Containers:
         return f"<Containers of {self._engine!r}>"
 
     def _ids(self) -> builtins.list[str]:
-        return [row[0] for row in self._engine._core.list(self._engine.namespace, {}, [], None)]
+        return [row[0] for row in self._engine._core.list(self._engine.namespace, [], {}, [], None)]
 
     def _ipython_key_completions_(self) -> builtins.list[str]:
         return self._ids()

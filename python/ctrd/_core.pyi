@@ -187,7 +187,12 @@ class Engine:
     def find(self, ns: str, id: str) -> _InfoRow: ...
     def contains(self, ns: str, id: str) -> bool: ...
     def list(
-        self, ns: str, labels: Mapping[str, str | None], status: Sequence[int], limit: int | None
+        self,
+        ns: str,
+        filters: Sequence[str],
+        labels: Mapping[str, str | None],
+        status: Sequence[int],
+        limit: int | None,
     ) -> list[_InfoRow]: ...
     def update(
         self,

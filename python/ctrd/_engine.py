@@ -187,7 +187,8 @@ class Engine:
 
         Args:
             filters: "topic==/tasks/exit,event.container_id==db": fields are topic, namespace and event.<field of its
-                data>, operators ==, != and ~= (a text with ^, $ and .*); a comma is "and", several filters are "or".
+                data>, operators ==, != and ~= (a regular expression, RE2's); a comma is "and", several filters are
+                "or".
             since: A seq: what came after it; a datetime: what happened from then on. None: from now on when
                 following, else all that is kept.
             follow: Whether to wait for more; otherwise it ends with what is there.
@@ -195,7 +196,6 @@ class Engine:
         Raises:
             NotFound: What came after that seq is no longer kept.
             InvalidArgument: A filter is not understood.
-            Unsupported: A filter's regular expression has more than ^, $ and .*.
 
         Example:
             >>> with engine.events("topic~=^/tasks/") as events:

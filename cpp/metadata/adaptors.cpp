@@ -1,0 +1,28 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "metadata/adaptors.h"
+
+namespace ctrd::metadata {
+namespace {
+
+std::optional<std::string_view> if_set(const std::string& value) {
+  return value.empty() ? std::nullopt : std::optional<std::string_view>(value);
+}
+
+}  // namespace
+
+std::optional<std::string_view> find_label(const Labels& labels, const FieldPath& path) {
+  auto found = labels.find(path.rest);
+  return found == labels.end() ? std::nullopt : std::optional<std::string_view>(found->second);
+}
+
+std::optional<std::string_view> find_field(const Container& record, const FieldPath& path) {
+  const std::string& first = path.parts[0];
+  if (first == "id") return if_set(record.id);
+  if (first == "image") return if_set(record.image);
+  if (first == "labels") return find_label(record.labels, path);
+  if (first == "runtime" && path.parts.size() > 1 && path.parts[1] == "name")
+    return if_set(record.runtime_name);
+  return std::nullopt;
+}
+
+}  // namespace ctrd::metadata
