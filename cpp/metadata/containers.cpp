@@ -1,9 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata/containers.h"
 
-#include <algorithm>
-#include <iterator>
-
 #include "base/error.h"
 #include "base/identifier.h"
 #include "base/time.h"
@@ -71,45 +68,6 @@ api::ContainerUpdate update_event(const Container& record) {
 
 }  // namespace
 
-void Containers::write(const Wait& wait, const std::function<void(const View&, Batch&)>& f) {
-  std::vector<uint64_t> tidied, listed;
-  std::vector<Pending> pending;
-  try {
-    store_->write(wait, [&](const View& view, Batch& batch) {
-      f(view, batch);
-      if (batch.empty()) return;
-      std::lock_guard lock(later_mutex_);
-      tidied.swap(later_);
-      listed.swap(listed_);
-      for (uint64_t n : tidied) batch.erase(key_trash(n));
-      for (uint64_t n : listed) batch.erase(key_outbox(n));
-      pending = backlog_.find(view, listed, batch);
-    });
-  } catch (...) {
-    forget_trash_later(tidied);
-    std::lock_guard lock(later_mutex_);
-    listed_.insert(listed_.end(), listed.begin(), listed.end());
-    throw;
-  }
-  publish(pending);
-}
-
-void Containers::publish(const std::vector<Pending>& pending) {
-  if (pending.empty() || !outlet_.publish) return;
-  std::vector<uint64_t> done = outlet_.publish(pending);
-  std::lock_guard lock(later_mutex_);
-  listed_.insert(listed_.end(), done.begin(), done.end());
-}
-
-void Containers::publish_left(const Wait& wait) {
-  std::vector<Pending> pending;
-  store_->read(wait, [&](const View& view) {
-    std::lock_guard lock(later_mutex_);
-    pending = backlog_.find(view, listed_);
-  });
-  publish(pending);
-}
-
 Created Containers::create(std::string_view ns, Container record, std::string_view spec,
                            const Wait& wait,
                            const std::function<bool(const Container&)>& replaces) {
@@ -117,8 +75,8 @@ Created Containers::create(std::string_view ns, Container record, std::string_vi
   drop_empty(record.labels);
   std::string packed = pack_spec(spec);
   Created created;
-  write(wait, [&](const View& view, Batch& batch) {
-    Changes changes(view, batch, journal());
+  ledger_->write(wait, [&](const View& view, Batch& batch) {
+    Changes changes(view, batch, ledger_->journal());
     created.replaced = find_container(view, ns, record.id);
     if (created.replaced) {
       if (!replaces || !replaces(*created.replaced)) throw_exists(ns, record.id);
@@ -179,8 +137,8 @@ Container Containers::update(std::string_view ns, std::string_view id, const Cha
                              const Wait& wait) {
   check_names(ns, id);
   Container record;
-  write(wait, [&](const View& view, Batch& batch) {
-    Changes changes(view, batch, journal());
+  ledger_->write(wait, [&](const View& view, Batch& batch) {
+    Changes changes(view, batch, ledger_->journal());
     record = get_container(view, ns, id);
     if (change.may && !change.may(record))
       throw Error(Code::kAborted, "container \"" + record.id + "\" has changed meanwhile",
@@ -204,11 +162,11 @@ std::optional<Removed> Containers::remove(std::string_view ns, std::string_view 
                                           const std::function<bool(const Container&)>& may) {
   check_names(ns, id);
   std::optional<Removed> removed;
-  write(wait, [&](const View& view, Batch& batch) {
+  ledger_->write(wait, [&](const View& view, Batch& batch) {
     auto record = find_container(view, ns, id);
     if (!record || (may && !may(*record))) return;
     batch.use_reserve();
-    auto trash = Changes(view, batch, journal()).drop(ns, *record);
+    auto trash = Changes(view, batch, ledger_->journal()).drop(ns, *record);
     removed = Removed{std::move(*record), std::move(trash)};
   });
   return removed;

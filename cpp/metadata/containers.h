@@ -7,13 +7,12 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "metadata/outbox.h"
+#include "metadata/ledger.h"
 #include "metadata/record.h"
 #include "store/store.h"
 
@@ -35,7 +34,10 @@ struct Removed {
 
 class Containers {
  public:
-  explicit Containers(std::shared_ptr<store::Store> store) : store_(std::move(store)) {}
+  explicit Containers(std::shared_ptr<store::Store> store)
+      : store_(store), ledger_(std::make_shared<Ledger>(std::move(store))) {}
+  // For the other records of this root.
+  const std::shared_ptr<Ledger>& ledger() const { return ledger_; }
 
   // Writes record, spec, snapshot record (active, key = id, number from the store, bottom =
   // record.rootfs) and reverse references in one batch. created_ns, updated_ns, snapshot_* and
@@ -80,12 +82,13 @@ class Containers {
   void forget_trash(const std::vector<uint64_t>& numbers, const Wait& wait);  // relaxed batch
   // Numbers queued here are erased with the next batch any write of this object makes, instead of a
   // batch of their own.
-  void forget_trash_later(const std::vector<uint64_t>& numbers);
+  void forget_trash_later(const std::vector<uint64_t>& numbers) {
+    ledger_->forget_trash_later(numbers);
+  }
 
-  // Before the first verb. Without it, events stay in the store.
-  void set_outlet(Outlet outlet) { outlet_ = std::move(outlet); }
-  // Appends what killed processes have left.
-  void publish_left(const Wait& wait);
+  // As Ledger has them.
+  void set_outlet(Outlet outlet) { ledger_->set_outlet(std::move(outlet)); }
+  void publish_left(const Wait& wait) { ledger_->publish_left(wait); }
 
   // design.md 10: the root's state directory by token and boot id. First use or another boot id:
   // takes the new token. Same boot id and another token: kFailedPrecondition (kRoot) naming both
@@ -93,18 +96,8 @@ class Containers {
   void check_state(const State& state, const Wait& wait);
 
  private:
-  // store_->write, which also erases the keys that were queued, then publishes the batch's events.
-  void write(const Wait& wait, const std::function<void(const store::View&, store::Batch&)>& f);
-
-  uint64_t journal() const { return outlet_.position ? outlet_.position() : 0; }
-  void publish(const std::vector<Pending>& pending);
-
   std::shared_ptr<store::Store> store_;
-  Outlet outlet_;
-  std::mutex later_mutex_;
-  std::vector<uint64_t> later_;   // numbers of trash keys
-  std::vector<uint64_t> listed_;  // of outbox keys whose events are in the journal
-  Backlog backlog_;
+  std::shared_ptr<Ledger> ledger_;
 };
 
 }  // namespace ctrd::metadata

@@ -64,7 +64,7 @@ bool is_referred(const View& view, uint64_t owner) {
 
 uint64_t Containers::new_owner(const Owner& owner, const Wait& wait) {
   uint64_t n = 0;
-  write(wait, [&](const View& view, Batch& batch) {
+  ledger_->write(wait, [&](const View& view, Batch& batch) {
     n = Changes(view, batch).next_number("owner");
     batch.put(key_owner(n), encode(owner));
   });
@@ -92,7 +92,7 @@ std::vector<std::pair<std::string, std::string>> Containers::owned(uint64_t owne
 }
 
 void Containers::forget_owner(uint64_t owner, const Wait& wait) {
-  write(wait, [&](const View& view, Batch& batch) {
+  ledger_->write(wait, [&](const View& view, Batch& batch) {
     batch.use_reserve();
     if (view.find(key_owner(owner)) && !is_referred(view, owner)) batch.erase(key_owner(owner));
   });
@@ -113,13 +113,8 @@ void Containers::forget_trash(const std::vector<uint64_t>& numbers, const Wait& 
   });
 }
 
-void Containers::forget_trash_later(const std::vector<uint64_t>& numbers) {
-  std::lock_guard lock(later_mutex_);
-  later_.insert(later_.end(), numbers.begin(), numbers.end());
-}
-
 void Containers::check_state(const State& state, const Wait& wait) {
-  write(wait, [&](const View& view, Batch& batch) {
+  ledger_->write(wait, [&](const View& view, Batch& batch) {
     check_version(view, batch);
     auto bytes = view.find(key_state());
     if (bytes) {
