@@ -5,7 +5,7 @@
 namespace ctrd::bindings {
 
 using engine::Engine;
-using LabelChange = std::map<std::string, std::optional<std::string>>;
+using engine::LabelChange;
 
 namespace {
 
@@ -19,14 +19,12 @@ void bind_change(PyEngine& cls) {
          py::arg("ns"), py::arg("options"))
       .def(
           "update",
-          [](Engine& self, const std::string& ns, const std::string& id, const LabelChange& labels,
-             const LabelChange& annotations, std::optional<oci::ResourceOptions> resources) {
-            const engine::RecordChange change{labels, annotations, std::move(resources)};
+          [](Engine& self, const std::string& ns, const std::string& id,
+             const engine::RecordChange& change) {
             return to_row(call(
                 "update", {}, [&](const Wait& wait) { return self.update(ns, id, change, wait); }));
           },
-          py::arg("ns"), py::arg("id"), py::arg("labels"), py::arg("annotations"),
-          py::arg("resources"))
+          py::arg("ns"), py::arg("id"), py::arg("change"))
       .def(
           "remove",
           [](Engine& self, const std::string& ns, const std::string& id, bool force,

@@ -31,6 +31,7 @@ void bind_engine(py::module_& module) {
         call("recover", {}, [&](const Wait& wait) { self.recover(wait); });
       });
   bind_containers(cls);
+  bind_namespaces(cls);
   bind_tasks(cls);
   bind_run(cls);
   bind_processes(cls);

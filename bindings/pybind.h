@@ -29,6 +29,7 @@ void bind_logs(py::module_& module);
 void bind_events(py::module_& module);
 void bind_engine(py::module_& module);
 void bind_containers(PyEngine& cls);
+void bind_namespaces(PyEngine& cls);
 void bind_tasks(PyEngine& cls);
 void bind_run(PyEngine& cls);
 void bind_processes(PyEngine& cls);

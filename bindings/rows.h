@@ -15,6 +15,7 @@ namespace ctrd::bindings {
 
 // A str of foreign bytes: what is not UTF-8 becomes U+FFFD, never an exception.
 py::str text(std::string_view bytes);
+py::dict text_map(const std::map<std::string, std::string>& values);
 
 // stdin, stdout, stderr: a Std, or the absolute path of a file.
 using StdioRow = std::array<std::variant<int, std::string>, 3>;

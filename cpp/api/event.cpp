@@ -19,6 +19,9 @@ constexpr std::string_view kPackage = "containerd.events.";
 constexpr auto kTopics = std::to_array<Row>({{"ContainerCreate", "/containers/create"},
                                              {"ContainerUpdate", "/containers/update"},
                                              {"ContainerDelete", "/containers/delete"},
+                                             {"NamespaceCreate", "/namespaces/create"},
+                                             {"NamespaceUpdate", "/namespaces/update"},
+                                             {"NamespaceDelete", "/namespaces/delete"},
                                              {"SnapshotPrepare", "/snapshot/prepare"},
                                              {"SnapshotCommit", "/snapshot/commit"},
                                              {"SnapshotRemove", "/snapshot/remove"},
@@ -43,6 +46,9 @@ CTRD_API_CODEC(Event)
 CTRD_API_CODEC(ContainerCreate)
 CTRD_API_CODEC(ContainerUpdate)
 CTRD_API_CODEC(ContainerDelete)
+CTRD_API_CODEC(NamespaceCreate)
+CTRD_API_CODEC(NamespaceUpdate)
+CTRD_API_CODEC(NamespaceDelete)
 CTRD_API_CODEC(SnapshotPrepare)
 CTRD_API_CODEC(SnapshotCommit)
 CTRD_API_CODEC(SnapshotRemove)

@@ -39,6 +39,17 @@ struct ContainerUpdate {
 struct ContainerDelete {
   std::string id;
 };
+struct NamespaceCreate {
+  std::string name;
+  std::map<std::string, std::string> labels;
+};
+struct NamespaceUpdate {
+  std::string name;
+  std::map<std::string, std::string> labels;
+};
+struct NamespaceDelete {
+  std::string name;
+};
 struct SnapshotPrepare {
   std::string key, parent, snapshotter;
 };
@@ -103,6 +114,9 @@ struct TaskCheckpointed {
 CTRD_API_EVENT(ContainerCreate)
 CTRD_API_EVENT(ContainerUpdate)
 CTRD_API_EVENT(ContainerDelete)
+CTRD_API_EVENT(NamespaceCreate)
+CTRD_API_EVENT(NamespaceUpdate)
+CTRD_API_EVENT(NamespaceDelete)
 CTRD_API_EVENT(SnapshotPrepare)
 CTRD_API_EVENT(SnapshotCommit)
 CTRD_API_EVENT(SnapshotRemove)

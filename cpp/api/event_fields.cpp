@@ -79,10 +79,11 @@ const EventValue* find_here(const EventFields& fields, std::string_view name) {
 
 EventFields describe(const Any& event) {
   try {
-    return describe_one_of<ContainerCreate, ContainerUpdate, ContainerDelete, SnapshotPrepare,
-                           SnapshotCommit, SnapshotRemove, TaskCreate, TaskStart, TaskExit,
-                           TaskDelete, TaskOOM, TaskExecAdded, TaskExecStarted, TaskPaused,
-                           TaskResumed, TaskCheckpointed>(event);
+    return describe_one_of<ContainerCreate, ContainerUpdate, ContainerDelete, NamespaceCreate,
+                           NamespaceUpdate, NamespaceDelete, SnapshotPrepare, SnapshotCommit,
+                           SnapshotRemove, TaskCreate, TaskStart, TaskExit, TaskDelete, TaskOOM,
+                           TaskExecAdded, TaskExecStarted, TaskPaused, TaskResumed,
+                           TaskCheckpointed>(event);
   } catch (const Error&) {
     return {};
   }

@@ -38,6 +38,15 @@ void fields(auto& v, Is<ContainerUpdate> auto& m) {
 CTRD_NAMES(ContainerDelete, "id")
 void fields(auto& v, Is<ContainerDelete> auto& m) { v(1, m.id); }
 
+CTRD_NAMES(NamespaceCreate, "name", "labels")
+void fields(auto& v, Is<NamespaceCreate> auto& m) { v(1, m.name), v(2, m.labels); }
+
+CTRD_NAMES(NamespaceUpdate, "name", "labels")
+void fields(auto& v, Is<NamespaceUpdate> auto& m) { v(1, m.name), v(2, m.labels); }
+
+CTRD_NAMES(NamespaceDelete, "name")
+void fields(auto& v, Is<NamespaceDelete> auto& m) { v(1, m.name); }
+
 CTRD_NAMES(SnapshotPrepare, "key", "parent", "snapshotter")
 void fields(auto& v, Is<SnapshotPrepare> auto& m) {
   v(1, m.key), v(2, m.parent), v(5, m.snapshotter);

@@ -48,7 +48,7 @@ ContainerInfo with_any_status(Core& core, const std::string& ns, const metadata:
 // removed, now or by whoever comes when its shim is gone.
 std::optional<metadata::Container> find_record(Core& core, const std::string& ns,
                                                const std::string& id, const Wait& wait) {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   check_identifier("id", id);
   auto record = core.containers.find(ns, id, wait);
   if (!record) return record;
@@ -120,6 +120,7 @@ ContainerInfo describe(const metadata::Container& record) {
   info.runtime = record.runtime_binary;
   info.snapshotter = record.snapshotter;
   info.snapshot_key = record.snapshot_key;
+  info.extensions = record.extensions;
   info.detached = record.lifetime == metadata::Lifetime::kDetached;
   info.owner_pid = info.detached ? 0 : static_cast<int>(record.owner_process.pid);
   return info;
@@ -143,13 +144,13 @@ std::optional<ContainerInfo> find_running(Core& core, const std::string& ns, con
 }
 
 bool contains(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   return is_identifier(id) && find_record(core, ns, id, wait).has_value();
 }
 
 std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOptions& options,
                                 const Wait& wait) {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   const metadata::Filter filter(options.filters);
   auto wanted = [&](const metadata::Container& record) {
     auto field = [&](const metadata::FieldPath& path) {
@@ -178,7 +179,7 @@ std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOpt
 }
 
 std::string spec(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   check_identifier("id", id);
   return core.containers.get_full(ns, id, wait).spec;
 }

@@ -16,6 +16,7 @@
 #include "engine/probe_cache.h"
 #include "engine/root.h"
 #include "metadata/containers.h"
+#include "metadata/namespaces.h"
 #include "snapshot/overlay.h"
 
 namespace ctrd::engine {
@@ -40,6 +41,7 @@ struct Core {
   const Root root;
   const std::shared_ptr<Events> events;
   metadata::Containers containers;
+  metadata::Namespaces namespaces;
   const snapshot::Overlay overlay;
   const std::shared_ptr<Owner> owner;
   ProbeCache probes;

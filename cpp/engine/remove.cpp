@@ -66,7 +66,7 @@ void empty_trash(Core& core, const metadata::Removed& removed) {
 
 bool remove(Core& core, const std::string& ns, const std::string& id, bool force, bool missing_ok,
             const Wait& wait) {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   check_identifier("id", id);
   bool any = false;
   for (;;) {

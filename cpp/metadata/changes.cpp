@@ -1,8 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata/changes.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/time.h"
 #include "metadata/fields.h"
@@ -53,18 +51,17 @@ bool any_key(const store::View& view, const std::string& prefix) {
 
 std::vector<std::string> find_namespaces(const store::View& view) {
   std::vector<std::string> names;
-  std::string from = "0";  // behind what begins with a dot
-  for (std::size_t before = 1; before != 0;) {
-    before = 0;
-    view.scan(from, "\xff", [&](std::string_view key, std::string_view) {
-      before = key.find('/');
-      names.emplace_back(key.substr(0, before));
-      return false;
-    });
-    if (before != 0) from = names.back() + static_cast<char>('/' + 1);
-  }
-  std::sort(names.begin(), names.end());  // "a-b/" comes before "a/"
+  view.scan_prefix(namespaces_prefix(), [&](std::string_view key, std::string_view) {
+    names.push_back(id_of(key));
+    return true;
+  });
   return names;
+}
+
+void Changes::need_namespace(std::string_view ns) {
+  if (ns == "version") throw invalid("namespace", ns, "is reserved");
+  if (!view_.find(key_namespace(ns)))
+    batch_.put(key_namespace(ns), encode(Namespace{{}, wall_ns()}));
 }
 
 uint64_t Changes::next_number(std::string_view what) {
@@ -78,6 +75,7 @@ uint64_t Changes::next_number(std::string_view what) {
 }
 
 void Changes::add(std::string_view ns, Container& record, std::string_view packed_spec) {
+  need_namespace(ns);
   record.created_ns = record.updated_ns = wall_ns();
   add_snapshot(ns, record);
   add_owner_ref(ns, record);
@@ -131,6 +129,10 @@ std::vector<Numbered> Changes::drop(std::string_view ns, const Container& record
   batch_.erase(key_spec(ns, record.id));
   drop_owner_ref(ns, record);
   publish(ns, api::ContainerDelete{record.id});
+  return unpin(ns, record);
+}
+
+std::vector<Numbered> Changes::unpin(std::string_view ns, const Container& record) {
   if (record.snapshot_key.empty()) return {};
   batch_.erase(key_snapshot_ref(ns, record.snapshot_key, "c", record.id));
   std::string key = key_snapshot(ns, record.snapshot_key);
@@ -143,6 +145,29 @@ std::vector<Numbered> Changes::drop(std::string_view ns, const Container& record
   batch_.put(key_trash(trash.first), encode(trash.second));
   publish(ns, api::SnapshotRemove{record.snapshot_key, record.snapshotter});
   return {trash};
+}
+
+std::vector<Numbered> Changes::repin(std::string_view ns, Container& record,
+                                     const std::string& key) {
+  if (key == record.snapshot_key) return {};
+  uint64_t number = 0;
+  if (!key.empty()) {
+    auto bytes = view_.find(key_snapshot(ns, key));
+    if (!bytes)
+      throw not_found(Kind::kNone,
+                      "snapshot \"" + key + "\": not found in namespace " + std::string(ns));
+    Snapshot snapshot = decode_snapshot(*bytes);
+    bool is_pinned = any_key(view_, snapshot_ref_prefix(ns, key) + "c/");
+    if (snapshot.kind == 3 || is_pinned)
+      throw failed_precondition("snapshot \"" + key +
+                                (is_pinned ? "\": another container has it" : "\": is committed"));
+    number = snapshot.number;
+    batch_.put(key_snapshot_ref(ns, key, "c", record.id), "");
+  }
+  auto trash = unpin(ns, record);
+  record.snapshot_key = key;
+  record.snapshot_number = number;
+  return trash;
 }
 
 }  // namespace ctrd::metadata

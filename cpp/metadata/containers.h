@@ -34,9 +34,9 @@ struct Removed {
 
 class Containers {
  public:
-  explicit Containers(std::shared_ptr<store::Store> store)
-      : store_(store), ledger_(std::make_shared<Ledger>(std::move(store))) {}
-  // For the other records of this root.
+  explicit Containers(const std::shared_ptr<store::Store>& store)
+      : ledger_(std::make_shared<Ledger>(store)) {}
+  // What the records of this root are written by.
   const std::shared_ptr<Ledger>& ledger() const { return ledger_; }
 
   // Writes record, spec, snapshot record (active, key = id, number from the store, bottom =
@@ -53,18 +53,25 @@ class Containers {
   // In key order, one view; only those that are `wanted`, asked under the lock (empty: all).
   std::vector<Container> list(std::string_view ns, const Wait& wait,
                               const std::function<bool(const Container&)>& wanted = {});
-  std::vector<std::string> namespaces(const Wait& wait);
-  // nullopt removes a label. Also annotations with the spec rewritten by `respec` (spec in, spec
-  // out) when not empty.
+  // What is not named stays; nullopt removes a key. Source: semantics.md S1.
   struct Change {
-    std::map<std::string, std::optional<std::string>> labels = {};
-    std::map<std::string, std::optional<std::string>> annotations = {};
+    LabelChange labels = {}, annotations = {}, extensions = {};
+    std::optional<std::string> image = {};
+    std::optional<std::string> snapshot_key = {};  // Changes::repin
+    // Spec in, spec out; what this throws is thrown.
     std::function<std::string(std::string)> respec = {};
+    // Annotations of the new spec, instead of `annotations`.
+    std::function<Labels(std::string_view)> annotations_of = {};
     std::optional<Lifetime> lifetime = {};           // kDetached clears the owner
     std::function<bool(const Container&)> may = {};  // asked under the lock; false: kAborted
+    // containerd's mask: just what these paths name becomes what is given here, or nothing:
+    // labels, labels.<key>, spec, extensions, extensions.<key>, image, snapshotkey; no path: all
+    // of them. Another path: kInvalidArgument, after kNotFound.
+    std::optional<std::vector<std::string>> fields = {};
   };
-  Container update(std::string_view ns, std::string_view id, const Change& change,
-                   const Wait& wait);
+  // trash: gets what the old snapshot left, as in Removed.
+  Container update(std::string_view ns, std::string_view id, const Change& change, const Wait& wait,
+                   std::vector<std::pair<uint64_t, Trash>>* trash = nullptr);
   // Removes record, spec, references; the snapshot goes when nothing else refers to it (its trash
   // key in the same batch). `may`: asked under the lock with the record as it is now; false:
   // nothing is removed and nullopt returned. Absent: nullopt too.
@@ -79,14 +86,13 @@ class Containers {
   void forget_owner(uint64_t owner, const Wait& wait);
 
   std::vector<std::pair<uint64_t, Trash>> trash(const Wait& wait);
-  void forget_trash(const std::vector<uint64_t>& numbers, const Wait& wait);  // relaxed batch
-  // Numbers queued here are erased with the next batch any write of this object makes, instead of a
-  // batch of their own.
+  // As Ledger's.
+  void forget_trash(const std::vector<uint64_t>& numbers, const Wait& wait) {
+    ledger_->forget_trash(numbers, wait);
+  }
   void forget_trash_later(const std::vector<uint64_t>& numbers) {
     ledger_->forget_trash_later(numbers);
   }
-
-  // As Ledger has them.
   void set_outlet(Outlet outlet) { ledger_->set_outlet(std::move(outlet)); }
   void publish_left(const Wait& wait) { ledger_->publish_left(wait); }
 
@@ -96,7 +102,6 @@ class Containers {
   void check_state(const State& state, const Wait& wait);
 
  private:
-  std::shared_ptr<store::Store> store_;
   std::shared_ptr<Ledger> ledger_;
 };
 

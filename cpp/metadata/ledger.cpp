@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata/ledger.h"
 
+#include "metadata/changes.h"
 #include "metadata/schema.h"
 
 namespace ctrd::metadata {
@@ -31,6 +32,13 @@ void Ledger::write(const Wait& wait, const std::function<void(const View&, Batch
   publish(pending);
 }
 
+void Ledger::change(const Wait& wait, const std::function<void(Changes&)>& f) {
+  write(wait, [&](const View& view, Batch& batch) {
+    Changes changes(view, batch, journal());
+    f(changes);
+  });
+}
+
 void Ledger::publish(const std::vector<Pending>& pending) {
   if (pending.empty() || !outlet_.publish) return;
   std::vector<uint64_t> done = outlet_.publish(pending);
@@ -45,6 +53,14 @@ void Ledger::publish_left(const Wait& wait) {
     pending = backlog_.find(view, listed_);
   });
   publish(pending);
+}
+
+void Ledger::forget_trash(const std::vector<uint64_t>& numbers, const Wait& wait) {
+  if (numbers.empty()) return;
+  store_->write(wait, [&](const View&, Batch& batch) {
+    for (uint64_t n : numbers) batch.erase(key_trash(n));
+    batch.relax();
+  });
 }
 
 void Ledger::forget_trash_later(const std::vector<uint64_t>& numbers) {

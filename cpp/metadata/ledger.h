@@ -15,6 +15,8 @@
 
 namespace ctrd::metadata {
 
+class Changes;
+
 class Ledger {
  public:
   explicit Ledger(std::shared_ptr<store::Store> store) : store_(std::move(store)) {}
@@ -25,12 +27,16 @@ class Ledger {
   // store's write, which also erases the keys that were queued, then publishes the batch's events.
   void write(const Wait& wait, const std::function<void(const store::View&, store::Batch&)>& f);
 
+  // The same in terms of records.
+  void change(const Wait& wait, const std::function<void(Changes&)>& f);
+
   // Before the first write. Without it, events stay in the store.
   void set_outlet(Outlet outlet) { outlet_ = std::move(outlet); }
   // Where the journal ends: for Changes.
   uint64_t journal() const { return outlet_.position ? outlet_.position() : 0; }
   // Appends what killed processes have left.
   void publish_left(const Wait& wait);
+  void forget_trash(const std::vector<uint64_t>& numbers, const Wait& wait);  // relaxed batch
   // Trash keys that go with the next batch that any write makes, instead of a batch of their own.
   void forget_trash_later(const std::vector<uint64_t>& numbers);
 

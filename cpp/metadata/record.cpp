@@ -7,9 +7,6 @@
 namespace ctrd::metadata {
 namespace {
 
-constexpr std::size_t kMaxLabel = 4096;
-constexpr std::size_t kShownKey = 64;
-
 Lifetime to_lifetime(int value) {
   if (value != 0 && value != 1) throw damaged("container", "unknown lifetime");
   return static_cast<Lifetime>(value);
@@ -48,6 +45,18 @@ Container decode_container(std::string_view id, std::string_view bytes) {
   });
   record.lifetime = to_lifetime(lifetime);
   record.on_exit = to_on_exit(on_exit);
+  return record;
+}
+
+std::string encode(const Namespace& record) {
+  return FieldWriter().add(1, record.labels).add(2, record.created_ns).take();
+}
+
+Namespace decode_namespace(std::string_view bytes) {
+  Namespace record;
+  read_fields(bytes, "namespace", [&](Field field) {
+    return field.read(1, record.labels) || field.read(2, record.created_ns);
+  });
   return record;
 }
 
@@ -106,15 +115,6 @@ State decode_state(std::string_view bytes) {
            field.read(3, record.path);
   });
   return record;
-}
-
-void check_labels(const Labels& labels) {
-  for (const auto& [key, value] : labels) {
-    if (key.empty()) throw invalid("labels", key, "a key must not be empty");
-    if (key.size() + value.size() > kMaxLabel)
-      throw invalid("labels", key.substr(0, kShownKey),
-                    "key and value must be at most 4096 bytes together");
-  }
 }
 
 }  // namespace ctrd::metadata

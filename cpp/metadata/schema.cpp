@@ -36,6 +36,8 @@ std::string escape_slashes(std::string_view key) {
 
 std::string key_version() { return ".v"; }
 std::string key_state() { return ".state"; }
+std::string key_namespace(std::string_view ns) { return namespaces_prefix().append(ns); }
+std::string namespaces_prefix() { return ".ns/"; }
 std::string key_number(std::string_view what) { return joined(".n/", what); }
 std::string key_outbox(uint64_t n) { return outbox_prefix() + hex16(n); }
 std::string outbox_prefix() { return ".outbox/"; }
@@ -50,8 +52,9 @@ std::string key_container(std::string_view ns, std::string_view id) {
 std::string container_prefix(std::string_view ns) { return joined(ns, "/c/"); }
 std::string key_spec(std::string_view ns, std::string_view id) { return joined(ns, "/s/", id); }
 std::string key_snapshot(std::string_view ns, std::string_view key) {
-  return joined(ns, "/snap/", escape_slashes(key));
+  return snapshot_prefix(ns) + escape_slashes(key);
 }
+std::string snapshot_prefix(std::string_view ns) { return joined(ns, "/snap/"); }
 
 std::string key_snapshot_ref(std::string_view ns, std::string_view key, std::string_view kind,
                              std::string_view who) {

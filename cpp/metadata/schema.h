@@ -1,9 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every key of the store, with the type of its value. A structural change here is a migration:
-// raise kSchemaVersion and write it down.
+// raise kSchemaVersion, write it down, and add a step to migrate.cpp.
 //
 //   .v                                -> varint     schema version
 //   .state                            -> State      token of <state>/.id and the boot id
+//   .ns/<ns>                          -> Namespace  labels, time; since version 2: those in which
+//                                                   there were containers got one
 //   .n/<what>                         -> varint     last number given out: "snap", "owner",
 //                                                   "outbox", "trash"
 //   .outbox/<n, 16 hex>               -> Pending    an event on its way into the journal (outbox.h)
@@ -28,10 +30,12 @@
 
 namespace ctrd::metadata {
 
-inline constexpr uint64_t kSchemaVersion = 1;
+inline constexpr uint64_t kSchemaVersion = 2;
 
 std::string key_version();
 std::string key_state();
+std::string key_namespace(std::string_view ns);
+std::string namespaces_prefix();
 std::string key_number(std::string_view what);
 std::string key_outbox(uint64_t n);
 std::string outbox_prefix();
@@ -43,6 +47,7 @@ std::string key_container(std::string_view ns, std::string_view id);
 std::string container_prefix(std::string_view ns);
 std::string key_spec(std::string_view ns, std::string_view id);
 std::string key_snapshot(std::string_view ns, std::string_view key);
+std::string snapshot_prefix(std::string_view ns);
 std::string key_snapshot_ref(std::string_view ns, std::string_view key, std::string_view kind,
                              std::string_view who);
 std::string snapshot_ref_prefix(std::string_view ns, std::string_view key);

@@ -25,6 +25,7 @@ from ._logging import configure as _configure
 from ._logs import Logs
 from ._module import doctor, run, start
 from ._mounts import Mount, Rootfs
+from ._namespaces import Namespaces
 from ._process import Process
 from ._stats import CPUStats, IOStats, MemoryStats, PidStats, Stats
 from ._streams import Reader, Writer
@@ -122,6 +123,7 @@ __all__ = [
     "Logs",
     "MemoryStats",
     "Mount",
+    "Namespaces",
     "NotFound",
     "PathNotFound",
     "PermissionDenied",

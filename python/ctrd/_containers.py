@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from . import _checks as checks
 from . import _rows
 from ._container import Container
-from ._options import CREATE_KEYS, create_options
+from ._options import CREATE_KEYS, create_options, record_change
 from ._signature import check_known, takes
 from ._types import CreateOptions, LabelChange, Status
 from ._values import ContainerInfo, ResultList, TaskStatus
@@ -127,28 +127,53 @@ class Containers:
         return ResultList(map(_rows.container_info, rows))
 
     def update(
-        self, id: str, *, labels: LabelChange | None = None, annotations: LabelChange | None = None
+        self,
+        id: str,
+        *,
+        labels: LabelChange | None = None,
+        annotations: LabelChange | None = None,
+        fields: Sequence[str] | None = None,
+        image: str | None = None,
+        spec: Mapping[str, Any] | None = None,
+        snapshot_key: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
     ) -> ContainerInfo:
-        """Change a container's labels and annotations; keys that are not named stay.
+        """Change a container's record; what is not named stays.
 
         Args:
             id: Its name.
             labels: dict[str, str | None]; None removes the key.
-            annotations: Likewise.
+            annotations: Likewise; they are the spec's.
+            fields: containerd's field paths: just these become what is given here, or nothing where nothing is: labels,
+                labels.<key>, spec, extensions, extensions.<key>, image, snapshotkey. An empty list: all of them.
+            image: Its image's name, which need not be there.
+            spec: A merge patch of its OCI spec; with fields the whole spec. It is for the next start.
+            snapshot_key: Another layer that no container has; "" for none. Only without a task that lives.
+            extensions: dict[str, Any], JSON that is kept with it; None removes the key.
 
         Returns:
             The record as it is now.
 
         Raises:
             ContainerNotFound: There is none of this name.
+            InvalidArgument: A field cannot be updated, or not to this.
+
+        Example:
+            >>> with engine.containers.create(rootfs, "true", id="web", labels={"a": "1", "b": "2"}):
+            ...     info = engine.containers.update("web", labels={"a": "9"}, fields=["labels.a"])
+            >>> dict(info.labels)
+            {'a': '9', 'b': '2'}
         """
-        row = self._engine._core.update(
-            self._engine.namespace,
-            checks.text("id", id),
-            checks.change("labels", labels),
-            checks.change("annotations", annotations),
-            None,
+        change = record_change(
+            labels=labels,
+            annotations=annotations,
+            fields=fields,
+            image=image,
+            spec=spec,
+            snapshot_key=snapshot_key,
+            extensions=extensions,
         )
+        row = self._engine._core.update(self._engine.namespace, checks.text("id", id), change)
         return _rows.container_info(row)
 
     def delete(self, id: str, *, force: bool = False, missing_ok: bool = False) -> None:

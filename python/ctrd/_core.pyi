@@ -9,9 +9,24 @@ __version__: str
 # status, signal, started_ns, exited_ns, oom_killed, timed_out, escalated, output_cut, lost
 _ExitRow: TypeAlias = tuple[int, int | None, int, int, bool, bool, bool, bool, int]
 # id, image, rootfs, labels, annotations, created_ns, updated_ns, runtime, snapshotter, snapshot_key, detached,
-# owner_pid, status, pid, exit
+# owner_pid, status, pid, exit, extensions (JSON)
 _InfoRow: TypeAlias = tuple[
-    str, str, str, dict[str, str], dict[str, str], int, int, str, str, str, bool, int, int, int, _ExitRow | None
+    str,
+    str,
+    str,
+    dict[str, str],
+    dict[str, str],
+    int,
+    int,
+    str,
+    str,
+    str,
+    bool,
+    int,
+    int,
+    int,
+    _ExitRow | None,
+    dict[str, str],
 ]
 _StateRow: TypeAlias = tuple[int, int, _ExitRow | None, bool]  # status, pid, exit, tty
 _TaskRow: TypeAlias = tuple[str, str, str, str]  # container_id, instance, runtime, spec (JSON)
@@ -27,6 +42,7 @@ _Io: TypeAlias = tuple[int | None, int | None, int | None, int | None]
 _StatsRow: TypeAlias = tuple[str, int, _Cpu, _Memory, tuple[int | None, int | None], _Io, dict[str, str]]
 _Place: TypeAlias = list[int]  # one descriptor, or -1, that is lent
 _Processes: TypeAlias = list[_ProcessRow]
+_Names: TypeAlias = list[str]
 _CheckRow: TypeAlias = tuple[str, bool, str, str, bool]  # name, ok, found, hint, needed
 _LogRow: TypeAlias = tuple[int, int, int, bytes, bool]  # seq, time_ns, stream, data, partial
 # seq, topic, namespace, time_ns, fields: str, int, bool, (ns,) for a time, lists and dicts of these
@@ -101,8 +117,21 @@ class CreateOptions:
     delete_on_exit: bool
     rootfs: str
     labels: Mapping[str, str]
+    extensions: Mapping[str, str]
     runtime: str
+    snapshotter: str
     spec: SpecOptions
+    def __init__(self) -> None: ...
+
+class RecordChange:
+    labels: Mapping[str, str | None]
+    annotations: Mapping[str, str | None]
+    resources: ResourceOptions | None
+    extensions: Mapping[str, str | None]
+    image: str | None
+    snapshot_key: str | None
+    spec: str | None
+    fields: Sequence[str] | None
     def __init__(self) -> None: ...
 
 class ExecOptions:
@@ -153,6 +182,7 @@ class Config:
     root: str
     state: str
     runtime: str
+    snapshotter: str
     shim: str
     log_max: int
     def __init__(self) -> None: ...
@@ -194,14 +224,12 @@ class Engine:
         status: Sequence[int],
         limit: int | None,
     ) -> list[_InfoRow]: ...
-    def update(
-        self,
-        ns: str,
-        id: str,
-        labels: Mapping[str, str | None],
-        annotations: Mapping[str, str | None],
-        resources: ResourceOptions | None,
-    ) -> _InfoRow: ...
+    def update(self, ns: str, id: str, change: RecordChange) -> _InfoRow: ...
+    def namespaces(self) -> _Names: ...
+    def namespace_labels(self, ns: str) -> dict[str, str]: ...
+    def create_namespace(self, ns: str, labels: Mapping[str, str]) -> None: ...
+    def update_namespace(self, ns: str, labels: Mapping[str, str | None]) -> None: ...
+    def remove_namespace(self, ns: str) -> None: ...
     def spec(self, ns: str, id: str) -> str: ...
     def remove(self, ns: str, id: str, force: bool, missing_ok: bool) -> bool: ...
     def detach(self, ns: str, id: str) -> None: ...

@@ -20,6 +20,7 @@ from ._container import Container
 from ._containers import Containers
 from ._events import EventStream, event_options
 from ._mounts import Rootfs
+from ._namespaces import Namespaces
 from ._options import create_options
 from ._run import RUN_KEYS, run
 from ._signature import check_known, takes
@@ -43,6 +44,7 @@ class Engine:
         state: Where what lives is.
         namespace: Containers of other namespaces are not seen.
         containers: The collection of its containers.
+        namespaces: The collection of the root's namespaces.
 
     Example:
         >>> with ctrd.Engine("/tmp/ctrd-docs/root", state="/tmp/ctrd-docs/state") as engine:
@@ -57,6 +59,7 @@ class Engine:
         state: PathLike | None = None,
         namespace: str = "default",
         runtime: str = "auto",
+        snapshotter: str = "auto",
         lock_timeout: float | None = 30.0,
         config: EngineConfig | None = None,
     ) -> None:
@@ -67,7 +70,9 @@ class Engine:
             state: Directory of what lives. None: CTRD_STATE if root is None too, else a folder of /run/ctrd that
                 belongs to this root.
             namespace: Name of its part of the root; made with its first container.
-            runtime: "auto" (the first of crun, runc that works here), a name or a path.
+            runtime: "auto" (what the namespace's label containerd.io/defaults/runtime says, else the first of crun,
+                runc that works here), a name or a path.
+            snapshotter: "auto" (what the label containerd.io/defaults/snapshotter says, else "overlay"), "overlay".
             lock_timeout: Seconds to wait for other processes' use of the root; None waits without limit.
             config: More settings.
 
@@ -75,7 +80,7 @@ class Engine:
             PermissionDenied: The directory is somebody else's, or writable by others.
         """
         self._settings = config or EngineConfig()
-        self._core_config = core_config(root, state, runtime, lock_timeout, self._settings)
+        self._core_config = core_config(root, state, runtime, snapshotter, lock_timeout, self._settings)
         self._views: list[Engine] = []
         self.namespace: str = checks.text("namespace", namespace)
         self._join()
@@ -85,6 +90,7 @@ class Engine:
         self.root: Path = Path(self._core.root)
         self.state: Path = Path(self._core.state)
         self.containers: Containers = Containers(self)
+        self.namespaces: Namespaces = Namespaces(self)
         _open[id(self._core)] = self._core
         _engines.add(self)
 

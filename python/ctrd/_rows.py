@@ -73,6 +73,7 @@ def container_info(row: _core._InfoRow) -> ContainerInfo:
         status,
         pid,
         end,
+        extensions,
     ) = row
     made = instant(created)
     return ContainerInfo(
@@ -90,6 +91,7 @@ def container_info(row: _core._InfoRow) -> ContainerInfo:
         STATUS[status],
         pid or None,
         maybe_exit(end),
+        {key: json.loads(value) for key, value in extensions.items()} if extensions else {},
     )
 
 

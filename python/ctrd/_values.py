@@ -196,6 +196,7 @@ class ContainerInfo:
         status: Its task's state.
         pid: Host pid of its first process while that lives, else None.
         exit: How its task ended, once it has.
+        extensions: dict[str, Any], what callers keep with it.
     """
 
     id: str
@@ -212,6 +213,7 @@ class ContainerInfo:
     status: TaskStatus
     pid: int | None
     exit: ExitStatus | None
+    extensions: Mapping[str, Any] = field(repr=False, default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)

@@ -116,6 +116,7 @@ class Store:
     owner_refs: set[tuple[str, int, str]] = field(default_factory=set)  # ns, number, id
     owners: dict[int, Process] = field(default_factory=dict)
     trash: dict[int, tuple[str, str]] = field(default_factory=dict)  # kind, name
+    namespaces: set[str] = field(default_factory=set)
     numbers: dict[str, int] = field(default_factory=dict)
     undecodable: list[str] = field(default_factory=list)
 
@@ -132,6 +133,8 @@ def _file_away(store: Store, key: str, value: bytes) -> None:
         store.trash[int(parts[1], 16)] = (_text(fields(value), 1), _text(fields(value), 2))
     elif key.startswith(".owner/"):
         store.owners[int(parts[1], 16)] = Process.decode(fields(value).get(1, [b""])[-1])
+    elif key.startswith(".ns/"):
+        store.namespaces.add(parts[1])
     elif key.startswith("."):
         return  # .v, .state, .outbox: no container's
     elif parts[1] == "c":

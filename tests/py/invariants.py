@@ -134,13 +134,17 @@ def whole(root: Root) -> Iterator[str]:
     for ns, id in store.containers.keys() ^ store.specs:
         yield f"container {ns}/{id} has only one of record and spec"
     for (ns, id), record in store.containers.items():
+        if not record.detached and record.owner not in store.owners:
+            yield f"container {ns}/{id}: there is no owner {record.owner}"
         snapshot = store.snapshots.get((ns, record.snapshot_key))
+        if ns not in store.namespaces:
+            yield f"container {ns}/{id}: there is no namespace {ns}"
+        if not record.snapshot_key:
+            continue  # its layer was given up
         if snapshot is None:
             yield f"container {ns}/{id}: there is no snapshot {record.snapshot_key}"
         elif snapshot.number != record.snapshot_number:
             yield f"container {ns}/{id}: its snapshot is {snapshot.number}, not {record.snapshot_number}"
-        if not record.detached and record.owner not in store.owners:
-            yield f"container {ns}/{id}: there is no owner {record.owner}"
     highest = store.numbers.get("snap", 0)
     for (ns, key), snapshot in store.snapshots.items():
         if snapshot.number > highest:
@@ -150,7 +154,7 @@ def whole(root: Root) -> Iterator[str]:
 def references(root: Root) -> Iterator[str]:
     """I5: the reverse keys are what a walk over all records finds."""
     store = root.store
-    refs = {(ns, record.snapshot_key, "c", id) for (ns, id), record in store.containers.items()}
+    refs = {(ns, one.snapshot_key, "c", id) for (ns, id), one in store.containers.items() if one.snapshot_key}
     refs |= {(ns, one.parent, "snap", key) for (ns, key), one in store.snapshots.items() if one.parent}
     for one in refs ^ store.snapshot_refs:
         yield f"snapshot reference {one} is {'missing' if one in refs else 'left over'}"

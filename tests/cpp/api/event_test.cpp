@@ -57,7 +57,7 @@ std::vector<std::unique_ptr<pb::Message>> filled_events() {
 
 TEST(Event, FieldsHaveContainerdsNamesAndTheirOwnValues) {
   auto messages = filled_events();
-  EXPECT_EQ(messages.size(), 16u);
+  EXPECT_EQ(messages.size(), 19u);
   for (const auto& message : messages) {
     std::string type = message->GetDescriptor()->full_name();
     expect_same(describe({type, message->SerializeAsString()}), *message, type);

@@ -56,7 +56,6 @@ TEST_F(ContainersTest, RefusesWhatIsWrong) {
       {"id", "default", "", "{}", {}},
       {"id", "default", "a/b", "{}", {}},
       {"id", "default", "..", "{}", {}},
-      {"namespace", "", "web", "{}", {}},
       {"namespace", ".v", "web", "{}", {}},
       {"spec", "default", "web", "", {}},
       {"runtime", "default", "web", "{}", [](Container& r) { r.runtime_name = ""; }},
@@ -146,12 +145,6 @@ TEST_F(ContainersTest, ListIsInOrderAndOfOneNamespace) {
   EXPECT_THAT(ids(containers.list("default", {})),
               ElementsAre("10", "9", "B", "a", "a-b", "a.b", "b"));
   EXPECT_THAT(containers.list("empty", {}), IsEmpty());
-  EXPECT_THAT(containers.namespaces({}), ElementsAre("default", "default-2", "default2"));
-}
-
-TEST_F(ContainersTest, NamespacesOfNothingAreNone) {
-  put(".v", "");
-  EXPECT_THAT(containers.namespaces({}), IsEmpty());
 }
 
 TEST_F(ContainersTest, UpdateChangesLabels) {

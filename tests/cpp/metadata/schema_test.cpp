@@ -8,10 +8,11 @@ namespace {
 
 // A change here is a migration: raise kSchemaVersion.
 TEST(Schema, KeysAreAsWrittenDown) {
-  EXPECT_EQ(kSchemaVersion, 1u);
+  EXPECT_EQ(kSchemaVersion, 2u);
   EXPECT_EQ(key_version(), ".v");
   EXPECT_EQ(key_state(), ".state");
   EXPECT_EQ(key_number("snap"), ".n/snap");
+  EXPECT_EQ(key_namespace("ci"), ".ns/ci");
   EXPECT_EQ(key_trash(255), ".trash/00000000000000ff");
   EXPECT_EQ(key_owner(~0ull), ".owner/ffffffffffffffff");
   EXPECT_EQ(key_container("ns", "id"), "ns/c/id");
