@@ -25,4 +25,15 @@ std::optional<std::string_view> find_field(const Container& record, const FieldP
   return std::nullopt;
 }
 
+std::optional<std::string_view> find_field(std::string_view name, const Snapshot& record,
+                                           const FieldPath& path) {
+  static constexpr std::string_view kKinds[] = {"", "active", "view", "committed"};
+  const std::string& first = path.parts[0];
+  if (first == "name") return name;
+  if (first == "parent") return if_set(record.parent);
+  if (first == "kind") return kKinds[record.kind];
+  if (first == "labels") return find_label(record.labels, path);
+  return std::nullopt;
+}
+
 }  // namespace ctrd::metadata

@@ -14,6 +14,10 @@ namespace ctrd::metadata {
 // id, runtime.name, image, labels.<key>
 std::optional<std::string_view> find_field(const Container& record, const FieldPath& path);
 
+// name, parent, kind (active, view, committed), labels.<key>
+std::optional<std::string_view> find_field(std::string_view name, const Snapshot& record,
+                                           const FieldPath& path);
+
 // labels.<key>, for every object that has labels.
 std::optional<std::string_view> find_label(const Labels& labels, const FieldPath& path);
 

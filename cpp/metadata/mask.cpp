@@ -17,9 +17,10 @@ bool is_key_of(std::string_view path, std::string_view field) {
   return path.size() > field.size() + 1 && path.starts_with(field) && path[field.size()] == '.';
 }
 
-void check_path(std::string_view path) {
+void check_path(std::string_view path, Mask::Of of) {
   bool known = std::ranges::find(kFields, path) != kFields.end() ||
                std::ranges::any_of(kKeyed, [&](auto field) { return is_key_of(path, field); });
+  if (of == Mask::kOnlyLabels && !path.starts_with("labels")) known = false;
   if (!known) throw invalid("fields", path, "there is no such field, or it cannot be updated");
 }
 
@@ -39,9 +40,9 @@ void take_key(const std::string& key, const LabelChange& given, Labels& values) 
 
 }  // namespace
 
-Mask::Mask(const std::optional<std::vector<std::string>>& paths) : paths_(paths) {
+Mask::Mask(const std::optional<std::vector<std::string>>& paths, Of of) : paths_(paths) {
   if (!paths) return;
-  for (const std::string& path : *paths) check_path(path);
+  for (const std::string& path : *paths) check_path(path, of);
 }
 
 bool Mask::has(std::string_view field, bool is_given) const {

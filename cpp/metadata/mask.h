@@ -1,5 +1,5 @@
 // SPDX-License-Identifier: Apache-2.0
-// Which fields of a container an update is about: those that are given, or, with containerd's field
+// Which fields of an object an update is about: those that are given, or, with containerd's field
 // paths, just those that they name. Source: semantics.md S1; containerd
 // core/metadata/containers.go.
 #pragma once
@@ -16,7 +16,8 @@ namespace ctrd::metadata {
 class Mask {
  public:
   // Throws invalid("fields") for a path that cannot be updated.
-  explicit Mask(const std::optional<std::vector<std::string>>& paths);
+  enum Of { kContainer, kOnlyLabels };
+  explicit Mask(const std::optional<std::vector<std::string>>& paths, Of of = kContainer);
 
   // Whether this field becomes what is given, or nothing if nothing is.
   bool has(std::string_view field, bool is_given) const;

@@ -23,7 +23,17 @@ uint64_t decode_version(std::string_view bytes) {
   return version;
 }
 
-// 1 -> 2: a namespace is a record. Costs one seek for each.
+// Keys that begin with `from` begin with `to`.
+void move(const View& view, Batch& batch, const std::string& from, const std::string& to) {
+  view.scan_prefix(from, [&](std::string_view key, std::string_view value) {
+    batch.put(to + std::string(key.substr(from.size())), std::string(value));
+    batch.erase(std::string(key));
+    return true;
+  });
+}
+
+// 1 -> 2: a namespace is a record, and the snapshotter in a snapshot's key. One seek for each
+// namespace.
 void add_namespaces(const View& view, Batch& batch) {
   std::string from = "0";  // behind what begins with a dot
   for (;;) {
@@ -34,6 +44,8 @@ void add_namespaces(const View& view, Batch& batch) {
     });
     if (ns.empty()) return;
     batch.put(key_namespace(ns), encode(Namespace{{}, wall_ns()}));
+    move(view, batch, ns + "/snap/", ns + "/snap/overlay/");
+    move(view, batch, ns + "/ref/snap/", ns + "/ref/snap/overlay/");
     from = ns + static_cast<char>('/' + 1);
   }
 }

@@ -28,7 +28,7 @@ std::string remaining(const View& view, const std::string& prefix, const char* k
   std::string names;
   std::size_t count = 0;
   view.scan_prefix(prefix, [&](std::string_view key, std::string_view) {
-    if (count < kShown) names.append(count > 0 ? ", " : "").append(key.substr(prefix.size()));
+    if (count < kShown) names.append(count > 0 ? ", " : "").append(id_of(key));
     return ++count <= kShown;
   });
   if (count == 0) return {};

@@ -4,8 +4,7 @@
 //
 //   .v                                -> varint     schema version
 //   .state                            -> State      token of <state>/.id and the boot id
-//   .ns/<ns>                          -> Namespace  labels, time; since version 2: those in which
-//                                                   there were containers got one
+//   .ns/<ns>                          -> Namespace  labels, time
 //   .n/<what>                         -> varint     last number given out: "snap", "owner",
 //                                                   "outbox", "trash"
 //   .outbox/<n, 16 hex>               -> Pending    an event on its way into the journal (outbox.h)
@@ -14,13 +13,17 @@
 //                                                   client; its lock file is <state>/.owners/<n>
 //   <ns>/c/<id>                       -> Container  the record without its spec (record.h)
 //   <ns>/s/<id>                       -> bytes      its spec: codec byte (0 plain, 1 zstd) and JSON
-//   <ns>/snap/<key>                   -> Snapshot   number, kind, parent, labels, times
-//   <ns>/ref/snap/<key>/c/<id>        -> ""         reverse: container id pins snapshot key
-//   <ns>/ref/snap/<key>/snap/<child>  -> ""         reverse: a child snapshot
+//   <ns>/snap/<snapshotter>/<key>     -> Snapshot   number, kind, parent, labels, times
+//   <ns>/ref/snap/<snapshotter>/<key>/c/<id>
+//                                     -> ""         reverse: container id pins snapshot key
+//   <ns>/ref/snap/<snapshotter>/<key>/snap/<child>
+//                                     -> ""         reverse: a child snapshot
 //   <ns>/ref/owner/<n, 16 hex>/c/<id> -> ""         reverse: records of an owner
 //
-// A namespace and an id are identifiers, so neither contains '/' nor begins with '.'. A snapshot
-// key may contain '/': it is escaped ('/' -> "%2F", '%' -> "%25").
+// Since version 2: the rows .ns/, and the snapshotter in a snapshot's key, which was overlay.
+//
+// A namespace, an id and a snapshotter are identifiers, so none contains '/' or begins with '.'. A
+// snapshot key may contain '/': it is escaped ('/' -> "%2F", '%' -> "%25").
 #pragma once
 
 #include <cstdint>
@@ -46,11 +49,17 @@ std::string owner_prefix();
 std::string key_container(std::string_view ns, std::string_view id);
 std::string container_prefix(std::string_view ns);
 std::string key_spec(std::string_view ns, std::string_view id);
-std::string key_snapshot(std::string_view ns, std::string_view key);
-std::string snapshot_prefix(std::string_view ns);
-std::string key_snapshot_ref(std::string_view ns, std::string_view key, std::string_view kind,
+// Which snapshot: every snapshotter has keys of its own.
+struct SnapshotPlace {
+  std::string_view ns, snapshotter, key;
+};
+std::string key_snapshot(const SnapshotPlace& place);
+std::string snapshot_prefix(std::string_view ns);  // of all snapshotters
+std::string snapshot_prefix(std::string_view ns, std::string_view snapshotter);
+std::string key_snapshot_ref(const SnapshotPlace& place, std::string_view kind,
                              std::string_view who);
-std::string snapshot_ref_prefix(std::string_view ns, std::string_view key);
+std::string snapshot_ref_prefix(const SnapshotPlace& place);
+std::string unescaped_key(std::string_view escaped);  // of a snapshot, as it is in a key
 std::string key_owner_ref(std::string_view ns, uint64_t n, std::string_view id);
 std::string owner_ref_prefix(std::string_view ns, uint64_t n);
 std::string id_of(std::string_view container_key);        // last component

@@ -93,7 +93,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """<ns>/snap/<key>: kind 1 active, 2 view, 3 committed."""
+    """<ns>/snap/<snapshotter>/<key>: kind 1 active, 2 view, 3 committed."""
 
     number: int
     kind: int
@@ -144,9 +144,9 @@ def _file_away(store: Store, key: str, value: bytes) -> None:
             raise Damaged("a spec of no known form")
         store.specs.add((parts[0], parts[2]))
     elif parts[1] == "snap":
-        store.snapshots[parts[0], _unescape(parts[2])] = Snapshot.decode(value)
+        store.snapshots[parts[0], _unescape(parts[3])] = Snapshot.decode(value)
     elif parts[1:3] == ["ref", "snap"]:
-        store.snapshot_refs.add((parts[0], _unescape(parts[3]), parts[4], _unescape(parts[5])))
+        store.snapshot_refs.add((parts[0], _unescape(parts[4]), parts[5], _unescape(parts[6])))
     elif parts[1:3] == ["ref", "owner"]:
         store.owner_refs.add((parts[0], int(parts[3], 16), parts[5]))
 

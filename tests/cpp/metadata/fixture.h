@@ -20,6 +20,7 @@ struct ContainersTest : testing::Test {
     Container value;
     value.id = id;
     value.rootfs = "/srv/root";
+    value.snapshotter = "overlay";
     value.runtime_name = "io.containerd.ctrd.v2";
     return value;
   }

@@ -143,16 +143,16 @@ TEST_F(MaskTest, ALongKeyIsCutInTheMessage) {
 TEST_F(MaskTest, AnotherSnapshotLetsTheOldOneGo) {
   Snapshot snapshot;
   snapshot.number = 40;
-  put(key_snapshot("default", "mine"), encode(snapshot));
+  put(key_snapshot({"default", "overlay", "mine"}), encode(snapshot));
   std::vector<std::pair<uint64_t, Trash>> trash;
   Container now = containers.update("default", "web", {.snapshot_key = "mine"}, {}, &trash);
   EXPECT_EQ(now.snapshot_key, "mine");
   EXPECT_EQ(now.snapshot_number, 40u);
   ASSERT_EQ(trash.size(), 1u);
   EXPECT_EQ(trash[0].second.name, "1");
-  EXPECT_THAT(keys(),
-              ElementsAre(".n/snap", ".n/trash", ".trash/0000000000000001", "default/c/web",
-                          "default/ref/snap/mine/c/web", "default/s/web", "default/snap/mine"));
+  EXPECT_THAT(keys(), ElementsAre(".n/snap", ".n/trash", ".trash/0000000000000001", "default/c/web",
+                                  "default/ref/snap/overlay/mine/c/web", "default/s/web",
+                                  "default/snap/overlay/mine"));
   EXPECT_TRUE(update({.snapshot_key = "mine"}).snapshot_key == "mine");
   now = update(just({"snapshotkey"}));
   EXPECT_EQ(now.snapshot_key, "");
@@ -165,7 +165,7 @@ TEST_F(MaskTest, ASnapshotThatCannotBeTakenIsRefused) {
   Snapshot base;
   base.number = 41;
   base.kind = 3;
-  put(key_snapshot("default", "base"), encode(base));
+  put(key_snapshot({"default", "overlay", "base"}), encode(base));
   struct {
     const char* key;
     Code code;

@@ -22,8 +22,8 @@ struct MigrateTest : ContainersTest {
     put(".v", version(1));
     put(key_container(ns, id), encode(record(id)));
     put(key_spec(ns, id), pack_spec("{}"));
-    put(key_snapshot(ns, id), encode(snapshot));
-    put(key_snapshot_ref(ns, id, "c", id), "");
+    put(ns + "/snap/" + id, encode(snapshot));
+    put(ns + "/ref/snap/" + id + "/c/" + id, "");
   }
   std::string found(const std::string& key) {
     std::string value;
@@ -45,6 +45,10 @@ TEST_F(MigrateTest, From1NamespacesBecomeRecords) {
   EXPECT_EQ(found(".v"), version(kSchemaVersion));
   EXPECT_EQ(containers.get_full("default", "web", {}).spec, "{}");
   EXPECT_THAT(ids(containers.list("a", {})), ElementsAre("x", "y"));
+  EXPECT_NE(found("a/snap/overlay/x"), "none");
+  EXPECT_EQ(found("a/snap/x"), "none");
+  EXPECT_EQ(found("a/ref/snap/overlay/x/c/x"), "");
+  EXPECT_EQ(found("a/ref/snap/x/c/x"), "none");
   auto before = keys();
   containers.check_state(state, {});
   EXPECT_EQ(keys(), before);

@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata/namespaces.h"
 
+#include "api/event.h"
 #include "metadata/fixture.h"
 
 namespace ctrd::metadata {
@@ -96,12 +97,12 @@ TEST_F(NamespacesTest, OnlyAnEmptyOneGoes) {
   Error error = error_of([&] { namespaces.remove("ci", {}); });
   EXPECT_EQ(error.code(), Code::kFailedPrecondition);
   EXPECT_THAT(error.message(), HasSubstr("containers (a, b, c ...), snapshots (a, b, c ...)"));
-  put(key_snapshot_ref("ci", "a", "snap", "child"), "");
+  put(key_snapshot_ref({"ci", "overlay", "a"}, "snap", "child"), "");
   for (const char* id : {"a", "b", "c", "d"}) containers.remove("ci", id, {});
   error = error_of([&] { namespaces.remove("ci", {}); });
   EXPECT_THAT(error.message(), HasSubstr("it has snapshots (a)"));
   EXPECT_THAT(error.message(), Not(HasSubstr("containers")));
-  erase(key_snapshot("ci", "a"));
+  erase(key_snapshot({"ci", "overlay", "a"}));
   put("ci/lease/x", "what does not block goes too");
   namespaces.remove("ci", {});
   EXPECT_THAT(namespaces.list({}), ElementsAre("ci-2"));
