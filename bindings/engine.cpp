@@ -37,6 +37,7 @@ void bind_engine(py::module_& module) {
   bind_processes(cls);
   bind_log_reader(cls);
   bind_event_stream(cls);
+  bind_content_verbs(cls);
   module.def(
       "doctor",
       [](const Config& config) {

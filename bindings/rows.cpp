@@ -127,4 +127,14 @@ py::tuple to_row(const engine::LogLine& line) {
   return py::make_tuple(line.seq, line.time_ns, line.stream, raw(line.data), line.partial);
 }
 
+py::tuple to_row(const metadata::Blob& blob) {
+  return py::make_tuple(text(blob.digest), blob.size, text_map(blob.labels), blob.created_ns,
+                        blob.updated_ns);
+}
+
+py::tuple to_row(const content::IngestStatus& status) {
+  return py::make_tuple(text(status.ref), status.offset, status.total, status.started_ns,
+                        status.updated_ns);
+}
+
 }  // namespace ctrd::bindings

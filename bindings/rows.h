@@ -31,6 +31,8 @@ py::tuple to_row(const engine::RunResult& result);
 py::tuple to_row(const engine::Check& check);
 py::tuple to_row(const engine::LogLine& line);
 py::tuple to_row(const engine::EventInfo& event);
+py::tuple to_row(const metadata::Blob& blob);
+py::tuple to_row(const content::IngestStatus& status);
 
 template <class T>
 py::list to_rows(const std::vector<T>& values) {

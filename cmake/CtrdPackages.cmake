@@ -33,6 +33,10 @@ ctrd_header_library(ctrd_re2 re2/re2.h)
 find_library(CTRD_RE2 NAMES re2 REQUIRED)
 target_link_libraries(ctrd_re2 INTERFACE ${CTRD_RE2})
 
+ctrd_header_library(ctrd_crypto openssl/evp.h)
+find_library(CTRD_CRYPTO NAMES crypto REQUIRED)
+target_link_libraries(ctrd_crypto INTERFACE ${CTRD_CRYPTO})
+
 if(CTRD_TESTS)
   find_package(GTest REQUIRED)
   find_program(CTRD_PROTOC protoc REQUIRED)

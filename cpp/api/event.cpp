@@ -25,6 +25,8 @@ constexpr auto kTopics = std::to_array<Row>({{"ContainerCreate", "/containers/cr
                                              {"SnapshotPrepare", "/snapshot/prepare"},
                                              {"SnapshotCommit", "/snapshot/commit"},
                                              {"SnapshotRemove", "/snapshot/remove"},
+                                             {"ContentCreate", "/content/create"},
+                                             {"ContentDelete", "/content/delete"},
                                              {"TaskCreate", "/tasks/create"},
                                              {"TaskStart", "/tasks/start"},
                                              {"TaskExit", "/tasks/exit"},
@@ -52,6 +54,8 @@ CTRD_API_CODEC(NamespaceDelete)
 CTRD_API_CODEC(SnapshotPrepare)
 CTRD_API_CODEC(SnapshotCommit)
 CTRD_API_CODEC(SnapshotRemove)
+CTRD_API_CODEC(ContentCreate)
+CTRD_API_CODEC(ContentDelete)
 CTRD_API_CODEC(TaskCreate)
 CTRD_API_CODEC(TaskStart)
 CTRD_API_CODEC(TaskExit)

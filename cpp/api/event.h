@@ -59,6 +59,13 @@ struct SnapshotCommit {
 struct SnapshotRemove {
   std::string key, snapshotter;
 };
+struct ContentCreate {
+  std::string digest;
+  int64_t size = 0;
+};
+struct ContentDelete {
+  std::string digest;
+};
 struct TaskIO {
   std::string stdin_path, stdout_path, stderr_path;
   bool terminal = false;
@@ -120,6 +127,8 @@ CTRD_API_EVENT(NamespaceDelete)
 CTRD_API_EVENT(SnapshotPrepare)
 CTRD_API_EVENT(SnapshotCommit)
 CTRD_API_EVENT(SnapshotRemove)
+CTRD_API_EVENT(ContentCreate)
+CTRD_API_EVENT(ContentDelete)
 CTRD_API_EVENT(TaskCreate)
 CTRD_API_EVENT(TaskStart)
 CTRD_API_EVENT(TaskExit)

@@ -58,6 +58,12 @@ void fields(auto& v, Is<SnapshotCommit> auto& m) { v(1, m.key), v(2, m.name), v(
 CTRD_NAMES(SnapshotRemove, "key", "snapshotter")
 void fields(auto& v, Is<SnapshotRemove> auto& m) { v(1, m.key), v(5, m.snapshotter); }
 
+CTRD_NAMES(ContentCreate, "digest", "size")
+void fields(auto& v, Is<ContentCreate> auto& m) { v(1, m.digest), v(2, m.size); }
+
+CTRD_NAMES(ContentDelete, "digest")
+void fields(auto& v, Is<ContentDelete> auto& m) { v(1, m.digest); }
+
 CTRD_NAMES(TaskIO, "stdin", "stdout", "stderr", "terminal")
 void fields(auto& v, Is<TaskIO> auto& m) {
   v(1, m.stdin_path), v(2, m.stdout_path), v(3, m.stderr_path), v(4, m.terminal);

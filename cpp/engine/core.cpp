@@ -18,6 +18,7 @@ Core::Core(const Config& config_)
       containers(store::Store::at(root.metadata(),
                                   {.lock_timeout = config_.lock_timeout, .reserve = root.reserve})),
       namespaces(containers.ledger()),
+      content(root.dir.get(), containers.ledger()),
       overlay(root.snapshots.get(), root.path + "/snapshots"),
       owner(Owner::join(root)),
       generation(fork_generation()) {

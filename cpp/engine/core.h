@@ -10,6 +10,7 @@
 #include <string>
 #include <utility>
 
+#include "content/content.h"
 #include "engine/engine.h"
 #include "engine/events.h"
 #include "engine/owner.h"
@@ -42,6 +43,7 @@ struct Core {
   const std::shared_ptr<Events> events;
   metadata::Containers containers;
   metadata::Namespaces namespaces;
+  content::Content content;
   const snapshot::Overlay overlay;
   const std::shared_ptr<Owner> owner;
   ProbeCache probes;

@@ -181,6 +181,7 @@ class Entered final : public Engine {
                              const LogOptions& options, const Wait& wait) override {
     return open_logs(enter(wait), ns, id, options, wait);
   }
+  content::Content& content(const Wait& wait) override { return enter(wait).content; }
   std::unique_ptr<EventStream> events(const EventOptions& options, const Wait& wait) override {
     return open_events(enter(wait), options);
   }

@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "content/content.h"
 #include "engine/values.h"
 
 namespace ctrd::engine {
@@ -184,6 +185,8 @@ class Engine {
   virtual std::unique_ptr<Logs> logs(const std::string& ns, const std::string& id,
                                      const LogOptions& options,
                                      const Wait& wait) = 0;  // kNotFound (kTask) without a log
+  // Blobs and ingests. It, and its writers, must not outlive the engine.
+  virtual content::Content& content(const Wait& wait) = 0;
   // Events of all namespaces. The subscription begins before this returns. The stream must not
   // outlive the engine. kNotFound: what since_seq asks for is no longer kept.
   virtual std::unique_ptr<EventStream> events(const EventOptions& options, const Wait& wait) = 0;

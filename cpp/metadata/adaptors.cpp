@@ -36,4 +36,10 @@ std::optional<std::string_view> find_field(std::string_view name, const Snapshot
   return std::nullopt;
 }
 
+std::optional<std::string_view> find_field(const Blob& record, const FieldPath& path) {
+  if (path.parts[0] == "digest") return record.digest;
+  if (path.parts[0] == "labels") return find_label(record.labels, path);
+  return std::nullopt;
+}
+
 }  // namespace ctrd::metadata

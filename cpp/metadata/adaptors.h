@@ -18,6 +18,9 @@ std::optional<std::string_view> find_field(const Container& record, const FieldP
 std::optional<std::string_view> find_field(std::string_view name, const Snapshot& record,
                                            const FieldPath& path);
 
+// digest, labels.<key>
+std::optional<std::string_view> find_field(const Blob& record, const FieldPath& path);
+
 // labels.<key>, for every object that has labels.
 std::optional<std::string_view> find_label(const Labels& labels, const FieldPath& path);
 

@@ -79,6 +79,22 @@ Snapshot decode_snapshot(std::string_view bytes) {
   return record;
 }
 
+std::string encode(const Blob& record) {
+  FieldWriter out;
+  out.add(1, record.size).add(2, record.created_ns).add(3, record.updated_ns);
+  return out.add(4, record.labels).take();
+}
+
+Blob decode_blob(std::string_view digest, std::string_view bytes) {
+  Blob record;
+  record.digest = digest;
+  read_fields(bytes, "blob \"" + record.digest + '"', [&](Field field) {
+    return field.read(1, record.size) || field.read(2, record.created_ns) ||
+           field.read(3, record.updated_ns) || field.read(4, record.labels);
+  });
+  return record;
+}
+
 std::string encode(const Trash& record) {
   return FieldWriter().add(1, record.kind).add(2, record.name).take();
 }

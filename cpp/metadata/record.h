@@ -58,8 +58,18 @@ struct Snapshot {
 std::string encode(const Snapshot& record);
 Snapshot decode_snapshot(std::string_view bytes);
 
+struct Blob {
+  std::string digest;  // not stored in the value: filled from the key
+  uint64_t size = 0;
+  int64_t created_ns = 0, updated_ns = 0;
+  Labels labels;
+};
+std::string encode(const Blob& record);
+Blob decode_blob(std::string_view digest, std::string_view bytes);
+
 struct Trash {
-  std::string kind;  // "snapshot" (snapshots/<name>), "logs" (logs/<name>)
+  // "snapshot" (snapshots/<name>), "logs" (logs/<name>), "blob" (content/blobs/sha256/<name>)
+  std::string kind;
   std::string name;
 };
 std::string encode(const Trash& record);

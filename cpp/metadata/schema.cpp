@@ -46,6 +46,15 @@ std::string trash_prefix() { return ".trash/"; }
 std::string key_owner(uint64_t n) { return owner_prefix() + hex16(n); }
 std::string owner_prefix() { return ".owner/"; }
 
+std::string key_blob(std::string_view ns, std::string_view digest) {
+  return blob_prefix(ns).append(digest);
+}
+std::string blob_prefix(std::string_view ns) { return joined(ns, "/blob/"); }
+std::string key_blob_holder(std::string_view digest, std::string_view ns) {
+  return blob_holder_prefix(digest).append(ns);
+}
+std::string blob_holder_prefix(std::string_view digest) { return joined(".blob/", digest, "/"); }
+
 std::string key_container(std::string_view ns, std::string_view id) {
   return container_prefix(ns).append(id);
 }

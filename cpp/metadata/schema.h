@@ -13,6 +13,9 @@
 //                                                   client; its lock file is <state>/.owners/<n>
 //   <ns>/c/<id>                       -> Container  the record without its spec (record.h)
 //   <ns>/s/<id>                       -> bytes      its spec: codec byte (0 plain, 1 zstd) and JSON
+//   .blob/<digest>/<ns>               -> ""         reverse: this namespace has the blob
+//   <ns>/blob/<digest>                -> Blob       size, labels, times; its bytes are in
+//                                                   content/blobs/sha256/<hex>
 //   <ns>/snap/<snapshotter>/<key>     -> Snapshot   number, kind, parent, labels, times
 //   <ns>/ref/snap/<snapshotter>/<key>/c/<id>
 //                                     -> ""         reverse: container id pins snapshot key
@@ -46,6 +49,10 @@ std::string key_trash(uint64_t n);
 std::string trash_prefix();
 std::string key_owner(uint64_t n);
 std::string owner_prefix();
+std::string key_blob(std::string_view ns, std::string_view digest);
+std::string blob_prefix(std::string_view ns);
+std::string key_blob_holder(std::string_view digest, std::string_view ns);
+std::string blob_holder_prefix(std::string_view digest);
 std::string key_container(std::string_view ns, std::string_view id);
 std::string container_prefix(std::string_view ns);
 std::string key_spec(std::string_view ns, std::string_view id);

@@ -18,6 +18,7 @@ from . import _core, _rows
 from ._config import EngineConfig, core_config
 from ._container import Container
 from ._containers import Containers
+from ._content import Content
 from ._events import EventStream, event_options
 from ._mounts import Rootfs
 from ._namespaces import Namespaces
@@ -45,6 +46,7 @@ class Engine:
         namespace: Containers of other namespaces are not seen.
         containers: The collection of its containers.
         namespaces: The collection of the root's namespaces.
+        content: Its blobs.
 
     Example:
         >>> with ctrd.Engine("/tmp/ctrd-docs/root", state="/tmp/ctrd-docs/state") as engine:
@@ -91,6 +93,7 @@ class Engine:
         self.state: Path = Path(self._core.state)
         self.containers: Containers = Containers(self)
         self.namespaces: Namespaces = Namespaces(self)
+        self.content: Content = Content(self)
         _open[id(self._core)] = self._core
         _engines.add(self)
 

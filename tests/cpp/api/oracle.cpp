@@ -134,6 +134,8 @@ const std::vector<Codec>& codecs() {
       codec<SnapshotPrepare, ev::SnapshotPrepare>("SnapshotPrepare"),
       codec<SnapshotCommit, ev::SnapshotCommit>("SnapshotCommit"),
       codec<SnapshotRemove, ev::SnapshotRemove>("SnapshotRemove"),
+      codec<ContentCreate, ev::ContentCreate>("ContentCreate"),
+      codec<ContentDelete, ev::ContentDelete>("ContentDelete"),
       codec<TaskCreate, ev::TaskCreate>("TaskCreate"),
       codec<TaskStart, ev::TaskStart>("TaskStart"),
       codec<TaskExit, ev::TaskExit>("TaskExit"),
