@@ -35,6 +35,9 @@ KILLED = """if True:
 """
 
 
+DIGEST = b"sha256:" + b"a" * 64
+
+
 class Place:
     """A root with a task that runs, one that has ended, and a container of a live process."""
 
@@ -117,6 +120,11 @@ def damages(place: Place) -> dict[str, tuple[Callable[[], object], tuple[str, ..
             lambda: place.change({ns + b"/snap/overlay/x": b"\x08\x63\x10\x03", b".n/snap": b"\x08\x63"}),
             ("I7",),
         ),
+        "a blob without its file": (
+            lambda: place.change({ns + b"/blob/" + DIGEST: b"\x08\x01", b".blob/" + DIGEST + b"/default": b""}),
+            ("I6",),
+        ),
+        "a blob without its reverse key": (lambda: place.change({ns + b"/blob/" + DIGEST: b""}), ("I6",)),
         "a task without a record": (lambda: place.erase(*alls), ("I8", "I10", "I12/I13", "I14/I18")),
     }
 
