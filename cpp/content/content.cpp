@@ -13,7 +13,7 @@ namespace {
 constexpr std::size_t kMaxRef = 4096;
 
 void check_ref(const std::string& ns, const std::string& ref) {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   if (ref.empty()) throw invalid("ref", ref, "must not be empty");
   if (ref.size() > kMaxRef) throw invalid("ref", ref, "must be at most 4096 bytes");
 }
@@ -50,7 +50,7 @@ std::unique_ptr<Writer> Content::open_writer(const std::string& ns, const std::s
 
 std::vector<IngestStatus> Content::ingests(const std::string& ns,
                                            const std::vector<std::string>& filters) {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   const metadata::Filter filter(filters);
   auto dir = find_dir_at(root_, "content/ingest");
   auto all = dir ? list_ingests(dir->get(), ns) : std::vector<IngestStatus>();

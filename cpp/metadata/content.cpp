@@ -6,6 +6,7 @@
 #include "base/identifier.h"
 #include "base/time.h"
 #include "metadata/changes.h"
+#include "metadata/labels.h"
 #include "metadata/schema.h"
 
 namespace ctrd::metadata {
@@ -15,7 +16,7 @@ using store::Batch;
 using store::View;
 
 void check_names(std::string_view ns, std::string_view digest) {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   check_digest("digest", digest);
 }
 
@@ -45,11 +46,6 @@ std::optional<std::string> other_holder(const View& view, std::string_view ns,
     return !found;
   });
   return found;
-}
-
-// semantics.md S3: an empty value is no label.
-void drop_empty(Labels& labels) {
-  std::erase_if(labels, [](const auto& label) { return label.second.empty(); });
 }
 
 }  // namespace
@@ -83,23 +79,24 @@ Blob ContentRecords::add(std::string_view ns, Blob record, bool shared, const Wa
   check_labels(record.labels);
   drop_empty(record.labels);
   record.created_ns = record.updated_ns = wall_ns();
-  ledger_->write(wait, [&](const View& view, Batch& batch) {
-    if (view.find(key_blob(ns, record.digest)))
+  ledger_->change(wait, [&](Changes& changes) {
+    if (changes.view().find(key_blob(ns, record.digest)))
       throw Error(Code::kAlreadyExists, "content \"" + record.digest +
                                             "\": already exists in namespace " + std::string(ns))
           .with("digest", record.digest);
-    if (shared && !other_holder(view, ns, record.digest)) throw no_blob(ns, record.digest);
-    batch.put(key_blob(ns, record.digest), encode(record));
-    batch.put(key_blob_holder(record.digest, ns), "");
-    Changes(view, batch, ledger_->journal())
-        .publish(ns, api::ContentCreate{record.digest, static_cast<int64_t>(record.size)});
+    if (shared && !other_holder(changes.view(), ns, record.digest))
+      throw no_blob(ns, record.digest);
+    changes.need_namespace(ns);
+    changes.batch().put(key_blob(ns, record.digest), encode(record));
+    changes.batch().put(key_blob_holder(record.digest, ns), "");
+    changes.publish(ns, api::ContentCreate{record.digest, static_cast<int64_t>(record.size)});
   });
   return record;
 }
 
 std::vector<Blob> ContentRecords::list(std::string_view ns, const Wait& wait,
                                        const std::function<bool(const Blob&)>& wanted) {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   std::vector<Blob> records;
   ledger_->read(wait, [&](const View& view) {
     view.scan_prefix(blob_prefix(ns), [&](std::string_view key, std::string_view value) {
@@ -111,14 +108,13 @@ std::vector<Blob> ContentRecords::list(std::string_view ns, const Wait& wait,
   return records;
 }
 
-Blob ContentRecords::update(std::string_view ns, std::string_view digest,
-                            const std::map<std::string, std::optional<std::string>>& labels,
+Blob ContentRecords::update(std::string_view ns, std::string_view digest, const LabelChange& labels,
                             const Wait& wait) {
   check_names(ns, digest);
   Blob record;
   ledger_->write(wait, [&](const View& view, Batch& batch) {
     record = get_blob(view, ns, digest);
-    for (const auto& [key, value] : labels) record.labels[key] = value.value_or("");
+    apply_change(labels, record.labels);
     check_labels(record.labels);
     drop_empty(record.labels);
     record.updated_ns = wall_ns();
@@ -131,15 +127,14 @@ std::optional<uint64_t> ContentRecords::remove(std::string_view ns, std::string_
                                                const Wait& wait) {
   check_names(ns, digest);
   std::optional<uint64_t> trash;
-  ledger_->write(wait, [&](const View& view, Batch& batch) {
-    get_blob(view, ns, digest);
-    batch.use_reserve();
-    Changes changes(view, batch, ledger_->journal());
-    batch.erase(key_blob(ns, digest));
-    batch.erase(key_blob_holder(digest, ns));
-    if (!other_holder(view, ns, digest)) {
+  ledger_->change(wait, [&](Changes& changes) {
+    get_blob(changes.view(), ns, digest);
+    changes.batch().use_reserve();
+    changes.batch().erase(key_blob(ns, digest));
+    changes.batch().erase(key_blob_holder(digest, ns));
+    if (!other_holder(changes.view(), ns, digest)) {
       trash = changes.next_number("trash");
-      batch.put(key_trash(*trash), encode(Trash{"blob", std::string(hex_of(digest))}));
+      changes.batch().put(key_trash(*trash), encode(Trash{"blob", std::string(hex_of(digest))}));
     }
     changes.publish(ns, api::ContentDelete{std::string(digest)});
   });

@@ -35,8 +35,8 @@ class ContentRecords {
   std::vector<Blob> list(std::string_view ns, const Wait& wait,
                          const std::function<bool(const Blob&)>& wanted = {});
   // nullopt removes a label. Throws kNotFound.
-  Blob update(std::string_view ns, std::string_view digest,
-              const std::map<std::string, std::optional<std::string>>& labels, const Wait& wait);
+  Blob update(std::string_view ns, std::string_view digest, const LabelChange& labels,
+              const Wait& wait);
   // Throws kNotFound. The number of the trash key of its bytes, if no other namespace has it.
   std::optional<uint64_t> remove(std::string_view ns, std::string_view digest, const Wait& wait);
   // Some namespace has it.

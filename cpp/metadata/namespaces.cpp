@@ -35,11 +35,12 @@ std::string remaining(const View& view, const std::string& prefix, const char* k
   return std::string(kind) + " (" + names + (count > kShown ? " ...)" : ")");
 }
 
-// What must be gone before its namespace. Images and content: a row each.
+// What must be gone before its namespace. Images: a row.
 void check_empty(const View& view, std::string_view ns) {
   const std::pair<std::string, const char*> kinds[] = {
       {container_prefix(ns), "containers"},
       {snapshot_prefix(ns), "snapshots"},
+      {blob_prefix(ns), "content"},
   };
   std::string all;
   for (const auto& [prefix, kind] : kinds) {

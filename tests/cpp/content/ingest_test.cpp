@@ -125,7 +125,8 @@ TEST_F(IngestTest, BadNames) {
   for (const std::string& ref : {std::string(), std::string(4097, 'r')})
     EXPECT_EQ(error_of([&] { open(ref); }).find("field"), "ref");
   EXPECT_EQ(error_of([&] { open("ref", {}, "a/b"); }).find("field"), "namespace");
-  EXPECT_EQ(code_of([&] { content().ingests(""); }), Code::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { content().ingests("."); }), Code::kInvalidArgument);
+  EXPECT_EQ(code_of([&] { content().ingests(""); }), Code::kFailedPrecondition);
   EXPECT_TRUE(names_in(temp.path("content")).empty());  // no file is made
   open(std::string(4096, 'r'));
 }
