@@ -5,7 +5,7 @@
 namespace ctrd::bindings {
 
 using engine::Engine;
-using LabelChange = std::map<std::string, std::optional<std::string>>;
+using engine::LabelChange;
 
 namespace {
 
@@ -19,14 +19,12 @@ void bind_change(PyEngine& cls) {
          py::arg("ns"), py::arg("options"))
       .def(
           "update",
-          [](Engine& self, const std::string& ns, const std::string& id, const LabelChange& labels,
-             const LabelChange& annotations, std::optional<oci::ResourceOptions> resources) {
-            const engine::RecordChange change{labels, annotations, std::move(resources)};
+          [](Engine& self, const std::string& ns, const std::string& id,
+             const engine::RecordChange& change) {
             return to_row(call(
                 "update", {}, [&](const Wait& wait) { return self.update(ns, id, change, wait); }));
           },
-          py::arg("ns"), py::arg("id"), py::arg("labels"), py::arg("annotations"),
-          py::arg("resources"))
+          py::arg("ns"), py::arg("id"), py::arg("change"))
       .def(
           "remove",
           [](Engine& self, const std::string& ns, const std::string& id, bool force,
@@ -44,9 +42,9 @@ void bind_change(PyEngine& cls) {
           py::arg("ns"), py::arg("id"));
 }
 
-engine::ListOptions list_options(const LabelChange& labels, const std::vector<int>& status,
-                                 std::optional<std::size_t> limit) {
-  engine::ListOptions options{.labels = labels, .status = {}, .limit = limit};
+engine::ListOptions list_options(const std::vector<std::string>& filters, const LabelChange& labels,
+                                 const std::vector<int>& status, std::optional<std::size_t> limit) {
+  engine::ListOptions options{.filters = filters, .labels = labels, .status = {}, .limit = limit};
   for (const int one : status) options.status.insert(static_cast<engine::TaskStatus>(one));
   return options;
 }
@@ -74,13 +72,14 @@ void bind_read(PyEngine& cls) {
           py::arg("ns"), py::arg("id"))
       .def(
           "list",
-          [](Engine& self, const std::string& ns, const LabelChange& labels,
-             const std::vector<int>& status, std::optional<std::size_t> limit) {
-            const auto options = list_options(labels, status, limit);
+          [](Engine& self, const std::string& ns, const std::vector<std::string>& filters,
+             const LabelChange& labels, const std::vector<int>& status,
+             std::optional<std::size_t> limit) {
+            const auto options = list_options(filters, labels, status, limit);
             return to_rows(
                 call("list", {}, [&](const Wait& wait) { return self.list(ns, options, wait); }));
           },
-          py::arg("ns"), py::arg("labels"), py::arg("status"), py::arg("limit"))
+          py::arg("ns"), py::arg("filters"), py::arg("labels"), py::arg("status"), py::arg("limit"))
       .def(
           "spec",
           [](Engine& self, const std::string& ns, const std::string& id) {

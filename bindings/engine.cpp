@@ -31,11 +31,13 @@ void bind_engine(py::module_& module) {
         call("recover", {}, [&](const Wait& wait) { self.recover(wait); });
       });
   bind_containers(cls);
+  bind_namespaces(cls);
   bind_tasks(cls);
   bind_run(cls);
   bind_processes(cls);
   bind_log_reader(cls);
   bind_event_stream(cls);
+  bind_content_verbs(cls);
   module.def(
       "doctor",
       [](const Config& config) {

@@ -14,5 +14,6 @@ PYBIND11_MODULE(_core, module) {
   bind_exec_options(module);
   bind_logs(module);
   bind_events(module);
+  bind_content(module);
   bind_engine(module);
 }

@@ -81,8 +81,24 @@ void bind_create(py::module_& module) {
       .def_readwrite("delete_on_exit", &CreateOptions::delete_on_exit)
       .def_readwrite("rootfs", &CreateOptions::rootfs)
       .def_readwrite("labels", &CreateOptions::labels)
+      .def_readwrite("extensions", &CreateOptions::extensions)
+      .def_readwrite("snapshotter", &CreateOptions::snapshotter)
       .def_readwrite("runtime", &CreateOptions::runtime)
       .def_readwrite("spec", &CreateOptions::spec);
+}
+
+void bind_change(py::module_& module) {
+  using engine::RecordChange;
+  py::class_<RecordChange>(module, "RecordChange")
+      .def(py::init<>())
+      .def_readwrite("labels", &RecordChange::labels)
+      .def_readwrite("annotations", &RecordChange::annotations)
+      .def_readwrite("resources", &RecordChange::resources)
+      .def_readwrite("extensions", &RecordChange::extensions)
+      .def_readwrite("image", &RecordChange::image)
+      .def_readwrite("snapshot_key", &RecordChange::snapshot_key)
+      .def_readwrite("spec", &RecordChange::spec)
+      .def_readwrite("fields", &RecordChange::fields);
 }
 
 void bind_config(py::module_& module) {
@@ -92,6 +108,7 @@ void bind_config(py::module_& module) {
       .def_readwrite("root", &Config::root)
       .def_readwrite("state", &Config::state)
       .def_readwrite("runtime", &Config::runtime)
+      .def_readwrite("snapshotter", &Config::snapshotter)
       .def_readwrite("shim", &Config::shim)
       .def_readwrite("log_max", &Config::log_max)
       .def(
@@ -111,6 +128,7 @@ void bind_options(py::module_& module) {
   bind_resources(module);
   bind_spec(module);
   bind_create(module);
+  bind_change(module);
   bind_config(module);
 }
 

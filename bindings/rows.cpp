@@ -14,13 +14,13 @@ py::tuple texts(const Strings& values) {
   return made;
 }
 
+}  // namespace
+
 py::dict text_map(const std::map<std::string, std::string>& values) {
   py::dict made;
   for (const auto& [key, value] : values) made[text(key)] = text(value);
   return made;
 }
-
-}  // namespace
 
 py::str text(std::string_view bytes) {
   PyObject* made =
@@ -55,7 +55,7 @@ py::tuple to_row(const engine::ContainerInfo& info) {
                         text_map(info.annotations), info.created_ns, info.updated_ns,
                         text(info.runtime), text(info.snapshotter), text(info.snapshot_key),
                         info.detached, info.owner_pid, static_cast<int>(info.status), info.pid,
-                        to_row(info.exit));
+                        to_row(info.exit), text_map(info.extensions));
 }
 
 py::tuple to_row(const engine::TaskState& state) {
@@ -125,6 +125,16 @@ py::tuple to_row(const engine::EventInfo& event) {
 
 py::tuple to_row(const engine::LogLine& line) {
   return py::make_tuple(line.seq, line.time_ns, line.stream, raw(line.data), line.partial);
+}
+
+py::tuple to_row(const metadata::Blob& blob) {
+  return py::make_tuple(text(blob.digest), blob.size, text_map(blob.labels), blob.created_ns,
+                        blob.updated_ns);
+}
+
+py::tuple to_row(const content::IngestStatus& status) {
+  return py::make_tuple(text(status.ref), status.offset, status.total, status.started_ns,
+                        status.updated_ns);
 }
 
 }  // namespace ctrd::bindings

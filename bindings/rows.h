@@ -15,6 +15,7 @@ namespace ctrd::bindings {
 
 // A str of foreign bytes: what is not UTF-8 becomes U+FFFD, never an exception.
 py::str text(std::string_view bytes);
+py::dict text_map(const std::map<std::string, std::string>& values);
 
 // stdin, stdout, stderr: a Std, or the absolute path of a file.
 using StdioRow = std::array<std::variant<int, std::string>, 3>;
@@ -30,6 +31,8 @@ py::tuple to_row(const engine::RunResult& result);
 py::tuple to_row(const engine::Check& check);
 py::tuple to_row(const engine::LogLine& line);
 py::tuple to_row(const engine::EventInfo& event);
+py::tuple to_row(const metadata::Blob& blob);
+py::tuple to_row(const content::IngestStatus& status);
 
 template <class T>
 py::list to_rows(const std::vector<T>& values) {

@@ -18,7 +18,7 @@ ctrd_header_library(ctrd_json nlohmann/json.hpp)
 ctrd_header_library(ctrd_fmt fmt/format.h)
 target_compile_definitions(ctrd_fmt INTERFACE FMT_HEADER_ONLY)
 
-# Debian's archive of LevelDB is position independent and so fits into a Python module; those of snappy and zstd are
+# Debian's archive of LevelDB is position independent and so fits into a Python module; those of snappy, zstd and RE2 are
 # not, so the shared ones are used (auditwheel bundles them).
 ctrd_header_library(ctrd_leveldb leveldb/db.h)
 find_library(CTRD_LEVELDB_A NAMES libleveldb.a REQUIRED)
@@ -28,6 +28,14 @@ target_link_libraries(ctrd_leveldb INTERFACE ${CTRD_LEVELDB_A} ${CTRD_SNAPPY} Th
 ctrd_header_library(ctrd_zstd zstd.h)
 find_library(CTRD_ZSTD NAMES zstd REQUIRED)
 target_link_libraries(ctrd_zstd INTERFACE ${CTRD_ZSTD})
+
+ctrd_header_library(ctrd_re2 re2/re2.h)
+find_library(CTRD_RE2 NAMES re2 REQUIRED)
+target_link_libraries(ctrd_re2 INTERFACE ${CTRD_RE2})
+
+ctrd_header_library(ctrd_crypto openssl/evp.h)
+find_library(CTRD_CRYPTO NAMES crypto REQUIRED)
+target_link_libraries(ctrd_crypto INTERFACE ${CTRD_CRYPTO})
 
 if(CTRD_TESTS)
   find_package(GTest REQUIRED)

@@ -19,9 +19,14 @@ constexpr std::string_view kPackage = "containerd.events.";
 constexpr auto kTopics = std::to_array<Row>({{"ContainerCreate", "/containers/create"},
                                              {"ContainerUpdate", "/containers/update"},
                                              {"ContainerDelete", "/containers/delete"},
+                                             {"NamespaceCreate", "/namespaces/create"},
+                                             {"NamespaceUpdate", "/namespaces/update"},
+                                             {"NamespaceDelete", "/namespaces/delete"},
                                              {"SnapshotPrepare", "/snapshot/prepare"},
                                              {"SnapshotCommit", "/snapshot/commit"},
                                              {"SnapshotRemove", "/snapshot/remove"},
+                                             {"ContentCreate", "/content/create"},
+                                             {"ContentDelete", "/content/delete"},
                                              {"TaskCreate", "/tasks/create"},
                                              {"TaskStart", "/tasks/start"},
                                              {"TaskExit", "/tasks/exit"},
@@ -43,9 +48,14 @@ CTRD_API_CODEC(Event)
 CTRD_API_CODEC(ContainerCreate)
 CTRD_API_CODEC(ContainerUpdate)
 CTRD_API_CODEC(ContainerDelete)
+CTRD_API_CODEC(NamespaceCreate)
+CTRD_API_CODEC(NamespaceUpdate)
+CTRD_API_CODEC(NamespaceDelete)
 CTRD_API_CODEC(SnapshotPrepare)
 CTRD_API_CODEC(SnapshotCommit)
 CTRD_API_CODEC(SnapshotRemove)
+CTRD_API_CODEC(ContentCreate)
+CTRD_API_CODEC(ContentDelete)
 CTRD_API_CODEC(TaskCreate)
 CTRD_API_CODEC(TaskStart)
 CTRD_API_CODEC(TaskExit)

@@ -39,6 +39,17 @@ struct ContainerUpdate {
 struct ContainerDelete {
   std::string id;
 };
+struct NamespaceCreate {
+  std::string name;
+  std::map<std::string, std::string> labels;
+};
+struct NamespaceUpdate {
+  std::string name;
+  std::map<std::string, std::string> labels;
+};
+struct NamespaceDelete {
+  std::string name;
+};
 struct SnapshotPrepare {
   std::string key, parent, snapshotter;
 };
@@ -47,6 +58,13 @@ struct SnapshotCommit {
 };
 struct SnapshotRemove {
   std::string key, snapshotter;
+};
+struct ContentCreate {
+  std::string digest;
+  int64_t size = 0;
+};
+struct ContentDelete {
+  std::string digest;
 };
 struct TaskIO {
   std::string stdin_path, stdout_path, stderr_path;
@@ -103,9 +121,14 @@ struct TaskCheckpointed {
 CTRD_API_EVENT(ContainerCreate)
 CTRD_API_EVENT(ContainerUpdate)
 CTRD_API_EVENT(ContainerDelete)
+CTRD_API_EVENT(NamespaceCreate)
+CTRD_API_EVENT(NamespaceUpdate)
+CTRD_API_EVENT(NamespaceDelete)
 CTRD_API_EVENT(SnapshotPrepare)
 CTRD_API_EVENT(SnapshotCommit)
 CTRD_API_EVENT(SnapshotRemove)
+CTRD_API_EVENT(ContentCreate)
+CTRD_API_EVENT(ContentDelete)
 CTRD_API_EVENT(TaskCreate)
 CTRD_API_EVENT(TaskStart)
 CTRD_API_EVENT(TaskExit)

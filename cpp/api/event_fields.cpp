@@ -24,6 +24,7 @@ class Namer {
   void add(EventValue value) { out_.emplace_back(*names_++, std::move(value)); }
   static EventValue to_value(const std::string& value) { return {value}; }
   static EventValue to_value(bool value) { return {value}; }
+  static EventValue to_value(int64_t value) { return {value}; }
   static EventValue to_value(uint32_t value) { return {int64_t{value}}; }
   static EventValue to_value(const std::map<std::string, std::string>& map) {
     EventFields entries;
@@ -79,10 +80,11 @@ const EventValue* find_here(const EventFields& fields, std::string_view name) {
 
 EventFields describe(const Any& event) {
   try {
-    return describe_one_of<ContainerCreate, ContainerUpdate, ContainerDelete, SnapshotPrepare,
-                           SnapshotCommit, SnapshotRemove, TaskCreate, TaskStart, TaskExit,
-                           TaskDelete, TaskOOM, TaskExecAdded, TaskExecStarted, TaskPaused,
-                           TaskResumed, TaskCheckpointed>(event);
+    return describe_one_of<ContainerCreate, ContainerUpdate, ContainerDelete, NamespaceCreate,
+                           NamespaceUpdate, NamespaceDelete, SnapshotPrepare, SnapshotCommit,
+                           SnapshotRemove, ContentCreate, ContentDelete, TaskCreate, TaskStart,
+                           TaskExit, TaskDelete, TaskOOM, TaskExecAdded, TaskExecStarted,
+                           TaskPaused, TaskResumed, TaskCheckpointed>(event);
   } catch (const Error&) {
     return {};
   }

@@ -38,6 +38,15 @@ void fields(auto& v, Is<ContainerUpdate> auto& m) {
 CTRD_NAMES(ContainerDelete, "id")
 void fields(auto& v, Is<ContainerDelete> auto& m) { v(1, m.id); }
 
+CTRD_NAMES(NamespaceCreate, "name", "labels")
+void fields(auto& v, Is<NamespaceCreate> auto& m) { v(1, m.name), v(2, m.labels); }
+
+CTRD_NAMES(NamespaceUpdate, "name", "labels")
+void fields(auto& v, Is<NamespaceUpdate> auto& m) { v(1, m.name), v(2, m.labels); }
+
+CTRD_NAMES(NamespaceDelete, "name")
+void fields(auto& v, Is<NamespaceDelete> auto& m) { v(1, m.name); }
+
 CTRD_NAMES(SnapshotPrepare, "key", "parent", "snapshotter")
 void fields(auto& v, Is<SnapshotPrepare> auto& m) {
   v(1, m.key), v(2, m.parent), v(5, m.snapshotter);
@@ -48,6 +57,12 @@ void fields(auto& v, Is<SnapshotCommit> auto& m) { v(1, m.key), v(2, m.name), v(
 
 CTRD_NAMES(SnapshotRemove, "key", "snapshotter")
 void fields(auto& v, Is<SnapshotRemove> auto& m) { v(1, m.key), v(5, m.snapshotter); }
+
+CTRD_NAMES(ContentCreate, "digest", "size")
+void fields(auto& v, Is<ContentCreate> auto& m) { v(1, m.digest), v(2, m.size); }
+
+CTRD_NAMES(ContentDelete, "digest")
+void fields(auto& v, Is<ContentDelete> auto& m) { v(1, m.digest); }
 
 CTRD_NAMES(TaskIO, "stdin", "stdout", "stderr", "terminal")
 void fields(auto& v, Is<TaskIO> auto& m) {

@@ -35,4 +35,9 @@ void check_identifier(std::string_view field, std::string_view value) {
   if (auto fault = fault_of(value); !fault.empty()) throw invalid(field, value, fault);
 }
 
+void check_namespace(std::string_view ns) {
+  if (ns.empty()) throw failed_precondition("namespace: is required").with("field", "namespace");
+  check_identifier("namespace", ns);
+}
+
 }  // namespace ctrd

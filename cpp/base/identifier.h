@@ -11,5 +11,7 @@ namespace ctrd {
 bool is_identifier(std::string_view value);
 // Throws invalid(field, value, why).
 void check_identifier(std::string_view field, std::string_view value);
+// The same for a namespace; none at all is kFailedPrecondition (semantics.md S5).
+void check_namespace(std::string_view ns);
 
 }  // namespace ctrd

@@ -9,6 +9,7 @@
 #include "engine/rpc.h"
 #include "engine/task.h"
 #include "engine/verbs.h"
+#include "metadata/adaptors.h"
 
 namespace ctrd::engine {
 namespace {
@@ -48,7 +49,7 @@ ContainerInfo with_any_status(Core& core, const std::string& ns, const metadata:
 // removed, now or by whoever comes when its shim is gone.
 std::optional<metadata::Container> find_record(Core& core, const std::string& ns,
                                                const std::string& id, const Wait& wait) {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   check_identifier("id", id);
   auto record = core.containers.find(ns, id, wait);
   if (!record) return record;
@@ -124,6 +125,7 @@ ContainerInfo describe(const metadata::Container& record) {
   info.runtime = runtime_of(record);
   info.snapshotter = record.snapshotter;
   info.snapshot_key = record.snapshot_key;
+  info.extensions = record.extensions;
   info.detached = record.lifetime == metadata::Lifetime::kDetached;
   info.owner_pid = info.detached ? 0 : static_cast<int>(record.owner_process.pid);
   return info;
@@ -147,14 +149,21 @@ std::optional<ContainerInfo> find_running(Core& core, const std::string& ns, con
 }
 
 bool contains(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   return is_identifier(id) && find_record(core, ns, id, wait).has_value();
 }
 
 std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOptions& options,
                                 const Wait& wait) {
-  check_identifier("namespace", ns);
-  std::vector<metadata::Container> records = core.containers.list(ns, wait);
+  check_namespace(ns);
+  const metadata::Filter filter(options.filters);
+  auto wanted = [&](const metadata::Container& record) {
+    auto field = [&](const metadata::FieldPath& path) {
+      return metadata::find_field(record, path);
+    };
+    return has_labels(record, options) && filter.matches(field);
+  };
+  std::vector<metadata::Container> records = core.containers.list(ns, wait, wanted);
   std::set<std::string> bundles = bundle_names(core, ns);
   Abandoned abandoned(core);
   std::vector<ContainerInfo> result;
@@ -164,7 +173,6 @@ std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOpt
       sweep(core, ns, record, wait.at_once());
       continue;
     }
-    if (!has_labels(record, options)) continue;
     ContainerInfo info =
         bundles.contains(record.id) ? with_any_status(core, ns, record, wait) : describe(record);
     bool over = info.status == TaskStatus::kStopped && record.on_exit == metadata::OnExit::kDelete;
@@ -176,7 +184,7 @@ std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOpt
 }
 
 std::string spec(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   check_identifier("id", id);
   return core.containers.get_full(ns, id, wait).spec;
 }

@@ -17,6 +17,8 @@ Core::Core(const Config& config_)
       events(std::make_shared<Events>(make_dirs_at(root.dir.get(), "journal", 0700))),
       containers(store::Store::at(root.metadata(),
                                   {.lock_timeout = config_.lock_timeout, .reserve = root.reserve})),
+      namespaces(containers.ledger()),
+      content(root.dir.get(), containers.ledger()),
       overlay(root.snapshots.get(), root.path + "/snapshots"),
       owner(Owner::join(root)),
       generation(fork_generation()) {
@@ -55,7 +57,7 @@ std::optional<UniqueFd> Core::find_dir(const std::string& ns, const std::string&
 }
 
 UniqueFd Core::ns_dir(const std::string& ns) const {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   return make_dirs_at(root.state.get(), ns, 0711);
 }
 

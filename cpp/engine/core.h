@@ -10,12 +10,14 @@
 #include <string>
 #include <utility>
 
+#include "content/content.h"
 #include "engine/engine.h"
 #include "engine/events.h"
 #include "engine/owner.h"
 #include "engine/probe_cache.h"
 #include "engine/root.h"
 #include "metadata/containers.h"
+#include "metadata/namespaces.h"
 #include "snapshot/overlay.h"
 
 namespace ctrd::engine {
@@ -40,6 +42,8 @@ struct Core {
   const Root root;
   const std::shared_ptr<Events> events;
   metadata::Containers containers;
+  metadata::Namespaces namespaces;
+  content::Content content;
   const snapshot::Overlay overlay;
   const std::shared_ptr<Owner> owner;
   ProbeCache probes;

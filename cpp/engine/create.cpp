@@ -31,23 +31,49 @@ UniqueFd open_rootfs(const std::string& given, std::string* path) {
   }
 }
 
+// What was chosen for a container: by the call, else by the engine, else by its namespace.
+struct Choices {
+  std::string runtime, snapshotter;
+};
+Choices choices_of(Core& core, const std::string& ns, const CreateOptions& options,
+                   const Wait& wait) {
+  auto first = [](const std::string& call, const std::string& engine) {
+    return !call.empty() ? call : engine != "auto" ? engine : "";
+  };
+  Choices choices{first(options.runtime, core.config.runtime),
+                  first(options.snapshotter, core.config.snapshotter)};
+  if (!choices.runtime.empty() && !choices.snapshotter.empty()) return choices;
+  metadata::Labels labels = core.namespaces.labels(ns, wait);
+  if (choices.runtime.empty()) choices.runtime = labels[metadata::kDefaultRuntimeLabel];
+  if (choices.snapshotter.empty()) choices.snapshotter = labels[metadata::kDefaultSnapshotterLabel];
+  return choices;
+}
+
+// containerd's name of it is overlayfs.
+std::string resolve_snapshotter(const std::string& wanted) {
+  if (wanted.empty() || wanted == "auto" || wanted == "overlay" || wanted == "overlayfs")
+    return "overlay";
+  throw Error(Code::kUnimplemented, "snapshotter \"" + escaped(wanted, 64) + "\": there is overlay")
+      .with("field", "snapshotter")
+      .with("value", escaped(wanted, 64));
+}
+
 metadata::Container new_record(const std::string& id, const CreateOptions& options) {
   metadata::Container record;
   record.id = id;
-  record.snapshotter = "overlay";
   record.labels = options.labels;
+  record.extensions = options.extensions;
   record.lifetime = options.detached ? metadata::Lifetime::kDetached : metadata::Lifetime::kOwner;
   if (options.delete_on_exit) record.on_exit = metadata::OnExit::kDelete;
   return record;
 }
 
 // Another shim is found, and asked nothing that it lacks.
-std::string shim_named(const Core& core, const CreateOptions& options) {
-  const std::string& name = options.runtime.empty() ? core.config.runtime : options.runtime;
-  if (!is_other_shim(name)) return std::string(kOurShim);
-  find_other_shim(name);
-  check_supported(name, {.deletion = options.delete_on_exit});
-  return name;
+std::string chosen_shim(const std::string& runtime, const CreateOptions& options) {
+  if (!is_other_shim(runtime)) return std::string(kOurShim);
+  find_other_shim(runtime);
+  check_supported(runtime, {.deletion = options.delete_on_exit});
+  return runtime;
 }
 
 // A bundle without a record is what a crash has left: a new container of that id must not inherit
@@ -99,7 +125,7 @@ void clear_record(Core& core, const std::string& ns, const metadata::Container& 
 
 Draft draft_container(Core& core, const std::string& ns, const CreateOptions& options,
                       const Wait& wait) {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   std::string id = options.id.empty() ? random_hex(6) : options.id;
   check_identifier("id", id);
   metadata::check_labels(options.labels);
@@ -107,8 +133,10 @@ Draft draft_container(Core& core, const std::string& ns, const CreateOptions& op
   UniqueFd rootfs = open_rootfs(options.rootfs, &draft.record.rootfs);
   need_io_weight(options.spec.resources);
   need_shim(core);
-  draft.record.runtime_name = shim_named(core, options);
-  draft.record.runtime_binary = resolve_runtime(core, options.runtime, wait);
+  Choices choices = choices_of(core, ns, options, wait);
+  draft.record.runtime_name = chosen_shim(choices.runtime, options);
+  draft.record.runtime_binary = resolve_runtime(core, choices.runtime, wait);
+  draft.record.snapshotter = resolve_snapshotter(choices.snapshotter);
   need_overlay(core, wait);
   draft.spec =
       oci::make_spec(options.spec, id, oci::cgroups_path(core.root.hash6, ns, id), rootfs.get());

@@ -41,6 +41,8 @@ metadata::Full read_record(Core& core, const std::string& ns, const std::string&
   if (is_abandoned(core, ns, full.record, wait))
     throw not_found(Kind::kContainer,
                     "container \"" + id + "\": its owner is gone, so it goes too");
+  if (full.record.snapshot_number == 0)
+    throw failed_precondition("container \"" + id + "\" has no snapshot", Kind::kContainer);
   return full;
 }
 

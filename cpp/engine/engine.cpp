@@ -60,6 +60,22 @@ class Entered final : public Engine {
               const Wait& wait) override {
     return sparing(wait, [&] { return engine::remove(core_, ns, id, force, missing_ok, wait); });
   }
+  void create_namespace(const std::string& ns, const Labels& labels, const Wait& wait) override {
+    enter(wait).namespaces.create(ns, labels, wait);
+  }
+  std::vector<std::string> namespaces(const Wait& wait) override {
+    return enter(wait).namespaces.list(wait);
+  }
+  Labels namespace_labels(const std::string& ns, const Wait& wait) override {
+    return enter(wait).namespaces.labels(ns, wait);
+  }
+  void update_namespace(const std::string& ns, const LabelChange& change,
+                        const Wait& wait) override {
+    enter(wait).namespaces.update(ns, change, wait);
+  }
+  void remove_namespace(const std::string& ns, const Wait& wait) override {
+    engine::remove_namespace(enter(wait), ns, wait);
+  }
   void detach(const std::string& ns, const std::string& id, const Wait& wait) override {
     engine::detach(enter(wait), ns, id, wait);
   }
@@ -165,6 +181,7 @@ class Entered final : public Engine {
                              const LogOptions& options, const Wait& wait) override {
     return open_logs(enter(wait), ns, id, options, wait);
   }
+  content::Content& content(const Wait& wait) override { return enter(wait).content; }
   std::unique_ptr<EventStream> events(const EventOptions& options, const Wait& wait) override {
     return open_events(enter(wait), options);
   }

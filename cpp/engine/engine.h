@@ -10,6 +10,7 @@
 #include <vector>
 
 #include "base/time.h"
+#include "content/content.h"
 #include "engine/values.h"
 
 namespace ctrd::engine {
@@ -17,12 +18,15 @@ namespace ctrd::engine {
 struct Config {
   std::string root = "/var/lib/ctrd";
   std::string state;  // "": /run/ctrd/<12 hex of the root's device and inode>
-  std::string runtime = "auto";
+  std::string runtime = "auto", snapshotter = "auto";
   std::string shim;  // absolute path of containerd-shim-ctrd-v2
   Nanos lock_timeout = std::chrono::seconds(30);
   Nanos rpc_timeout = std::chrono::seconds(60);
   int64_t log_max = 64ll << 20;
 };
+
+using Labels = std::map<std::string, std::string>;
+using LabelChange = std::map<std::string, std::optional<std::string>>;  // nullopt removes
 
 class Logs {  // one reader; not shared between threads
  public:
@@ -68,6 +72,7 @@ class Engine {
   // which it can be ended.
   virtual ContainerInfo find(const std::string& ns, const std::string& id, const Wait& wait) = 0;
   virtual bool contains(const std::string& ns, const std::string& id, const Wait& wait) = 0;
+  // Filters are checked before anything is read; what does not match takes no memory.
   virtual std::vector<ContainerInfo> list(const std::string& ns, const ListOptions& options,
                                           const Wait& wait) = 0;
   // Limits that the kernel or the runtime refuses (memory below what is used:
@@ -80,6 +85,15 @@ class Engine {
   // task goes with it. Absent: kNotFound, or false with missing_ok.
   virtual bool remove(const std::string& ns, const std::string& id, bool force, bool missing_ok,
                       const Wait& wait) = 0;
+  // Namespaces: records with labels. They come into being with their first object.
+  virtual void create_namespace(const std::string& ns, const Labels& labels,
+                                const Wait& wait) = 0;  // kAlreadyExists
+  virtual std::vector<std::string> namespaces(const Wait& wait) = 0;
+  virtual Labels namespace_labels(const std::string& ns, const Wait& wait) = 0;  // unknown: none
+  virtual void update_namespace(const std::string& ns, const LabelChange& change,
+                                const Wait& wait) = 0;
+  // kNotFound; kFailedPrecondition naming what remains in it.
+  virtual void remove_namespace(const std::string& ns, const Wait& wait) = 0;
   virtual void detach(const std::string& ns, const std::string& id, const Wait& wait) = 0;
 
   // A stopped task there: kAlreadyExists unless replace_stopped (Container.start), which deletes it
@@ -171,6 +185,8 @@ class Engine {
   virtual std::unique_ptr<Logs> logs(const std::string& ns, const std::string& id,
                                      const LogOptions& options,
                                      const Wait& wait) = 0;  // kNotFound (kTask) without a log
+  // Blobs and ingests. It, and its writers, must not outlive the engine.
+  virtual content::Content& content(const Wait& wait) = 0;
   // Events of all namespaces. The subscription begins before this returns. The stream must not
   // outlive the engine. kNotFound: what since_seq asks for is no longer kept.
   virtual std::unique_ptr<EventStream> events(const EventOptions& options, const Wait& wait) = 0;

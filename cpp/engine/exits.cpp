@@ -97,7 +97,7 @@ void keep_exit(const Claim& claim) {
 }
 
 std::optional<api::ExitFile> find_kept_exit(const Core& core, const TaskRef& ref) {
-  check_identifier("namespace", ref.ns);
+  check_namespace(ref.ns);
   check_identifier("id", ref.id);
   auto dir = core.find_dir(ref.ns, kExitsDir);
   auto age = dir ? age_ns(dir->get(), ref.id) : std::nullopt;

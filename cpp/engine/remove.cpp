@@ -55,6 +55,7 @@ void empty_trash(Core& core, const metadata::Removed& removed) {
   for (const auto& [number, trash] : removed.trash) {
     try {
       if (trash.kind == "snapshot") core.overlay.remove(std::stoull(trash.name));
+      if (trash.kind == "blob") core.content.remove_unheld(trash.name, cleanup_wait());
       if (trash.kind == "logs") remove_tree_at(core.root.logs.get(), trash.name);
       done.push_back(number);
     } catch (const std::exception& error) {  // its key stays, so recover tries again
@@ -66,7 +67,7 @@ void empty_trash(Core& core, const metadata::Removed& removed) {
 
 bool remove(Core& core, const std::string& ns, const std::string& id, bool force, bool missing_ok,
             const Wait& wait) {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   check_identifier("id", id);
   bool any = false;
   for (;;) {

@@ -87,7 +87,7 @@ std::optional<api::StatusFile> find_status(const Core& core, const std::string& 
 }
 
 std::optional<Task> find_task(Core& core, const TaskRef& ref, const Wait& wait) {
-  check_identifier("namespace", ref.ns);
+  check_namespace(ref.ns);
   check_identifier("id", ref.id);
   for (int attempt = 0;; ++attempt) {
     auto task = read_or_settle(core, ref, wait);

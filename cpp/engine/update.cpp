@@ -3,6 +3,7 @@
 // record. Whatever fails, both are as before.
 #include "oci/update.h"
 
+#include <algorithm>
 #include <charconv>
 
 #include "base/cgroup.h"
@@ -105,12 +106,33 @@ std::unique_ptr<Limits> limit_task(Core& core, const std::string& ns, const std:
   return limits;
 }
 
+bool names(const RecordChange& wanted, std::string_view field) {
+  return !wanted.fields || wanted.fields->empty() ||
+         std::find(wanted.fields->begin(), wanted.fields->end(), field) != wanted.fields->end();
+}
+
+// A task has its layer mounted, whatever the record says.
+void need_no_task(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
+  auto task = find_task(core, {ns, id, ""}, wait);
+  if (task && !task->exit)
+    throw failed_precondition("container \"" + id + "\": its task has its snapshot", Kind::kTask);
+}
+
 metadata::Containers::Change change_of(const RecordChange& wanted) {
   metadata::Containers::Change change;
   change.labels = wanted.labels;
   change.annotations = wanted.annotations;
-  if (wanted.annotations.empty() && !wanted.resources) return change;
-  change.respec = [&wanted](std::string text) {
+  change.extensions = wanted.extensions;
+  change.image = wanted.image;
+  change.snapshot_key = wanted.snapshot_key;
+  change.fields = wanted.fields;
+  bool has_spec = wanted.spec && names(wanted, "spec");
+  if (wanted.annotations.empty() && !wanted.resources && !has_spec) return change;
+  if (has_spec) change.annotations_of = oci::annotations_of;
+  change.respec = [&wanted, has_spec](std::string text) {
+    if (has_spec)
+      text = wanted.fields ? oci::replace_spec(text, *wanted.spec)
+                           : oci::patch_spec(text, *wanted.spec);
     if (!wanted.annotations.empty()) text = oci::annotate(text, wanted.annotations);
     return wanted.resources ? oci::update_resources(text, *wanted.resources).spec : text;
   };
@@ -129,12 +151,19 @@ void need_io_weight(const oci::ResourceOptions& resources) {
 
 ContainerInfo update(Core& core, const std::string& ns, const std::string& id,
                      const RecordChange& wanted, const Wait& wait) {
-  check_identifier("namespace", ns);
+  check_namespace(ns);
   check_identifier("id", id);
+  if (wanted.fields && !wanted.annotations.empty())
+    throw invalid("annotations", "", "cannot be given beside fields: they are the spec's");
+  if (names(wanted, "snapshotkey") && (wanted.fields || wanted.snapshot_key))
+    need_no_task(core, ns, id, wait);
   std::unique_ptr<Limits> limits;
   if (wanted.resources) limits = limit_task(core, ns, id, *wanted.resources, wait);
   try {
-    return with_status(core, ns, core.containers.update(ns, id, change_of(wanted), wait), wait);
+    metadata::Removed replaced;
+    replaced.record = core.containers.update(ns, id, change_of(wanted), wait, &replaced.trash);
+    empty_trash(core, replaced);
+    return with_status(core, ns, replaced.record, wait);
   } catch (...) {
     if (limits) limits->undo();
     throw;

@@ -53,6 +53,7 @@ struct ContainerInfo {
   TaskStatus status = TaskStatus::kNone;
   int pid = 0;  // host pid of init while created or running, else 0
   std::optional<ExitStatus> exit;
+  std::map<std::string, std::string> extensions = {};  // JSON
 };
 
 struct CreateOptions {
@@ -61,17 +62,25 @@ struct CreateOptions {
   bool delete_on_exit = false;  // container, layer and task go when the task ends
   std::string rootfs;           // Rootfs(path): absolute or relative to the caller's cwd
   std::map<std::string, std::string> labels;
-  std::string runtime;  // "auto", "crun", "runc", a path; "": the engine's default
+  std::map<std::string, std::string> extensions;  // JSON
+  std::string runtime;      // "auto", "crun", "runc", a path; "": the engine's, or the namespace's
+  std::string snapshotter;  // "auto", "overlay"; "" likewise
   oci::SpecOptions spec;
 };
 
 // What is not named stays. labels, annotations: nullopt removes a key.
 struct RecordChange {
   std::map<std::string, std::optional<std::string>> labels = {}, annotations = {};
-  std::optional<oci::ResourceOptions> resources = {};  // of a task that lives too
+  std::optional<oci::ResourceOptions> resources = {};                 // of a task that lives too
+  std::map<std::string, std::optional<std::string>> extensions = {};  // JSON; nullopt removes
+  std::optional<std::string> image = {}, snapshot_key = {};
+  std::optional<std::string> spec = {};  // JSON: a merge patch; with fields the whole
+  // containerd's field paths: just what they name becomes what is given (metadata/containers.h).
+  std::optional<std::vector<std::string>> fields = {};
 };
 
 struct ListOptions {
+  std::vector<std::string> filters;                          // metadata/filter.h
   std::map<std::string, std::optional<std::string>> labels;  // nullopt: the key is set
   std::set<TaskStatus> status;                               // empty: any
   std::optional<std::size_t> limit;

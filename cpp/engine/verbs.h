@@ -55,6 +55,9 @@ ContainerInfo update(Core& core, const std::string& ns, const std::string& id,
 // Throws kUnimplemented if a weight of a block device is asked for and this kernel has none.
 void need_io_weight(const oci::ResourceOptions& resources);
 
+// namespaces.cpp
+void remove_namespace(Core& core, const std::string& ns, const Wait& wait);
+
 // detach.cpp
 void detach(Core& core, const std::string& ns, const std::string& id, const Wait& wait);
 

@@ -1,13 +1,13 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata/changes.h"
 
-#include <algorithm>
-
 #include "base/error.h"
 #include "base/time.h"
 #include "metadata/fields.h"
 #include "metadata/outbox.h"
 #include "metadata/schema.h"
+#include "metadata/snapshot_records.h"
+#include "metadata/snapshots.h"
 
 namespace ctrd::metadata {
 namespace {
@@ -18,6 +18,10 @@ uint64_t decode_number(std::string_view bytes) {
   uint64_t n = 0;
   read_fields(bytes, "number", [&](Field field) { return field.read(1, n); });
   return n;
+}
+
+SnapshotPlace place_of(std::string_view ns, const Container& record) {
+  return {ns, record.snapshotter, record.snapshot_key};
 }
 
 }  // namespace
@@ -53,18 +57,17 @@ bool any_key(const store::View& view, const std::string& prefix) {
 
 std::vector<std::string> find_namespaces(const store::View& view) {
   std::vector<std::string> names;
-  std::string from = "0";  // behind what begins with a dot
-  for (std::size_t before = 1; before != 0;) {
-    before = 0;
-    view.scan(from, "\xff", [&](std::string_view key, std::string_view) {
-      before = key.find('/');
-      names.emplace_back(key.substr(0, before));
-      return false;
-    });
-    if (before != 0) from = names.back() + static_cast<char>('/' + 1);
-  }
-  std::sort(names.begin(), names.end());  // "a-b/" comes before "a/"
+  view.scan_prefix(namespaces_prefix(), [&](std::string_view key, std::string_view) {
+    names.push_back(id_of(key));
+    return true;
+  });
   return names;
+}
+
+void Changes::need_namespace(std::string_view ns) {
+  if (ns == "version") throw invalid("namespace", ns, "is reserved");
+  if (!view_.find(key_namespace(ns)))
+    batch_.put(key_namespace(ns), encode(Namespace{{}, wall_ns()}));
 }
 
 uint64_t Changes::next_number(std::string_view what) {
@@ -78,6 +81,7 @@ uint64_t Changes::next_number(std::string_view what) {
 }
 
 void Changes::add(std::string_view ns, Container& record, std::string_view packed_spec) {
+  need_namespace(ns);
   record.created_ns = record.updated_ns = wall_ns();
   add_snapshot(ns, record);
   add_owner_ref(ns, record);
@@ -93,17 +97,17 @@ void Changes::publish(const api::Event& event) {
 
 void Changes::add_snapshot(std::string_view ns, Container& record) {
   record.snapshot_key = record.id;
-  std::string key = key_snapshot(ns, record.snapshot_key);
-  if (freed_ != key && view_.find(key))
-    throw Error(Code::kAlreadyExists, "snapshot \"" + record.snapshot_key +
-                                          "\": already exists in namespace " + std::string(ns));
+  SnapshotPlace place = place_of(ns, record);
+  if (freed_ != key_snapshot(place) && find_snapshot(view_, place))
+    throw Error(Code::kAlreadyExists,
+                named(place) + ": already exists in namespace " + std::string(ns));
   record.snapshot_number = next_number("snap");
   Snapshot snapshot;
   snapshot.number = record.snapshot_number;
   snapshot.bottom = record.rootfs;
   snapshot.created_ns = snapshot.updated_ns = record.created_ns;
-  batch_.put(key, encode(snapshot));
-  batch_.put(key_snapshot_ref(ns, record.snapshot_key, "c", record.id), "");
+  put_snapshot(*this, place, snapshot);
+  batch_.put(key_snapshot_ref(place, "c", record.id), "");
   publish(ns, api::SnapshotPrepare{record.snapshot_key, snapshot.parent, record.snapshotter});
 }
 
@@ -116,9 +120,9 @@ void Changes::drop_owner_ref(std::string_view ns, const Container& record) {
 }
 
 bool Changes::has_other_refs(std::string_view ns, const Container& record) const {
-  std::string own = key_snapshot_ref(ns, record.snapshot_key, "c", record.id);
+  std::string own = key_snapshot_ref(place_of(ns, record), "c", record.id);
   bool other = false;
-  view_.scan_prefix(snapshot_ref_prefix(ns, record.snapshot_key),
+  view_.scan_prefix(snapshot_ref_prefix(place_of(ns, record)),
                     [&](std::string_view key, std::string_view) {
                       other = key != own;
                       return !other;
@@ -131,18 +135,42 @@ std::vector<Numbered> Changes::drop(std::string_view ns, const Container& record
   batch_.erase(key_spec(ns, record.id));
   drop_owner_ref(ns, record);
   publish(ns, api::ContainerDelete{record.id});
+  return unpin(ns, record);
+}
+
+std::vector<Numbered> Changes::unpin(std::string_view ns, const Container& record) {
   if (record.snapshot_key.empty()) return {};
-  batch_.erase(key_snapshot_ref(ns, record.snapshot_key, "c", record.id));
-  std::string key = key_snapshot(ns, record.snapshot_key);
-  auto bytes = view_.find(key);
-  if (!bytes || has_other_refs(ns, record)) return {};
-  freed_ = key;
-  batch_.erase(key);
-  Numbered trash{next_number("trash"),
-                 {"snapshot", std::to_string(decode_snapshot(*bytes).number)}};
-  batch_.put(key_trash(trash.first), encode(trash.second));
+  SnapshotPlace place = place_of(ns, record);
+  batch_.erase(key_snapshot_ref(place, "c", record.id));
+  auto snapshot = find_snapshot(view_, place);
+  if (!snapshot || has_other_refs(ns, record)) return {};
+  freed_ = key_snapshot(place);
+  erase_snapshot(*this, place, *snapshot);
+  Numbered trash = throw_away(*this, *snapshot);
   publish(ns, api::SnapshotRemove{record.snapshot_key, record.snapshotter});
   return {trash};
+}
+
+std::vector<Numbered> Changes::repin(std::string_view ns, Container& record,
+                                     const std::string& key) {
+  if (key == record.snapshot_key) return {};
+  uint64_t number = 0;
+  if (!key.empty()) {
+    if (record.snapshotter.empty())
+      throw invalid("snapshot_key", key, "the container has no snapshotter");
+    SnapshotPlace place{ns, record.snapshotter, key};
+    Snapshot snapshot = get_snapshot(view_, place);
+    bool is_pinned = any_key(view_, snapshot_ref_prefix(place) + "c/");
+    if (snapshot.kind == kCommitted || is_pinned)
+      throw failed_precondition(named(place) +
+                                (is_pinned ? ": another container has it" : ": is committed"));
+    number = snapshot.number;
+    batch_.put(key_snapshot_ref(place, "c", record.id), "");
+  }
+  auto trash = unpin(ns, record);
+  record.snapshot_key = key;
+  record.snapshot_number = number;
+  return trash;
 }
 
 }  // namespace ctrd::metadata

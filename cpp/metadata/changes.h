@@ -22,7 +22,7 @@ std::optional<Container> find_container(const store::View& view, std::string_vie
 Container get_container(const store::View& view, std::string_view ns, std::string_view id);
 std::string get_spec(const store::View& view, std::string_view ns, std::string_view id);
 bool any_key(const store::View& view, const std::string& prefix);
-// All namespaces with a key, in order; costs one seek each.
+// In order.
 std::vector<std::string> find_namespaces(const store::View& view);
 
 using Numbered = std::pair<uint64_t, Trash>;
@@ -36,6 +36,9 @@ class Changes {
   const store::View& view() const { return view_; }
   store::Batch& batch() { return batch_; }
   uint64_t next_number(std::string_view what);
+  // With every object that is written: its namespace comes into being with it. Throws for the name
+  // that containerd's schema keeps for itself.
+  void need_namespace(std::string_view ns);
 
   // Record, spec, snapshot and references. Takes the snapshot's number; throws kAlreadyExists if
   // its key is taken.
@@ -43,6 +46,9 @@ class Changes {
   // The reverse of that. The snapshot goes unless something else refers to it; returns what is
   // trash now.
   std::vector<Numbered> drop(std::string_view ns, const Container& record);
+  // Another snapshot for this record, "" for none; the old one goes as with drop(). Throws
+  // kNotFound; kFailedPrecondition if it is committed, or another container's.
+  std::vector<Numbered> repin(std::string_view ns, Container& record, const std::string& key);
   // Tells of a change in this batch, by a message of api/event.h.
   template <typename T>
   void publish(std::string_view ns, const T& message) {
@@ -54,6 +60,7 @@ class Changes {
  private:
   void publish(const api::Event& event);
   void add_snapshot(std::string_view ns, Container& record);
+  std::vector<Numbered> unpin(std::string_view ns, const Container& record);
   bool has_other_refs(std::string_view ns, const Container& record) const;
 
   const store::View& view_;

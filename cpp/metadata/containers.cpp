@@ -1,26 +1,25 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata/containers.h"
 
-#include <algorithm>
-#include <iterator>
-
 #include "base/error.h"
 #include "base/identifier.h"
 #include "base/time.h"
 #include "metadata/changes.h"
+#include "metadata/mask.h"
 #include "metadata/schema.h"
 
 namespace ctrd::metadata {
 namespace {
 
-using store::Batch;
 using store::View;
 
-void check_name(std::string_view ns) { check_identifier("namespace", ns); }
-
 void check_names(std::string_view ns, std::string_view id) {
-  check_name(ns);
+  check_namespace(ns);
   check_identifier("id", id);
+}
+
+void check_extensions(const Container& record) {
+  if (record.extensions.contains("")) throw invalid("extensions", "", "a key must not be empty");
 }
 
 void check_record(std::string_view ns, const Container& record, std::string_view spec) {
@@ -28,27 +27,13 @@ void check_record(std::string_view ns, const Container& record, std::string_view
   check_labels(record.labels);
   if (record.runtime_name.empty()) throw invalid("runtime", "", "must not be empty");
   if (spec.empty()) throw invalid("spec", "", "must not be empty");
-  if (record.extensions.contains("")) throw invalid("extensions", "", "a key must not be empty");
+  check_extensions(record);
 }
 
 [[noreturn]] void throw_exists(std::string_view ns, const std::string& id) {
   throw Error(Code::kAlreadyExists,
               "container \"" + id + "\": already exists in namespace " + std::string(ns),
               Kind::kContainer);
-}
-
-// semantics.md S3: an empty value is no label.
-void drop_empty(Labels& labels) {
-  std::erase_if(labels, [](const auto& label) { return label.second.empty(); });
-}
-
-void apply(const std::map<std::string, std::optional<std::string>>& change, Labels& labels) {
-  for (const auto& [key, value] : change) {
-    if (value)
-      labels[key] = *value;
-    else
-      labels.erase(key);
-  }
 }
 
 void change_lifetime(Changes& changes, std::string_view ns, Container& record, Lifetime lifetime) {
@@ -61,54 +46,35 @@ void change_lifetime(Changes& changes, std::string_view ns, Container& record, L
   record.owner_process = {};
 }
 
-// Labels of any size are allowed; in an event they are only told as far as it is one.
+void change_spec(Changes& changes, std::string_view ns, const Containers::Change& change,
+                 Container& record) {
+  std::string spec = change.respec(get_spec(changes.view(), ns, record.id));
+  if (change.annotations_of) record.annotations = change.annotations_of(spec);
+  changes.batch().put(key_spec(ns, record.id), pack_spec(spec));
+}
+
+// Returns what is trash now.
+std::vector<Numbered> apply(Changes& changes, std::string_view ns, const Containers::Change& change,
+                            Container& record) {
+  Mask mask(change.fields);
+  mask.apply("labels", change.labels, record.labels);
+  mask.apply("extensions", change.extensions, record.extensions);
+  if (!change.fields) apply_change(change.annotations, record.annotations);
+  if (mask.has("image", change.image.has_value())) record.image = change.image.value_or("");
+  if (mask.has("spec", change.respec != nullptr)) {
+    if (!change.respec) throw invalid("spec", "", "must not be empty");
+    change_spec(changes, ns, change, record);
+  }
+  if (change.lifetime) change_lifetime(changes, ns, record, *change.lifetime);
+  if (!mask.has("snapshotkey", change.snapshot_key.has_value())) return {};
+  return changes.repin(ns, record, change.snapshot_key.value_or(""));
+}
+
 api::ContainerUpdate update_event(const Container& record) {
-  constexpr std::size_t kMost = 128 << 10;
-  std::size_t size = 0;
-  for (const auto& [key, value] : record.labels) size += key.size() + value.size();
-  return {record.id, record.image, size > kMost ? Labels() : record.labels, record.snapshot_key};
+  return {record.id, record.image, event_labels(record.labels), record.snapshot_key};
 }
 
 }  // namespace
-
-void Containers::write(const Wait& wait, const std::function<void(const View&, Batch&)>& f) {
-  std::vector<uint64_t> tidied, listed;
-  std::vector<Pending> pending;
-  try {
-    store_->write(wait, [&](const View& view, Batch& batch) {
-      f(view, batch);
-      if (batch.empty()) return;
-      std::lock_guard lock(later_mutex_);
-      tidied.swap(later_);
-      listed.swap(listed_);
-      for (uint64_t n : tidied) batch.erase(key_trash(n));
-      for (uint64_t n : listed) batch.erase(key_outbox(n));
-      pending = backlog_.find(view, listed, batch);
-    });
-  } catch (...) {
-    forget_trash_later(tidied);
-    std::lock_guard lock(later_mutex_);
-    listed_.insert(listed_.end(), listed.begin(), listed.end());
-    throw;
-  }
-  publish(pending);
-}
-
-void Containers::publish(const std::vector<Pending>& pending) {
-  if (pending.empty() || !outlet_.publish) return;
-  std::vector<uint64_t> done = outlet_.publish(pending);
-  std::lock_guard lock(later_mutex_);
-  listed_.insert(listed_.end(), done.begin(), done.end());
-}
-
-void Containers::publish_left(const Wait& wait) {
-  std::vector<Pending> pending;
-  store_->read(wait, [&](const View& view) {
-    std::lock_guard lock(later_mutex_);
-    pending = backlog_.find(view, listed_);
-  });
-  publish(pending);
-}
 
 Created Containers::create(std::string_view ns, Container record, std::string_view spec,
                            const Wait& wait,
@@ -117,8 +83,8 @@ Created Containers::create(std::string_view ns, Container record, std::string_vi
   drop_empty(record.labels);
   std::string packed = pack_spec(spec);
   Created created;
-  write(wait, [&](const View& view, Batch& batch) {
-    Changes changes(view, batch, journal());
+  ledger_->change(wait, [&](Changes& changes) {
+    const View& view = changes.view();
     created.replaced = find_container(view, ns, record.id);
     if (created.replaced) {
       if (!replaces || !replaces(*created.replaced)) throw_exists(ns, record.id);
@@ -134,64 +100,57 @@ std::optional<Container> Containers::find(std::string_view ns, std::string_view 
                                           const Wait& wait) {
   check_names(ns, id);
   std::optional<Container> record;
-  store_->read(wait, [&](const View& view) { record = find_container(view, ns, id); });
+  ledger_->read(wait, [&](const View& view) { record = find_container(view, ns, id); });
   return record;
 }
 
 Container Containers::get(std::string_view ns, std::string_view id, const Wait& wait) {
   check_names(ns, id);
   Container record;
-  store_->read(wait, [&](const View& view) { record = get_container(view, ns, id); });
+  ledger_->read(wait, [&](const View& view) { record = get_container(view, ns, id); });
   return record;
 }
 
 Full Containers::get_full(std::string_view ns, std::string_view id, const Wait& wait) {
   check_names(ns, id);
   Full full;
-  store_->read(wait, [&](const View& view) {
+  ledger_->read(wait, [&](const View& view) {
     full.record = get_container(view, ns, id);
     full.spec = get_spec(view, ns, id);
   });
   return full;
 }
 
-std::vector<Container> Containers::list(std::string_view ns, const Wait& wait) {
-  check_name(ns);
+std::vector<Container> Containers::list(std::string_view ns, const Wait& wait,
+                                        const std::function<bool(const Container&)>& wanted) {
+  check_namespace(ns);
   std::vector<Container> records;
-  store_->read(wait, [&](const View& view) {
+  ledger_->read(wait, [&](const View& view) {
     view.scan_prefix(container_prefix(ns), [&](std::string_view key, std::string_view value) {
-      records.push_back(decode_container(id_of(key), value));
+      Container record = decode_container(id_of(key), value);
+      if (!wanted || wanted(record)) records.push_back(std::move(record));
       return true;
     });
   });
   return records;
 }
 
-std::vector<std::string> Containers::namespaces(const Wait& wait) {
-  std::vector<std::string> names;
-  store_->read(wait, [&](const View& view) { names = find_namespaces(view); });
-  return names;
-}
-
 Container Containers::update(std::string_view ns, std::string_view id, const Change& change,
-                             const Wait& wait) {
+                             const Wait& wait, std::vector<std::pair<uint64_t, Trash>>* trash) {
   check_names(ns, id);
   Container record;
-  write(wait, [&](const View& view, Batch& batch) {
-    Changes changes(view, batch, journal());
-    record = get_container(view, ns, id);
+  ledger_->change(wait, [&](Changes& changes) {
+    record = get_container(changes.view(), ns, id);
     if (change.may && !change.may(record))
       throw Error(Code::kAborted, "container \"" + record.id + "\" has changed meanwhile",
                   Kind::kContainer);
-    apply(change.labels, record.labels);
-    apply(change.annotations, record.annotations);
+    auto left = apply(changes, ns, change, record);
+    if (trash) *trash = std::move(left);
     check_labels(record.labels);
     drop_empty(record.labels);
-    if (change.lifetime) change_lifetime(changes, ns, record, *change.lifetime);
-    if (change.respec)
-      batch.put(key_spec(ns, id), pack_spec(change.respec(get_spec(view, ns, id))));
+    check_extensions(record);
     record.updated_ns = wall_ns();
-    batch.put(key_container(ns, id), encode(record));
+    changes.batch().put(key_container(ns, id), encode(record));
     changes.publish(ns, update_event(record));
   });
   return record;
@@ -202,11 +161,11 @@ std::optional<Removed> Containers::remove(std::string_view ns, std::string_view 
                                           const std::function<bool(const Container&)>& may) {
   check_names(ns, id);
   std::optional<Removed> removed;
-  write(wait, [&](const View& view, Batch& batch) {
-    auto record = find_container(view, ns, id);
+  ledger_->change(wait, [&](Changes& changes) {
+    auto record = find_container(changes.view(), ns, id);
     if (!record || (may && !may(*record))) return;
-    batch.use_reserve();
-    auto trash = Changes(view, batch, journal()).drop(ns, *record);
+    changes.batch().use_reserve();
+    auto trash = changes.drop(ns, *record);
     removed = Removed{std::move(*record), std::move(trash)};
   });
   return removed;

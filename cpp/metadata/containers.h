@@ -7,13 +7,12 @@
 #include <functional>
 #include <map>
 #include <memory>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <utility>
 #include <vector>
 
-#include "metadata/outbox.h"
+#include "metadata/ledger.h"
 #include "metadata/record.h"
 #include "store/store.h"
 
@@ -35,7 +34,10 @@ struct Removed {
 
 class Containers {
  public:
-  explicit Containers(std::shared_ptr<store::Store> store) : store_(std::move(store)) {}
+  explicit Containers(const std::shared_ptr<store::Store>& store)
+      : ledger_(std::make_shared<Ledger>(store)) {}
+  // What the records of this root are written by.
+  const std::shared_ptr<Ledger>& ledger() const { return ledger_; }
 
   // Writes record, spec, snapshot record (active, key = id, number from the store, bottom =
   // record.rootfs) and reverse references in one batch. created_ns, updated_ns, snapshot_* and
@@ -48,19 +50,28 @@ class Containers {
   // Throws kNotFound (Kind::kContainer): "container "<id>": not found in namespace <ns>".
   Container get(std::string_view ns, std::string_view id, const Wait& wait);
   Full get_full(std::string_view ns, std::string_view id, const Wait& wait);  // one store operation
-  std::vector<Container> list(std::string_view ns, const Wait& wait);  // in key order, one view
-  std::vector<std::string> namespaces(const Wait& wait);
-  // nullopt removes a label. Also annotations with the spec rewritten by `respec` (spec in, spec
-  // out) when not empty.
+  // In key order, one view; only those that are `wanted`, asked under the lock (empty: all).
+  std::vector<Container> list(std::string_view ns, const Wait& wait,
+                              const std::function<bool(const Container&)>& wanted = {});
+  // What is not named stays; nullopt removes a key. Source: semantics.md S1.
   struct Change {
-    std::map<std::string, std::optional<std::string>> labels = {};
-    std::map<std::string, std::optional<std::string>> annotations = {};
+    LabelChange labels = {}, annotations = {}, extensions = {};
+    std::optional<std::string> image = {};
+    std::optional<std::string> snapshot_key = {};  // Changes::repin
+    // Spec in, spec out; what this throws is thrown.
     std::function<std::string(std::string)> respec = {};
+    // Annotations of the new spec, instead of `annotations`.
+    std::function<Labels(std::string_view)> annotations_of = {};
     std::optional<Lifetime> lifetime = {};           // kDetached clears the owner
     std::function<bool(const Container&)> may = {};  // asked under the lock; false: kAborted
+    // containerd's mask: just what these paths name becomes what is given here, or nothing:
+    // labels, labels.<key>, spec, extensions, extensions.<key>, image, snapshotkey; no path: all
+    // of them. Another path: kInvalidArgument, after kNotFound.
+    std::optional<std::vector<std::string>> fields = {};
   };
-  Container update(std::string_view ns, std::string_view id, const Change& change,
-                   const Wait& wait);
+  // trash: gets what the old snapshot left, as in Removed.
+  Container update(std::string_view ns, std::string_view id, const Change& change, const Wait& wait,
+                   std::vector<std::pair<uint64_t, Trash>>* trash = nullptr);
   // Removes record, spec, references; the snapshot goes when nothing else refers to it (its trash
   // key in the same batch). `may`: asked under the lock with the record as it is now; false:
   // nothing is removed and nullopt returned. Absent: nullopt too.
@@ -75,15 +86,15 @@ class Containers {
   void forget_owner(uint64_t owner, const Wait& wait);
 
   std::vector<std::pair<uint64_t, Trash>> trash(const Wait& wait);
-  void forget_trash(const std::vector<uint64_t>& numbers, const Wait& wait);  // relaxed batch
-  // Numbers queued here are erased with the next batch any write of this object makes, instead of a
-  // batch of their own.
-  void forget_trash_later(const std::vector<uint64_t>& numbers);
-
-  // Before the first verb. Without it, events stay in the store.
-  void set_outlet(Outlet outlet) { outlet_ = std::move(outlet); }
-  // Appends what killed processes have left.
-  void publish_left(const Wait& wait);
+  // As Ledger's.
+  void forget_trash(const std::vector<uint64_t>& numbers, const Wait& wait) {
+    ledger_->forget_trash(numbers, wait);
+  }
+  void forget_trash_later(const std::vector<uint64_t>& numbers) {
+    ledger_->forget_trash_later(numbers);
+  }
+  void set_outlet(Outlet outlet) { ledger_->set_outlet(std::move(outlet)); }
+  void publish_left(const Wait& wait) { ledger_->publish_left(wait); }
 
   // design.md 10: the root's state directory by token and boot id. First use or another boot id:
   // takes the new token. Same boot id and another token: kFailedPrecondition (kRoot) naming both
@@ -91,18 +102,7 @@ class Containers {
   void check_state(const State& state, const Wait& wait);
 
  private:
-  // store_->write, which also erases the keys that were queued, then publishes the batch's events.
-  void write(const Wait& wait, const std::function<void(const store::View&, store::Batch&)>& f);
-
-  uint64_t journal() const { return outlet_.position ? outlet_.position() : 0; }
-  void publish(const std::vector<Pending>& pending);
-
-  std::shared_ptr<store::Store> store_;
-  Outlet outlet_;
-  std::mutex later_mutex_;
-  std::vector<uint64_t> later_;   // numbers of trash keys
-  std::vector<uint64_t> listed_;  // of outbox keys whose events are in the journal
-  Backlog backlog_;
+  std::shared_ptr<Ledger> ledger_;
 };
 
 }  // namespace ctrd::metadata

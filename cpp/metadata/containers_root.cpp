@@ -5,31 +5,13 @@
 #include "metadata/changes.h"
 #include "metadata/containers.h"
 #include "metadata/fields.h"
+#include "metadata/migrate.h"
 #include "metadata/schema.h"
 
 namespace ctrd::metadata {
 namespace {
 
-using store::Batch;
 using store::View;
-
-std::string encode_version() { return FieldWriter().add(1, kSchemaVersion).take(); }
-
-uint64_t decode_version(std::string_view bytes) {
-  uint64_t version = 0;
-  read_fields(bytes, "schema version", [&](Field field) { return field.read(1, version); });
-  return version;
-}
-
-void check_version(const View& view, Batch& batch) {
-  auto bytes = view.find(key_version());
-  if (!bytes) return batch.put(key_version(), encode_version());
-  uint64_t version = decode_version(*bytes);
-  if (version == kSchemaVersion) return;
-  throw failed_precondition("open the metadata: schema version " + std::to_string(version) +
-                                ": this ctrd knows up to " + std::to_string(kSchemaVersion),
-                            Kind::kRoot);
-}
 
 void check_same_boot(const State& known, const State& state) {
   if (known.token == state.token) return;
@@ -64,24 +46,24 @@ bool is_referred(const View& view, uint64_t owner) {
 
 uint64_t Containers::new_owner(const Owner& owner, const Wait& wait) {
   uint64_t n = 0;
-  write(wait, [&](const View& view, Batch& batch) {
-    n = Changes(view, batch).next_number("owner");
-    batch.put(key_owner(n), encode(owner));
+  ledger_->change(wait, [&](Changes& changes) {
+    n = changes.next_number("owner");
+    changes.batch().put(key_owner(n), encode(owner));
   });
   return n;
 }
 
 std::vector<std::pair<uint64_t, Owner>> Containers::owners(const Wait& wait) {
   std::vector<std::pair<uint64_t, Owner>> records;
-  store_->read(wait,
-               [&](const View& view) { records = numbered(view, owner_prefix(), decode_owner); });
+  ledger_->read(wait,
+                [&](const View& view) { records = numbered(view, owner_prefix(), decode_owner); });
   return records;
 }
 
 std::vector<std::pair<std::string, std::string>> Containers::owned(uint64_t owner,
                                                                    const Wait& wait) {
   std::vector<std::pair<std::string, std::string>> ids;
-  store_->read(wait, [&](const View& view) {
+  ledger_->read(wait, [&](const View& view) {
     for (const std::string& ns : find_namespaces(view))
       view.scan_prefix(owner_ref_prefix(ns, owner), [&](std::string_view key, std::string_view) {
         ids.emplace_back(ns, id_of(key));
@@ -92,41 +74,29 @@ std::vector<std::pair<std::string, std::string>> Containers::owned(uint64_t owne
 }
 
 void Containers::forget_owner(uint64_t owner, const Wait& wait) {
-  write(wait, [&](const View& view, Batch& batch) {
-    batch.use_reserve();
-    if (view.find(key_owner(owner)) && !is_referred(view, owner)) batch.erase(key_owner(owner));
+  ledger_->change(wait, [&](Changes& changes) {
+    changes.batch().use_reserve();
+    if (!changes.view().find(key_owner(owner)) || is_referred(changes.view(), owner)) return;
+    changes.batch().erase(key_owner(owner));
   });
 }
 
 std::vector<std::pair<uint64_t, Trash>> Containers::trash(const Wait& wait) {
   std::vector<std::pair<uint64_t, Trash>> records;
-  store_->read(wait,
-               [&](const View& view) { records = numbered(view, trash_prefix(), decode_trash); });
+  ledger_->read(wait,
+                [&](const View& view) { records = numbered(view, trash_prefix(), decode_trash); });
   return records;
 }
 
-void Containers::forget_trash(const std::vector<uint64_t>& numbers, const Wait& wait) {
-  if (numbers.empty()) return;
-  store_->write(wait, [&](const View&, Batch& batch) {
-    for (uint64_t n : numbers) batch.erase(key_trash(n));
-    batch.relax();
-  });
-}
-
-void Containers::forget_trash_later(const std::vector<uint64_t>& numbers) {
-  std::lock_guard lock(later_mutex_);
-  later_.insert(later_.end(), numbers.begin(), numbers.end());
-}
-
 void Containers::check_state(const State& state, const Wait& wait) {
-  write(wait, [&](const View& view, Batch& batch) {
-    check_version(view, batch);
-    auto bytes = view.find(key_state());
+  ledger_->change(wait, [&](Changes& changes) {
+    migrate(changes.view(), changes.batch());
+    auto bytes = changes.view().find(key_state());
     if (bytes) {
       State known = decode_state(*bytes);
       if (known.boot_id == state.boot_id) return check_same_boot(known, state);
     }
-    batch.put(key_state(), encode(state));
+    changes.batch().put(key_state(), encode(state));
   });
 }
 

@@ -7,9 +7,6 @@
 namespace ctrd::metadata {
 namespace {
 
-constexpr std::size_t kMaxLabel = 4096;
-constexpr std::size_t kShownKey = 64;
-
 Lifetime to_lifetime(int value) {
   if (value != 0 && value != 1) throw damaged("container", "unknown lifetime");
   return static_cast<Lifetime>(value);
@@ -51,6 +48,18 @@ Container decode_container(std::string_view id, std::string_view bytes) {
   return record;
 }
 
+std::string encode(const Namespace& record) {
+  return FieldWriter().add(1, record.labels).add(2, record.created_ns).take();
+}
+
+Namespace decode_namespace(std::string_view bytes) {
+  Namespace record;
+  read_fields(bytes, "namespace", [&](Field field) {
+    return field.read(1, record.labels) || field.read(2, record.created_ns);
+  });
+  return record;
+}
+
 std::string encode(const Snapshot& record) {
   FieldWriter out;
   out.add(1, record.number).add(2, record.kind).add(3, record.parent).add(4, record.bottom);
@@ -67,6 +76,22 @@ Snapshot decode_snapshot(std::string_view bytes) {
            field.read(7, record.labels);
   });
   if (record.kind < 1 || record.kind > 3) throw damaged("snapshot", "unknown kind");
+  return record;
+}
+
+std::string encode(const Blob& record) {
+  FieldWriter out;
+  out.add(1, record.size).add(2, record.created_ns).add(3, record.updated_ns);
+  return out.add(4, record.labels).take();
+}
+
+Blob decode_blob(std::string_view digest, std::string_view bytes) {
+  Blob record;
+  record.digest = digest;
+  read_fields(bytes, "blob \"" + record.digest + '"', [&](Field field) {
+    return field.read(1, record.size) || field.read(2, record.created_ns) ||
+           field.read(3, record.updated_ns) || field.read(4, record.labels);
+  });
   return record;
 }
 
@@ -106,15 +131,6 @@ State decode_state(std::string_view bytes) {
            field.read(3, record.path);
   });
   return record;
-}
-
-void check_labels(const Labels& labels) {
-  for (const auto& [key, value] : labels) {
-    if (key.empty()) throw invalid("labels", key, "a key must not be empty");
-    if (key.size() + value.size() > kMaxLabel)
-      throw invalid("labels", key.substr(0, kShownKey),
-                    "key and value must be at most 4096 bytes together");
-  }
 }
 
 }  // namespace ctrd::metadata

@@ -11,10 +11,9 @@
 #include <string_view>
 
 #include "base/process.h"
+#include "metadata/labels.h"
 
 namespace ctrd::metadata {
-
-using Labels = std::map<std::string, std::string>;
 
 enum class Lifetime : int { kOwner = 0, kDetached = 1 };
 enum class OnExit : int { kKeep = 0, kDelete = 1 };
@@ -34,12 +33,19 @@ struct Container {
   ProcessKey owner_process;                // 11
   int64_t created_ns = 0, updated_ns = 0;  // 12, 13
   Labels labels;                           // 14
-  Labels extensions;                       // 15; values are Any bytes
+  Labels extensions;                       // 15; values are JSON
   Labels annotations;                      // 16; a copy of the spec's, so that listing parses none
   OnExit on_exit = OnExit::kKeep;          // 17; kDelete: goes when its task has ended
 };
 std::string encode(const Container& record);
 Container decode_container(std::string_view id, std::string_view bytes);
+
+struct Namespace {
+  Labels labels;           // 1
+  int64_t created_ns = 0;  // 2
+};
+std::string encode(const Namespace& record);
+Namespace decode_namespace(std::string_view bytes);
 
 struct Snapshot {
   uint64_t number = 0;
@@ -52,8 +58,18 @@ struct Snapshot {
 std::string encode(const Snapshot& record);
 Snapshot decode_snapshot(std::string_view bytes);
 
+struct Blob {
+  std::string digest;  // not stored in the value: filled from the key
+  uint64_t size = 0;
+  int64_t created_ns = 0, updated_ns = 0;
+  Labels labels;
+};
+std::string encode(const Blob& record);
+Blob decode_blob(std::string_view digest, std::string_view bytes);
+
 struct Trash {
-  std::string kind;  // "snapshot" (snapshots/<name>), "logs" (logs/<name>)
+  // "snapshot" (snapshots/<name>), "logs" (logs/<name>), "blob" (content/blobs/sha256/<name>)
+  std::string kind;
   std::string name;
 };
 std::string encode(const Trash& record);
@@ -76,8 +92,5 @@ State decode_state(std::string_view bytes);
 
 std::string pack_spec(std::string_view json);     // zstd if smaller
 std::string unpack_spec(std::string_view bytes);  // throws kDataLoss; at most 4 MiB
-
-// semantics.md S3: key + value at most 4096 bytes, key not empty; throws invalid("labels", key...).
-void check_labels(const Labels& labels);
 
 }  // namespace ctrd::metadata

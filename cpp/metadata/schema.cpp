@@ -36,6 +36,8 @@ std::string escape_slashes(std::string_view key) {
 
 std::string key_version() { return ".v"; }
 std::string key_state() { return ".state"; }
+std::string key_namespace(std::string_view ns) { return namespaces_prefix().append(ns); }
+std::string namespaces_prefix() { return ".ns/"; }
 std::string key_number(std::string_view what) { return joined(".n/", what); }
 std::string key_outbox(uint64_t n) { return outbox_prefix() + hex16(n); }
 std::string outbox_prefix() { return ".outbox/"; }
@@ -44,21 +46,44 @@ std::string trash_prefix() { return ".trash/"; }
 std::string key_owner(uint64_t n) { return owner_prefix() + hex16(n); }
 std::string owner_prefix() { return ".owner/"; }
 
+std::string key_blob(std::string_view ns, std::string_view digest) {
+  return blob_prefix(ns).append(digest);
+}
+std::string blob_prefix(std::string_view ns) { return joined(ns, "/blob/"); }
+std::string key_blob_holder(std::string_view digest, std::string_view ns) {
+  return blob_holder_prefix(digest).append(ns);
+}
+std::string blob_holder_prefix(std::string_view digest) { return joined(".blob/", digest, "/"); }
+
 std::string key_container(std::string_view ns, std::string_view id) {
   return container_prefix(ns).append(id);
 }
 std::string container_prefix(std::string_view ns) { return joined(ns, "/c/"); }
 std::string key_spec(std::string_view ns, std::string_view id) { return joined(ns, "/s/", id); }
-std::string key_snapshot(std::string_view ns, std::string_view key) {
-  return joined(ns, "/snap/", escape_slashes(key));
+std::string key_snapshot(const SnapshotPlace& place) {
+  return snapshot_prefix(place.ns, place.snapshotter) + escape_slashes(place.key);
 }
+std::string snapshot_prefix(std::string_view ns, std::string_view snapshotter) {
+  return snapshot_prefix(ns).append(snapshotter) + '/';
+}
+std::string snapshot_prefix(std::string_view ns) { return joined(ns, "/snap/"); }
 
-std::string key_snapshot_ref(std::string_view ns, std::string_view key, std::string_view kind,
+std::string key_snapshot_ref(const SnapshotPlace& place, std::string_view kind,
                              std::string_view who) {
-  return snapshot_ref_prefix(ns, key).append(kind).append("/").append(escape_slashes(who));
+  return snapshot_ref_prefix(place).append(kind).append("/").append(escape_slashes(who));
 }
-std::string snapshot_ref_prefix(std::string_view ns, std::string_view key) {
-  return joined(ns, "/ref/snap/", escape_slashes(key)) + '/';
+std::string snapshot_ref_prefix(const SnapshotPlace& place) {
+  return joined(place.ns, "/ref/snap/", place.snapshotter) + '/' + escape_slashes(place.key) + '/';
+}
+std::string unescaped_key(std::string_view escaped) {
+  std::string key;
+  for (std::size_t i = 0; i < escaped.size(); ++i) {
+    bool is_slash = escaped.substr(i).starts_with("%2F");
+    bool is_percent = escaped.substr(i).starts_with("%25");
+    key += is_slash ? '/' : is_percent ? '%' : escaped[i];
+    if (is_slash || is_percent) i += 2;
+  }
+  return key;
 }
 
 std::string key_owner_ref(std::string_view ns, uint64_t n, std::string_view id) {

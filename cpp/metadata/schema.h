@@ -1,9 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // Every key of the store, with the type of its value. A structural change here is a migration:
-// raise kSchemaVersion and write it down.
+// raise kSchemaVersion, write it down, and add a step to migrate.cpp.
 //
 //   .v                                -> varint     schema version
 //   .state                            -> State      token of <state>/.id and the boot id
+//   .ns/<ns>                          -> Namespace  labels, time
 //   .n/<what>                         -> varint     last number given out: "snap", "owner",
 //                                                   "outbox", "trash"
 //   .outbox/<n, 16 hex>               -> Pending    an event on its way into the journal (outbox.h)
@@ -12,13 +13,20 @@
 //                                                   client; its lock file is <state>/.owners/<n>
 //   <ns>/c/<id>                       -> Container  the record without its spec (record.h)
 //   <ns>/s/<id>                       -> bytes      its spec: codec byte (0 plain, 1 zstd) and JSON
-//   <ns>/snap/<key>                   -> Snapshot   number, kind, parent, labels, times
-//   <ns>/ref/snap/<key>/c/<id>        -> ""         reverse: container id pins snapshot key
-//   <ns>/ref/snap/<key>/snap/<child>  -> ""         reverse: a child snapshot
+//   .blob/<digest>/<ns>               -> ""         reverse: this namespace has the blob
+//   <ns>/blob/<digest>                -> Blob       size, labels, times; its bytes are in
+//                                                   content/blobs/sha256/<hex>
+//   <ns>/snap/<snapshotter>/<key>     -> Snapshot   number, kind, parent, labels, times
+//   <ns>/ref/snap/<snapshotter>/<key>/c/<id>
+//                                     -> ""         reverse: container id pins snapshot key
+//   <ns>/ref/snap/<snapshotter>/<key>/snap/<child>
+//                                     -> ""         reverse: a child snapshot
 //   <ns>/ref/owner/<n, 16 hex>/c/<id> -> ""         reverse: records of an owner
 //
-// A namespace and an id are identifiers, so neither contains '/' nor begins with '.'. A snapshot
-// key may contain '/': it is escaped ('/' -> "%2F", '%' -> "%25").
+// Since version 2: the rows .ns/, and the snapshotter in a snapshot's key, which was overlay.
+//
+// A namespace, an id and a snapshotter are identifiers, so none contains '/' or begins with '.'. A
+// snapshot key may contain '/': it is escaped ('/' -> "%2F", '%' -> "%25").
 #pragma once
 
 #include <cstdint>
@@ -28,10 +36,12 @@
 
 namespace ctrd::metadata {
 
-inline constexpr uint64_t kSchemaVersion = 1;
+inline constexpr uint64_t kSchemaVersion = 2;
 
 std::string key_version();
 std::string key_state();
+std::string key_namespace(std::string_view ns);
+std::string namespaces_prefix();
 std::string key_number(std::string_view what);
 std::string key_outbox(uint64_t n);
 std::string outbox_prefix();
@@ -39,13 +49,24 @@ std::string key_trash(uint64_t n);
 std::string trash_prefix();
 std::string key_owner(uint64_t n);
 std::string owner_prefix();
+std::string key_blob(std::string_view ns, std::string_view digest);
+std::string blob_prefix(std::string_view ns);
+std::string key_blob_holder(std::string_view digest, std::string_view ns);
+std::string blob_holder_prefix(std::string_view digest);
 std::string key_container(std::string_view ns, std::string_view id);
 std::string container_prefix(std::string_view ns);
 std::string key_spec(std::string_view ns, std::string_view id);
-std::string key_snapshot(std::string_view ns, std::string_view key);
-std::string key_snapshot_ref(std::string_view ns, std::string_view key, std::string_view kind,
+// Which snapshot: every snapshotter has keys of its own.
+struct SnapshotPlace {
+  std::string_view ns, snapshotter, key;
+};
+std::string key_snapshot(const SnapshotPlace& place);
+std::string snapshot_prefix(std::string_view ns);  // of all snapshotters
+std::string snapshot_prefix(std::string_view ns, std::string_view snapshotter);
+std::string key_snapshot_ref(const SnapshotPlace& place, std::string_view kind,
                              std::string_view who);
-std::string snapshot_ref_prefix(std::string_view ns, std::string_view key);
+std::string snapshot_ref_prefix(const SnapshotPlace& place);
+std::string unescaped_key(std::string_view escaped);  // of a snapshot, as it is in a key
 std::string key_owner_ref(std::string_view ns, uint64_t n, std::string_view id);
 std::string owner_ref_prefix(std::string_view ns, uint64_t n);
 std::string id_of(std::string_view container_key);        // last component

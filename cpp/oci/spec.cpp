@@ -120,6 +120,23 @@ std::string make_spec(const SpecOptions& options, std::string_view id,
   return text_of(spec);
 }
 
+static std::string checked(Json spec, std::string_view stored_spec) {
+  name_seccomp(spec);
+  check_spec_json(spec);
+  check_own_cgroup(spec, spec_facts(stored_spec).cgroups_path);
+  return text_of(spec);
+}
+
+std::string patch_spec(std::string_view stored_spec, const std::string& json) {
+  Json spec = stored(stored_spec);
+  apply_patch(spec, json);
+  return checked(std::move(spec), stored_spec);
+}
+
+std::string replace_spec(std::string_view stored_spec, const std::string& json) {
+  return checked(parse_json(json, "spec"), stored_spec);
+}
+
 std::string make_config(std::string_view stored_spec, bool host_is_cgroup_v2,
                         const std::string& init_program) {
   Json spec = stored(stored_spec);

@@ -25,6 +25,11 @@ std::string cgroups_path(std::string_view root_hash6, std::string_view ns, std::
 std::string make_spec(const SpecOptions& options, std::string_view id,
                       std::string_view cgroups_path, int rootfs_dir);
 
+// A stored spec after a merge patch, or `json` in its place; checked as make_spec does. The cgroup
+// is the same.
+std::string patch_spec(std::string_view stored_spec, const std::string& json);
+std::string replace_spec(std::string_view stored_spec, const std::string& json);
+
 // Checks a whole spec for what D8 rows 23 to 65 name (args, cwd, root.path, namespaces, user,
 // rlimits, mounts, env, hostname, cgroupsPath ...). make_spec calls it after patch and edit.
 void check_spec(std::string_view spec_json);

@@ -18,6 +18,7 @@ from . import errors as errors
 from ._config import EngineConfig
 from ._container import Container
 from ._containers import Containers
+from ._content import Content
 from ._core import __version__ as __version__
 from ._engine import Engine, default_engine, set_default_engine
 from ._events import Event, EventStream
@@ -25,6 +26,7 @@ from ._logging import configure as _configure
 from ._logs import Logs
 from ._module import doctor, run, start
 from ._mounts import Mount, Rootfs
+from ._namespaces import Namespaces
 from ._process import Process
 from ._stats import CPUStats, IOStats, MemoryStats, PidStats, Stats
 from ._streams import Reader, Writer
@@ -45,10 +47,13 @@ from ._types import (
     Std,
 )
 from ._values import (
+    BlobInfo,
     Check,
     ContainerInfo,
+    Descriptor,
     DoctorReport,
     ExitStatus,
+    IngestInfo,
     LogLine,
     ProcessInfo,
     ProcessState,
@@ -91,6 +96,7 @@ __all__ = [
     "PIPE",
     "STDOUT",
     "AlreadyExists",
+    "BlobInfo",
     "CPUStats",
     "Cancelled",
     "Check",
@@ -100,8 +106,10 @@ __all__ = [
     "ContainerInfo",
     "ContainerNotFound",
     "Containers",
+    "Content",
     "CreateOptions",
     "DataLoss",
+    "Descriptor",
     "DoctorReport",
     "Engine",
     "EngineConfig",
@@ -117,11 +125,13 @@ __all__ = [
     "ForkedEngine",
     "IOStats",
     "ImageNotFound",
+    "IngestInfo",
     "InvalidArgument",
     "LogLine",
     "Logs",
     "MemoryStats",
     "Mount",
+    "Namespaces",
     "NotFound",
     "PathNotFound",
     "PermissionDenied",

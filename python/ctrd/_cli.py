@@ -22,7 +22,7 @@ from ._container import Container
 from ._core import __version__
 from ._engine import Engine
 from ._mounts import Rootfs
-from ._types import DEVNULL, LOG, PIPE
+from ._types import DEVNULL, LOG, PIPE, Status
 from ._values import ExitStatus
 from .errors import (
     ContainerNotFound,
@@ -248,12 +248,16 @@ def _refuse_for_old_ones(options: Mapping[str, Any]) -> None:
 
 @cli.command()
 @click.option("--all", "-a", "everything", is_flag=True, help="Also those that do not run.")
+@click.option("--filter", "-f", "filters", multiple=True, help="labels.app==web,id~=^w; several are 'or'.")
 @click.option("--quiet", "-q", is_flag=True, help="Names only.")
 @click.option("--json", "as_json", is_flag=True, help="One JSON object a line.")
 @_engine
-def ps(open_engine: Callable[[], Engine], /, everything: bool, quiet: bool, as_json: bool) -> None:
+def ps(
+    open_engine: Callable[[], Engine], /, everything: bool, filters: tuple[str, ...], quiet: bool, as_json: bool
+) -> None:
     """List containers."""
-    rows = open_engine().containers.list(status=None if everything else ("created", "running", "pausing", "paused"))
+    status: tuple[Status, ...] | None = None if everything else ("created", "running", "pausing", "paused")
+    rows = open_engine().containers.list(*filters, status=status)
     if quiet:
         click.echo("".join(f"{row.id}\n" for row in rows), nl=False)
     elif as_json:

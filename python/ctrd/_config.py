@@ -43,7 +43,12 @@ def shim_program() -> Path:
 
 
 def core_config(
-    root: PathLike | None, state: PathLike | None, runtime: str, lock_timeout: float | None, config: EngineConfig
+    root: PathLike | None,
+    state: PathLike | None,
+    runtime: str,
+    snapshotter: str,
+    lock_timeout: float | None,
+    config: EngineConfig,
 ) -> _core.Config:
     """Check the settings, in the core's form. Without a root, CTRD_ROOT and CTRD_STATE are asked."""
     made = _core.Config()
@@ -53,6 +58,7 @@ def core_config(
     made.root = _absolute("root", root)
     made.state = "" if state is None else _absolute("state", state)
     made.runtime = checks.text("runtime", runtime)
+    made.snapshotter = checks.text("snapshotter", snapshotter)
     made.shim = str(config.shim or shim_program())
     made.log_max = checks.size("log_max", config.log_max)
     made.set_rpc_timeout(_limit("rpc_timeout", config.rpc_timeout))

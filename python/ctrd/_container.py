@@ -12,7 +12,7 @@ from typing import TYPE_CHECKING, Any, Literal, Self, overload
 from . import _checks as checks
 from . import _rows
 from ._logs import Logs, log_options
-from ._options import resource_options
+from ._options import record_change, resource_options
 from ._process import Process, spec_args
 from ._stdio import Stdio
 from ._task import Task
@@ -130,13 +130,10 @@ class Container(_TaskVerbs):
         """
         limits = {"resources": resources, "cpus": cpus, "memory": memory, "pids": pids}
         given = {key: value for key, value in limits.items() if value is not None}
-        row = self._engine._core.update(
-            self._engine.namespace,
-            self.id,
-            checks.change("labels", labels),
-            checks.change("annotations", annotations),
-            resource_options(given) if given else None,
+        change = record_change(
+            labels=labels, annotations=annotations, resources=resource_options(given) if given else None
         )
+        row = self._engine._core.update(self._engine.namespace, self.id, change)
         return _rows.container_info(row)
 
     @overload

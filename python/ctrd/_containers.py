@@ -4,13 +4,13 @@
 from __future__ import annotations
 
 import builtins
-from collections.abc import Collection, Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from typing import TYPE_CHECKING, Any, Unpack
 
 from . import _checks as checks
 from . import _rows
 from ._container import Container
-from ._options import CREATE_KEYS, create_options
+from ._options import CREATE_KEYS, create_options, record_change
 from ._signature import check_known, takes
 from ._types import CreateOptions, LabelChange, Status
 from ._values import ContainerInfo, ResultList, TaskStatus
@@ -90,7 +90,7 @@ class Containers:
 
     def list(
         self,
-        *,
+        *filters: str,
         status: Status | Collection[Status] | None = None,
         labels: LabelChange | None = None,
         limit: int | None = None,
@@ -98,44 +98,82 @@ class Containers:
         """List records and states, in one consistent view.
 
         Args:
+            filters: containerd's: fields are id, image, runtime.name and labels.<key> (quoted if it has more than
+                letters, digits, dots and _: 'labels."a.b/c"==v'), alone (it is set) or with ==, != or ~= (a regular
+                expression, RE2's); a comma is "and", several filters are "or". An absent field differs from any value.
             status: Only those in this state, or in one of these.
             labels: Only those with these labels; None as a value asks that the key is set.
             limit: At most so many.
 
         Returns:
             Values, not handles, ordered by id.
+
+        Raises:
+            InvalidArgument: A filter is not one; the message marks where.
+
+        Example:
+            >>> with engine.containers.create(rootfs, "true", id="web", labels={"env": "ci"}):
+            ...     engine.containers.list("labels.env==ci,id~=^w").ids
+            ['web']
         """
+        texts = [checks.text("filters", one) for one in filters]
         states = [] if status is None else [status] if isinstance(status, str) else checks.items("status", status)
         numbers = [_rows.STATUS.index(TaskStatus(checks.choice("status", one, TaskStatus))) for one in states]
         most = None if limit is None else checks.integer("limit", limit)
         if most is not None and most < 0:
             raise checks.invalid("limit", limit, "negative")
-        rows = self._engine._core.list(self._engine.namespace, checks.change("labels", labels), numbers, most)
+        wanted = checks.change("labels", labels)
+        rows = self._engine._core.list(self._engine.namespace, texts, wanted, numbers, most)
         return ResultList(map(_rows.container_info, rows))
 
     def update(
-        self, id: str, *, labels: LabelChange | None = None, annotations: LabelChange | None = None
+        self,
+        id: str,
+        *,
+        labels: LabelChange | None = None,
+        annotations: LabelChange | None = None,
+        fields: Sequence[str] | None = None,
+        image: str | None = None,
+        spec: Mapping[str, Any] | None = None,
+        snapshot_key: str | None = None,
+        extensions: Mapping[str, Any] | None = None,
     ) -> ContainerInfo:
-        """Change a container's labels and annotations; keys that are not named stay.
+        """Change a container's record; what is not named stays.
 
         Args:
             id: Its name.
             labels: dict[str, str | None]; None removes the key.
-            annotations: Likewise.
+            annotations: Likewise; they are the spec's.
+            fields: containerd's field paths: just these become what is given here, or nothing where nothing is: labels,
+                labels.<key>, spec, extensions, extensions.<key>, image, snapshotkey. An empty list: all of them.
+            image: Its image's name, which need not be there.
+            spec: A merge patch of its OCI spec; with fields the whole spec. It is for the next start.
+            snapshot_key: Another layer that no container has; "" for none. Only without a task that lives.
+            extensions: dict[str, Any], JSON that is kept with it; None removes the key.
 
         Returns:
             The record as it is now.
 
         Raises:
             ContainerNotFound: There is none of this name.
+            InvalidArgument: A field cannot be updated, or not to this.
+
+        Example:
+            >>> with engine.containers.create(rootfs, "true", id="web", labels={"a": "1", "b": "2"}):
+            ...     info = engine.containers.update("web", labels={"a": "9"}, fields=["labels.a"])
+            >>> dict(info.labels)
+            {'a': '9', 'b': '2'}
         """
-        row = self._engine._core.update(
-            self._engine.namespace,
-            checks.text("id", id),
-            checks.change("labels", labels),
-            checks.change("annotations", annotations),
-            None,
+        change = record_change(
+            labels=labels,
+            annotations=annotations,
+            fields=fields,
+            image=image,
+            spec=spec,
+            snapshot_key=snapshot_key,
+            extensions=extensions,
         )
+        row = self._engine._core.update(self._engine.namespace, checks.text("id", id), change)
         return _rows.container_info(row)
 
     def delete(self, id: str, *, force: bool = False, missing_ok: bool = False) -> None:
@@ -187,7 +225,7 @@ class Containers:
         return f"<Containers of {self._engine!r}>"
 
     def _ids(self) -> builtins.list[str]:
-        return [row[0] for row in self._engine._core.list(self._engine.namespace, {}, [], None)]
+        return [row[0] for row in self._engine._core.list(self._engine.namespace, [], {}, [], None)]
 
     def _ipython_key_completions_(self) -> builtins.list[str]:
         return self._ids()

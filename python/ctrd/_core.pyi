@@ -9,9 +9,24 @@ __version__: str
 # status, signal, started_ns, exited_ns, oom_killed, timed_out, escalated, output_cut, lost
 _ExitRow: TypeAlias = tuple[int, int | None, int, int, bool, bool, bool, bool, int]
 # id, image, rootfs, labels, annotations, created_ns, updated_ns, runtime, snapshotter, snapshot_key, detached,
-# owner_pid, status, pid, exit
+# owner_pid, status, pid, exit, extensions (JSON)
 _InfoRow: TypeAlias = tuple[
-    str, str, str, dict[str, str], dict[str, str], int, int, str, str, str, bool, int, int, int, _ExitRow | None
+    str,
+    str,
+    str,
+    dict[str, str],
+    dict[str, str],
+    int,
+    int,
+    str,
+    str,
+    str,
+    bool,
+    int,
+    int,
+    int,
+    _ExitRow | None,
+    dict[str, str],
 ]
 _StateRow: TypeAlias = tuple[int, int, _ExitRow | None, bool]  # status, pid, exit, tty
 _TaskRow: TypeAlias = tuple[str, str, str, str]  # container_id, instance, runtime, spec (JSON)
@@ -27,10 +42,15 @@ _Io: TypeAlias = tuple[int | None, int | None, int | None, int | None]
 _StatsRow: TypeAlias = tuple[str, int, _Cpu, _Memory, tuple[int | None, int | None], _Io, dict[str, str]]
 _Place: TypeAlias = list[int]  # one descriptor, or -1, that is lent
 _Processes: TypeAlias = list[_ProcessRow]
+_Names: TypeAlias = list[str]
 _CheckRow: TypeAlias = tuple[str, bool, str, str, bool]  # name, ok, found, hint, needed
 _LogRow: TypeAlias = tuple[int, int, int, bytes, bool]  # seq, time_ns, stream, data, partial
 # seq, topic, namespace, time_ns, fields: str, int, bool, (ns,) for a time, lists and dicts of these
 _EventRow: TypeAlias = tuple[int, str, str, int, dict[str, object]]
+_BlobRow: TypeAlias = tuple[str, int, dict[str, str], int, int]  # digest, size, labels, created_ns, updated_ns
+_IngestRow: TypeAlias = tuple[str, int, int | None, int, int]  # ref, offset, total, started_ns, updated_ns
+_Blobs: TypeAlias = list[_BlobRow]
+_Ingests: TypeAlias = list[_IngestRow]
 _NewTask: TypeAlias = tuple[str, int, int, int, int]  # instance, pid, our ends of stdin, stdout, stderr (-1: none)
 # id, instance, pid (0: not started), its FIFOs if it is not started, our ends of stdin, stdout, stderr (-1: none)
 _NewProcess: TypeAlias = tuple[str, str, int, str, tuple[int, int, int]]
@@ -101,8 +121,21 @@ class CreateOptions:
     delete_on_exit: bool
     rootfs: str
     labels: Mapping[str, str]
+    extensions: Mapping[str, str]
     runtime: str
+    snapshotter: str
     spec: SpecOptions
+    def __init__(self) -> None: ...
+
+class RecordChange:
+    labels: Mapping[str, str | None]
+    annotations: Mapping[str, str | None]
+    resources: ResourceOptions | None
+    extensions: Mapping[str, str | None]
+    image: str | None
+    snapshot_key: str | None
+    spec: str | None
+    fields: Sequence[str] | None
     def __init__(self) -> None: ...
 
 class ExecOptions:
@@ -153,6 +186,7 @@ class Config:
     root: str
     state: str
     runtime: str
+    snapshotter: str
     shim: str
     log_max: int
     def __init__(self) -> None: ...
@@ -167,6 +201,16 @@ class Logs:
 class EventStream:
     def next(self, timeout: float | None) -> _EventRow | None: ...
     def fileno(self) -> int: ...
+    def close(self) -> None: ...
+
+@final
+class Ingest:
+    @property
+    def is_shared(self) -> bool: ...
+    def status(self) -> _IngestRow: ...
+    def write(self, data: bytes | memoryview) -> None: ...
+    def clear(self) -> None: ...
+    def commit(self, digest: str | None, size: int | None, labels: Mapping[str, str]) -> _BlobRow: ...
     def close(self) -> None: ...
 
 @final
@@ -187,16 +231,19 @@ class Engine:
     def find(self, ns: str, id: str) -> _InfoRow: ...
     def contains(self, ns: str, id: str) -> bool: ...
     def list(
-        self, ns: str, labels: Mapping[str, str | None], status: Sequence[int], limit: int | None
-    ) -> list[_InfoRow]: ...
-    def update(
         self,
         ns: str,
-        id: str,
+        filters: Sequence[str],
         labels: Mapping[str, str | None],
-        annotations: Mapping[str, str | None],
-        resources: ResourceOptions | None,
-    ) -> _InfoRow: ...
+        status: Sequence[int],
+        limit: int | None,
+    ) -> list[_InfoRow]: ...
+    def update(self, ns: str, id: str, change: RecordChange) -> _InfoRow: ...
+    def namespaces(self) -> _Names: ...
+    def namespace_labels(self, ns: str) -> dict[str, str]: ...
+    def create_namespace(self, ns: str, labels: Mapping[str, str]) -> None: ...
+    def update_namespace(self, ns: str, labels: Mapping[str, str | None]) -> None: ...
+    def remove_namespace(self, ns: str) -> None: ...
     def spec(self, ns: str, id: str) -> str: ...
     def remove(self, ns: str, id: str, force: bool, missing_ok: bool) -> bool: ...
     def detach(self, ns: str, id: str) -> None: ...
@@ -247,6 +294,14 @@ class Engine:
     def park_wait(self, ns: str, id: str, instance: str, exec: str, pid: int) -> int: ...  # a descriptor
     def find_process(self, ns: str, id: str, instance: str, exec: str, pid: int) -> _FoundRow: ...
     def logs(self, ns: str, id: str, options: LogOptions) -> Logs: ...
+    def open_ingest(self, ns: str, ref: str, digest: str | None, size: int | None) -> Ingest: ...
+    def ingests(self, ns: str, filters: Sequence[str]) -> _Ingests: ...
+    def abort_ingest(self, ns: str, ref: str) -> None: ...
+    def open_blob(self, ns: str, digest: str) -> int: ...  # a descriptor
+    def blob(self, ns: str, digest: str) -> _BlobRow: ...
+    def blobs(self, ns: str, filters: Sequence[str]) -> _Blobs: ...
+    def update_blob(self, ns: str, digest: str, labels: Mapping[str, str | None]) -> _BlobRow: ...
+    def remove_blob(self, ns: str, digest: str) -> None: ...
     def events(self, options: EventOptions) -> EventStream: ...
 
 def doctor(config: Config) -> list[_CheckRow]: ...

@@ -18,8 +18,10 @@ from . import _core, _rows
 from ._config import EngineConfig, core_config
 from ._container import Container
 from ._containers import Containers
+from ._content import Content
 from ._events import EventStream, event_options
 from ._mounts import Rootfs
+from ._namespaces import Namespaces
 from ._options import create_options
 from ._run import RUN_KEYS, run
 from ._signature import check_known, takes
@@ -43,6 +45,8 @@ class Engine:
         state: Where what lives is.
         namespace: Containers of other namespaces are not seen.
         containers: The collection of its containers.
+        namespaces: The collection of the root's namespaces.
+        content: Its blobs.
 
     Example:
         >>> with ctrd.Engine("/tmp/ctrd-docs/root", state="/tmp/ctrd-docs/state") as engine:
@@ -57,6 +61,7 @@ class Engine:
         state: PathLike | None = None,
         namespace: str = "default",
         runtime: str = "auto",
+        snapshotter: str = "auto",
         lock_timeout: float | None = 30.0,
         config: EngineConfig | None = None,
     ) -> None:
@@ -67,7 +72,9 @@ class Engine:
             state: Directory of what lives. None: CTRD_STATE if root is None too, else a folder of /run/ctrd that
                 belongs to this root.
             namespace: Name of its part of the root; made with its first container.
-            runtime: "auto" (the first of crun, runc that works here), a name or a path.
+            runtime: "auto" (what the namespace's label containerd.io/defaults/runtime says, else the first of crun,
+                runc that works here), a name or a path.
+            snapshotter: "auto" (what the label containerd.io/defaults/snapshotter says, else "overlay"), "overlay".
             lock_timeout: Seconds to wait for other processes' use of the root; None waits without limit.
             config: More settings.
 
@@ -75,7 +82,7 @@ class Engine:
             PermissionDenied: The directory is somebody else's, or writable by others.
         """
         self._settings = config or EngineConfig()
-        self._core_config = core_config(root, state, runtime, lock_timeout, self._settings)
+        self._core_config = core_config(root, state, runtime, snapshotter, lock_timeout, self._settings)
         self._views: list[Engine] = []
         self.namespace: str = checks.text("namespace", namespace)
         self._join()
@@ -85,6 +92,8 @@ class Engine:
         self.root: Path = Path(self._core.root)
         self.state: Path = Path(self._core.state)
         self.containers: Containers = Containers(self)
+        self.namespaces: Namespaces = Namespaces(self)
+        self.content: Content = Content(self)
         _open[id(self._core)] = self._core
         _engines.add(self)
 
@@ -187,7 +196,8 @@ class Engine:
 
         Args:
             filters: "topic==/tasks/exit,event.container_id==db": fields are topic, namespace and event.<field of its
-                data>, operators ==, != and ~= (a text with ^, $ and .*); a comma is "and", several filters are "or".
+                data>, operators ==, != and ~= (a regular expression, RE2's); a comma is "and", several filters are
+                "or".
             since: A seq: what came after it; a datetime: what happened from then on. None: from now on when
                 following, else all that is kept.
             follow: Whether to wait for more; otherwise it ends with what is there.
@@ -195,7 +205,6 @@ class Engine:
         Raises:
             NotFound: What came after that seq is no longer kept.
             InvalidArgument: A filter is not understood.
-            Unsupported: A filter's regular expression has more than ^, $ and .*.
 
         Example:
             >>> with engine.events("topic~=^/tasks/") as events:

@@ -111,5 +111,5 @@ def doctor() -> DoctorReport:
         >>> ctrd.doctor().ok
         True
     """
-    config = core_config(None, None, "auto", 30.0, EngineConfig())
+    config = core_config(None, None, "auto", "auto", 30.0, EngineConfig())
     return DoctorReport(tuple(map(_rows.check, _core.doctor(config))))

@@ -4,7 +4,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -12,7 +12,7 @@ from . import _checks as checks
 from . import _core
 from ._mounts import Mount, Rootfs
 from ._signature import check_known
-from ._types import CreateOptions, Resources
+from ._types import CreateOptions, LabelChange, Resources
 from .errors import ImageNotFound, InvalidArgument, PathNotFound
 
 CREATE_KEYS = frozenset(CreateOptions.__annotations__)
@@ -234,12 +234,20 @@ def _profile(path: Path) -> str:
 
 
 def _json(field: str, value: Mapping[str, Any]) -> str:
+    return _json_value(field, dict(value))
+
+
+def _json_value(field: str, value: object) -> str:
     try:
-        return json.dumps(dict(value), allow_nan=False)
+        return json.dumps(value, allow_nan=False)
     except RecursionError:
         raise checks.invalid(field, value, "nested too deeply") from None
     except (TypeError, ValueError) as error:
         raise checks.invalid(field, value, f"not JSON ({error})") from None
+
+
+def _extensions(field: str, value: object) -> dict[str, str]:
+    return {key: _json_value(checks.entry(field, key), one) for key, one in checks.mapping(field, value).items()}
 
 
 def _set_spec(target: _core.SpecOptions, value: object) -> None:
@@ -266,6 +274,32 @@ def _editor(edit: Callable[..., Any]) -> Callable[[str], str]:
     return edit_text
 
 
+def record_change(
+    *,
+    labels: LabelChange | None = None,
+    annotations: LabelChange | None = None,
+    resources: _core.ResourceOptions | None = None,
+    fields: Sequence[str] | None = None,
+    image: str | None = None,
+    spec: Mapping[str, Any] | None = None,
+    snapshot_key: str | None = None,
+    extensions: Mapping[str, Any] | None = None,
+) -> _core.RecordChange:
+    """Check what an update changes, and put it into the core's form."""
+    made = _core.RecordChange()
+    made.labels = checks.change("labels", labels)
+    made.annotations = checks.change("annotations", annotations)
+    made.resources = resources
+    given = {} if extensions is None else checks.mapping("extensions", extensions)
+    kept = _extensions("extensions", {key: one for key, one in given.items() if one is not None})
+    made.extensions = {key: kept.get(key) for key in given}
+    made.image = None if image is None else checks.text("image", image)
+    made.snapshot_key = None if snapshot_key is None else checks.text("snapshot_key", snapshot_key)
+    made.spec = None if spec is None else _json("spec", checks.mapping("spec", spec))
+    made.fields = None if fields is None else checks.texts("fields", fields)
+    return made
+
+
 _RECORD: dict[str, Callable[[Any, Any], None]] = {
     "id": _set("id", named),
     "replace": _set("replace", checks.flag),
@@ -273,6 +307,8 @@ _RECORD: dict[str, Callable[[Any, Any], None]] = {
     "lifetime": _set_lifetime,
     "on_exit": _set_on_exit,
     "runtime": _set("runtime", checks.text),
+    "snapshotter": _set("snapshotter", checks.text),
+    "extensions": _set("extensions", _extensions),
 }
 _SPEC: dict[str, Callable[[Any, Any], None]] = {
     "annotations": _set("annotations", checks.text_mapping),

@@ -9,9 +9,11 @@ from typing import TYPE_CHECKING, Any, Literal
 
 from ._stats import CPUStats, IOStats, MemoryStats, PidStats, Stats
 from ._values import (
+    BlobInfo,
     Check,
     ContainerInfo,
     ExitStatus,
+    IngestInfo,
     LogLine,
     Lost,
     ProcessInfo,
@@ -73,6 +75,7 @@ def container_info(row: _core._InfoRow) -> ContainerInfo:
         status,
         pid,
         end,
+        extensions,
     ) = row
     made = instant(created)
     return ContainerInfo(
@@ -90,7 +93,20 @@ def container_info(row: _core._InfoRow) -> ContainerInfo:
         STATUS[status],
         pid or None,
         maybe_exit(end),
+        {key: json.loads(value) for key, value in extensions.items()} if extensions else {},
     )
+
+
+def blob_info(row: _core._BlobRow) -> BlobInfo:
+    """What is known of a blob."""
+    digest, size, labels, created, updated = row
+    return BlobInfo(digest, size, labels, instant(created), instant(updated))
+
+
+def ingest_info(row: _core._IngestRow) -> IngestInfo:
+    """What has come of a blob."""
+    ref, offset, total, started, updated = row
+    return IngestInfo(ref, offset, total, instant(started), instant(updated))
 
 
 def process_state(row: _core._StateRow) -> ProcessState:

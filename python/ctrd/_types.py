@@ -108,6 +108,8 @@ class CreateOptions(TypedDict, total=False):
     sysctls: Mapping[str, str]
     devices: Sequence[str]
     runtime: str
+    snapshotter: str
+    extensions: Mapping[str, Any]
     spec: Mapping[str, Any] | Callable[[dict[str, Any]], dict[str, Any] | None]
 
 
@@ -177,6 +179,7 @@ DEFAULTS: dict[str, Any] = {
     "seccomp": "default",
     "no_new_privileges": True,
     "runtime": "auto",
+    "snapshotter": "auto",
     "check": False,
     "tty": False,
 }

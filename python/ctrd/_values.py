@@ -196,6 +196,7 @@ class ContainerInfo:
         status: Its task's state.
         pid: Host pid of its first process while that lives, else None.
         exit: How its task ended, once it has.
+        extensions: dict[str, Any], what callers keep with it.
     """
 
     id: str
@@ -212,6 +213,7 @@ class ContainerInfo:
     status: TaskStatus
     pid: int | None
     exit: ExitStatus | None
+    extensions: Mapping[str, Any] = field(repr=False, default_factory=dict)
 
 
 @dataclass(frozen=True, slots=True)
@@ -334,6 +336,69 @@ def _check_line(check: Check, width: int) -> str:
     mark = "ok" if check.ok else "NO" if check.needed else "--"
     hint = f"  -> {check.hint}" if check.hint and not check.ok else ""
     return f"{mark}  {check.name:<{width}}  {check.found}{hint}"
+
+
+@dataclass(frozen=True, slots=True)
+class Descriptor:
+    """What names a blob.
+
+    Attributes:
+        digest: "sha256:" and 64 hex digits.
+        size: Its bytes.
+        media_type: What it is.
+    """
+
+    digest: str
+    size: int
+    media_type: str
+
+
+@dataclass(frozen=True, slots=True)
+class BlobInfo:
+    """What is known of a blob.
+
+    Attributes:
+        digest: Its name, "sha256:" and 64 hex digits.
+        size: Its bytes.
+        labels: Its labels in this namespace.
+        created_at: When the namespace got it, aware UTC.
+        updated_at: When its labels changed.
+    """
+
+    digest: str
+    size: int
+    labels: Mapping[str, str]
+    created_at: datetime
+    updated_at: datetime
+
+    @property
+    def id(self) -> str:
+        """The digest."""
+        return self.digest
+
+
+@dataclass(frozen=True, slots=True)
+class IngestInfo:
+    """What has come of a blob so far.
+
+    Attributes:
+        ref: The name that ingest() was given.
+        offset: How many bytes have come.
+        total: How many there will be, if that was said.
+        started_at: When the first ingest() began, aware UTC.
+        updated_at: When the last bytes came.
+    """
+
+    ref: str
+    offset: int
+    total: int | None
+    started_at: datetime
+    updated_at: datetime
+
+    @property
+    def id(self) -> str:
+        """The ref."""
+        return self.ref
 
 
 class ResultList(list[_T]):

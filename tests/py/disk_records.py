@@ -93,7 +93,7 @@ class Container:
 
 @dataclass(frozen=True)
 class Snapshot:
-    """<ns>/snap/<key>: kind 1 active, 2 view, 3 committed."""
+    """<ns>/snap/<snapshotter>/<key>: kind 1 active, 2 view, 3 committed."""
 
     number: int
     kind: int
@@ -115,7 +115,10 @@ class Store:
     snapshot_refs: set[tuple[str, str, str, str]] = field(default_factory=set)  # ns, key, kind, who
     owner_refs: set[tuple[str, int, str]] = field(default_factory=set)  # ns, number, id
     owners: dict[int, Process] = field(default_factory=dict)
+    blobs: dict[tuple[str, str], int] = field(default_factory=dict)  # by digest: its size
+    blob_holders: set[tuple[str, str]] = field(default_factory=set)  # ns, digest
     trash: dict[int, tuple[str, str]] = field(default_factory=dict)  # kind, name
+    namespaces: set[str] = field(default_factory=set)
     numbers: dict[str, int] = field(default_factory=dict)
     undecodable: list[str] = field(default_factory=list)
 
@@ -132,6 +135,10 @@ def _file_away(store: Store, key: str, value: bytes) -> None:
         store.trash[int(parts[1], 16)] = (_text(fields(value), 1), _text(fields(value), 2))
     elif key.startswith(".owner/"):
         store.owners[int(parts[1], 16)] = Process.decode(fields(value).get(1, [b""])[-1])
+    elif key.startswith(".ns/"):
+        store.namespaces.add(parts[1])
+    elif key.startswith(".blob/"):
+        store.blob_holders.add((parts[2], parts[1]))
     elif key.startswith("."):
         return  # .v, .state, .outbox: no container's
     elif parts[1] == "c":
@@ -140,10 +147,12 @@ def _file_away(store: Store, key: str, value: bytes) -> None:
         if not value or value[0] not in (0, 1):
             raise Damaged("a spec of no known form")
         store.specs.add((parts[0], parts[2]))
+    elif parts[1] == "blob":
+        store.blobs[parts[0], parts[2]] = _number(fields(value), 1)
     elif parts[1] == "snap":
-        store.snapshots[parts[0], _unescape(parts[2])] = Snapshot.decode(value)
+        store.snapshots[parts[0], _unescape(parts[3])] = Snapshot.decode(value)
     elif parts[1:3] == ["ref", "snap"]:
-        store.snapshot_refs.add((parts[0], _unescape(parts[3]), parts[4], _unescape(parts[5])))
+        store.snapshot_refs.add((parts[0], _unescape(parts[4]), parts[5], _unescape(parts[6])))
     elif parts[1:3] == ["ref", "owner"]:
         store.owner_refs.add((parts[0], int(parts[3], 16), parts[5]))
 

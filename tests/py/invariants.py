@@ -9,7 +9,7 @@ leveldb_reader.py, locks by /proc/locks. What runs may run; a client in the midd
     --closed    every process has closed the root cleanly: no lock held, the marker says clean
     --acks      what a client was told is done (acknowledged.py); nothing else may have changed those containers
 
-Not here because what it speaks of does not exist yet: I6 (blobs). I19 and I20 compare two moments: `canary` and
+I19 and I20 compare two moments: `canary` and
 `fingerprint` are for that.
 """
 
@@ -134,13 +134,17 @@ def whole(root: Root) -> Iterator[str]:
     for ns, id in store.containers.keys() ^ store.specs:
         yield f"container {ns}/{id} has only one of record and spec"
     for (ns, id), record in store.containers.items():
+        if not record.detached and record.owner not in store.owners:
+            yield f"container {ns}/{id}: there is no owner {record.owner}"
         snapshot = store.snapshots.get((ns, record.snapshot_key))
+        if ns not in store.namespaces:
+            yield f"container {ns}/{id}: there is no namespace {ns}"
+        if not record.snapshot_key:
+            continue  # its layer was given up
         if snapshot is None:
             yield f"container {ns}/{id}: there is no snapshot {record.snapshot_key}"
         elif snapshot.number != record.snapshot_number:
             yield f"container {ns}/{id}: its snapshot is {snapshot.number}, not {record.snapshot_number}"
-        if not record.detached and record.owner not in store.owners:
-            yield f"container {ns}/{id}: there is no owner {record.owner}"
     highest = store.numbers.get("snap", 0)
     for (ns, key), snapshot in store.snapshots.items():
         if snapshot.number > highest:
@@ -150,7 +154,7 @@ def whole(root: Root) -> Iterator[str]:
 def references(root: Root) -> Iterator[str]:
     """I5: the reverse keys are what a walk over all records finds."""
     store = root.store
-    refs = {(ns, record.snapshot_key, "c", id) for (ns, id), record in store.containers.items()}
+    refs = {(ns, one.snapshot_key, "c", id) for (ns, id), one in store.containers.items() if one.snapshot_key}
     refs |= {(ns, one.parent, "snap", key) for (ns, key), one in store.snapshots.items() if one.parent}
     for one in refs ^ store.snapshot_refs:
         yield f"snapshot reference {one} is {'missing' if one in refs else 'left over'}"
@@ -161,6 +165,19 @@ def references(root: Root) -> Iterator[str]:
     for ns, key in store.snapshots.keys() - pinned:
         if store.snapshots[ns, key].kind != 3:
             yield f"snapshot {ns}/{key} belongs to nothing"
+
+
+def blobs(root: Root) -> Iterator[str]:
+    """I6: each recorded blob is there, of its size and digest; the reverse keys are what the records say."""
+    store = root.store
+    for ns, digest in store.blobs.keys() ^ store.blob_holders:
+        yield f"content {ns}/{digest} has only one of record and reverse key"
+    for (ns, digest), size in store.blobs.items():
+        path = root.path / "content/blobs" / digest.replace(":", "/")
+        if not path.is_file() or path.stat().st_size != size:
+            yield f"content {ns}/{digest}: {path} is missing, or has not {size} bytes"
+        elif f"sha256:{hashlib.sha256(path.read_bytes()).hexdigest()}" != digest:
+            yield f"content {ns}/{digest}: {path} has other bytes"
 
 
 def committed(root: Root) -> Iterator[str]:
@@ -320,6 +337,7 @@ def acknowledgements(root: Root, files: list[Path]) -> Iterator[str]:
 CHECKS: dict[str, Callable[[Root], Iterator[str]]] = {
     "I3/I4": whole,
     "I5": references,
+    "I6": blobs,
     "I7": committed,
     "I8": leftovers,
     "I9": running,

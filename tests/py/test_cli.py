@@ -92,7 +92,8 @@ def test_a_life(cli: Cli, engine: ctrd.Engine, root_directory: Path) -> None:
     assert engine.containers["web-1"].info().lifetime == "detached"
     assert "web-1" in cli("ps").stdout and "app=web" in cli("ps").stdout
     assert json.loads(cli("ps", "--json").stdout)["status"] == "running"
-    assert cli("ps", "-q").stdout == "web-1\n"
+    assert cli("ps", "-q").stdout == cli("ps", "-q", "-f", "labels.app==db", "-f", "id~=^web").stdout == "web-1\n"
+    assert cli("ps", "-q", "--filter", "labels.app==db").stdout == ""
     eventually(lambda: cli("logs", "web").stdout == "up\n", "it has printed")
     assert cli("logs", "web-1", "--tail", "1").stderr == "oops\n"
     done = cli("exec", "web", "sh", "-c", "echo in; exit 4")

@@ -19,6 +19,8 @@ OUTSIDE = {
     "leveldb/": {"store"},
     "boost/": {"ttrpc", "shim"},
     "nlohmann/": {"oci"},
+    "openssl/": {"content"},
+    "re2/": {"metadata"},
     "pybind11/": {"bindings"},
 }
 

@@ -35,6 +35,9 @@ KILLED = """if True:
 """
 
 
+DIGEST = b"sha256:" + b"a" * 64
+
+
 class Place:
     """A root with a task that runs, one that has ended, and a container of a live process."""
 
@@ -91,8 +94,8 @@ def damages(place: Place) -> dict[str, tuple[Callable[[], object], tuple[str, ..
     """Damage to the database alone: what is done, and what is violated then."""
     ns, store = b"default", place.store()
     log = max((place.root / "metadata").glob("*.log"))
-    snapshot, record = store[ns + b"/snap/kept"], store[ns + b"/c/kept"]
-    alls = [ns + b"/c/kept", ns + b"/s/kept", ns + b"/snap/kept", ns + b"/ref/snap/kept/c/kept"]
+    snapshot, record = store[ns + b"/snap/overlay/kept"], store[ns + b"/c/kept"]
+    alls = [ns + b"/c/kept", ns + b"/s/kept", ns + b"/snap/overlay/kept", ns + b"/ref/snap/overlay/kept/c/kept"]
     owner_ref = next(key for key in store if key.startswith(ns + b"/ref/owner/"))
     owner = next(key for key in store if key.startswith(b".owner/"))
     return {
@@ -107,15 +110,21 @@ def damages(place: Place) -> dict[str, tuple[Callable[[], object], tuple[str, ..
         "no snapshot": (lambda: place.erase(alls[2]), ("I3/I4", "I8")),
         "another snapshot": (lambda: place.change({alls[2]: snapshot + b"\x08\x01"}), ("I3/I4", "I8")),
         "a number from the future": (lambda: place.change({b".n/snap": b""}), ("I3/I4",)),
+        "no namespace": (lambda: place.erase(b".ns/default"), ("I3/I4",)),
         "no reference": (lambda: place.erase(alls[3]), ("I5",)),
-        "a reference of nothing": (lambda: place.change({ns + b"/ref/snap/kept/c/nobody": b""}), ("I5",)),
+        "a reference of nothing": (lambda: place.change({ns + b"/ref/snap/overlay/kept/c/nobody": b""}), ("I5",)),
         "no owner's reference": (lambda: place.erase(owner_ref), ("I5",)),
         "no owner": (lambda: place.erase(owner), ("I3/I4", "I8")),
-        "a snapshot of nothing": (lambda: place.change({ns + b"/snap/x": snapshot}), ("I5",)),
+        "a snapshot of nothing": (lambda: place.change({ns + b"/snap/overlay/x": snapshot}), ("I5",)),
         "a committed snapshot without files": (
-            lambda: place.change({ns + b"/snap/x": b"\x08\x63\x10\x03", b".n/snap": b"\x08\x63"}),
+            lambda: place.change({ns + b"/snap/overlay/x": b"\x08\x63\x10\x03", b".n/snap": b"\x08\x63"}),
             ("I7",),
         ),
+        "a blob without its file": (
+            lambda: place.change({ns + b"/blob/" + DIGEST: b"\x08\x01", b".blob/" + DIGEST + b"/default": b""}),
+            ("I6",),
+        ),
+        "a blob without its reverse key": (lambda: place.change({ns + b"/blob/" + DIGEST: b""}), ("I6",)),
         "a task without a record": (lambda: place.erase(*alls), ("I8", "I10", "I12/I13", "I14/I18")),
     }
 

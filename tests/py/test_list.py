@@ -51,6 +51,53 @@ def test_filters(engine: ctrd.Engine, three: list[ctrd.Container], filters: dict
     assert engine.containers.list(**filters).ids == ids  # type: ignore[arg-type]
 
 
+@pytest.mark.parametrize(
+    ("filters", "ids"),
+    [
+        (("labels.env==ci",), ["a", "b"]),
+        (("labels.env==ci,labels.n==2",), ["b"]),
+        (("labels.env==prod", "id==a"), ["a", "c"]),
+        (("labels.n",), ["a", "b"]),
+        (("labels.n!=1",), ["b", "c"]),
+        (("id~=^[bc]$",), ["b", "c"]),
+        (("id~=/^(a|c)$/",), ["a", "c"]),
+        (('labels."env"=="ci"',), ["a", "b"]),
+        (("runtime.name==io.containerd.ctrd.v2",), ["a", "b", "c"]),
+        (("image",), []),
+        (("nothing==x",), []),
+        (("nothing!=x", "id==a"), ["a", "b", "c"]),
+        (("",), ["a", "b", "c"]),
+        (("id==nobody", ""), ["a", "b", "c"]),
+    ],
+    ids=str,
+)
+def test_expressions(
+    engine: ctrd.Engine, three: list[ctrd.Container], filters: tuple[str, ...], ids: list[str]
+) -> None:
+    assert engine.containers.list(*filters).ids == ids
+
+
+def test_expressions_and_keywords_narrow_each_other(engine: ctrd.Engine, three: list[ctrd.Container]) -> None:
+    assert engine.containers.list("labels.env==ci", status="running").ids == ["b"]
+    assert engine.containers.list("labels.env==ci", "id==c", labels={"n": None}, limit=1).ids == ["a"]
+
+
+def test_wrong_expressions_say_where(engine: ctrd.Engine) -> None:
+    for text, where in {
+        "labels.a-b==v": "labels.a>|-|<b==v",
+        "id=x": "id>|=|<x",
+        "id==": "id==>||<",
+        "id~=[": "id~=>|[|<",
+        "id==/a/": "id==>|/|<a/",
+    }.items():
+        with pytest.raises(ctrd.InvalidArgument) as caught:
+            engine.containers.list("id", text)
+        assert where in caught.value.message and caught.value.field == "filter", text
+        assert caught.value.context["position"] == str(where.index(">|"))
+    with pytest.raises(TypeError):
+        engine.containers.list(3)  # type: ignore[arg-type]
+
+
 def test_wrong_filters(engine: ctrd.Engine) -> None:
     with pytest.raises(ctrd.InvalidArgument) as caught:
         engine.containers.list(status="walking")  # type: ignore[arg-type]

@@ -24,6 +24,8 @@ std::string text_of(const pb::Message& message, const pb::FieldDescriptor* field
       return std::to_string(r->GetUInt32(message, field));
     case pb::FieldDescriptor::CPPTYPE_BOOL:
       return r->GetBool(message, field) ? "true" : "false";
+    case pb::FieldDescriptor::CPPTYPE_INT64:
+      return std::to_string(r->GetInt64(message, field));
     default:
       return {};
   }
@@ -57,7 +59,7 @@ std::vector<std::unique_ptr<pb::Message>> filled_events() {
 
 TEST(Event, FieldsHaveContainerdsNamesAndTheirOwnValues) {
   auto messages = filled_events();
-  EXPECT_EQ(messages.size(), 16u);
+  EXPECT_EQ(messages.size(), 21u);
   for (const auto& message : messages) {
     std::string type = message->GetDescriptor()->full_name();
     expect_same(describe({type, message->SerializeAsString()}), *message, type);

@@ -157,11 +157,14 @@ TEST_F(ContainersTest, ListsFilterAndLimit) {
     return all;
   };
   EXPECT_EQ(ids({}), "abc");
-  EXPECT_EQ(ids({{{"odd", std::nullopt}}, {}, {}}), "b");
-  EXPECT_EQ(ids({{{"id", "c"}}, {}, {}}), "c");
-  EXPECT_EQ(ids({{}, {TaskStatus::kCreated}, {}}), "c");
-  EXPECT_EQ(ids({{}, {TaskStatus::kNone}, {}}), "ab");
-  EXPECT_EQ(ids({{}, {}, 2}), "ab");
+  EXPECT_EQ(ids({{}, {{"odd", std::nullopt}}, {}, {}}), "b");
+  EXPECT_EQ(ids({{}, {{"id", "c"}}, {}, {}}), "c");
+  EXPECT_EQ(ids({{}, {}, {TaskStatus::kCreated}, {}}), "c");
+  EXPECT_EQ(ids({{}, {}, {TaskStatus::kNone}, {}}), "ab");
+  EXPECT_EQ(ids({{}, {}, {}, 2}), "ab");
+  EXPECT_EQ(ids({{"labels.id~=[ac],id!=a"}, {}, {}, {}}), "c");
+  EXPECT_EQ(ids({{"labels.odd", "id==a"}, {{"id", "a"}}, {}, {}}), "a");
+  EXPECT_EQ(code_of([&] { ids({{"id=a"}, {}, {}, {}}); }), Code::kInvalidArgument);
   EXPECT_TRUE(engine().list("empty", {}, soon()).empty());
 }
 

@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// Identifiers, labels and users. Lines: an id, a user, then /etc/passwd up to an empty line, then
-// /etc/group.
+// Identifiers, digests, labels and users. Lines: an id, a user, then /etc/passwd up to an empty
+// line, then /etc/group.
 #include <regex>
 
+#include "base/digest.h"
 #include "base/identifier.h"
 #include "fuzz/fuzz.h"
 #include "metadata/record.h"
@@ -24,6 +25,13 @@ void check_id(std::string_view id) {
   bool wanted = !id.empty() && id.size() <= 76 && std::regex_match(id.begin(), id.end(), kModel);
   require(is_identifier(id) == wanted, "an identifier is judged otherwise than by its rule");
   require(accepts([&] { check_identifier("id", id); }) == wanted, "check_identifier differs");
+}
+
+void check_digest_of(std::string_view id) {
+  static const std::regex kModel("sha256:[0-9a-f]{64}");
+  bool wanted = std::regex_match(id.begin(), id.end(), kModel);
+  require(is_digest(id) == wanted, "a digest is judged otherwise than by its rule");
+  require(accepts([&] { check_digest("digest", id); }) == wanted, "check_digest differs");
 }
 
 void check_user(std::string_view user, std::string_view passwd, std::string_view group) {
@@ -53,6 +61,7 @@ std::vector<std::string> seeds() {
   for (const char* user : {"root", "web", "web:root", "33", "0:33", "12", "4294967296", "-1", "0x0",
                            "nosuch", "0:0:0", ""})
     all.push_back(std::string("a.b-c_1\n") + user + "\n" + files);
+  all.push_back("sha256:" + std::string(64, 'a') + "\nroot\n" + files);
   return all;
 }
 
@@ -60,6 +69,7 @@ void run(std::string_view input) {
   std::string_view id = take(&input, "\n"), user = take(&input, "\n");
   std::string_view passwd = take(&input, "\n\n");
   check_id(id);
+  check_digest_of(id);
   accepts([&] { metadata::check_labels({{std::string(id), std::string(user)}}); });
   check_user(user, passwd, input);
 }

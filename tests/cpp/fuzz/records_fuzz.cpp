@@ -16,6 +16,7 @@ void record(std::string_view bytes) {
   require(encode(decode(written)) == written, "a record changed");
 }
 
+Blob blob(std::string_view bytes) { return decode_blob("sha256:00", bytes); }
 Container container(std::string_view bytes) { return decode_container("id", bytes); }
 
 constexpr Case kCases[] = {
@@ -33,6 +34,7 @@ constexpr Case kCases[] = {
       store::Holder again = store::decode_holder(store::encode(holder));
       require(again.pid == holder.pid && again.marker == holder.marker, "a holder changed");
     },
+    record<blob>,
 };
 
 }  // namespace
@@ -52,7 +54,8 @@ std::vector<std::string> seeds() {
                                     encode(State{"token", "boot", "/run"}),
                                     pack_spec(json),
                                     json,
-                                    store::encode(store::this_holder())};
+                                    store::encode(store::this_holder()),
+                                    encode(Blob{"", 7, 1, 2, {{"a", "b"}}})};
   for (std::size_t i = 0; i < plain.size(); ++i) plain[i].insert(0, 1, static_cast<char>(i));
   return plain;
 }

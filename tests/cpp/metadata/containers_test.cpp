@@ -36,9 +36,10 @@ TEST_F(ContainersTest, CreateWritesRecordsAndReferences) {
   containers.create("default", given, "{}", {});
   EXPECT_THAT(keys(),
               ElementsAre(".n/snap", "default/c/web", "default/ref/owner/0000000000000003/c/web",
-                          "default/ref/snap/web/c/web", "default/s/web", "default/snap/web"));
+                          "default/ref/snap/overlay/web/c/web", "default/s/web",
+                          "default/snap/overlay/web"));
   store->read({}, [](const store::View& view) {
-    Snapshot snapshot = decode_snapshot(*view.find(key_snapshot("default", "web")));
+    Snapshot snapshot = decode_snapshot(*view.find(key_snapshot({"default", "overlay", "web"})));
     EXPECT_EQ(snapshot.number, 1u);
     EXPECT_EQ(snapshot.kind, 1);
     EXPECT_EQ(snapshot.bottom, "/srv/root");
@@ -56,7 +57,6 @@ TEST_F(ContainersTest, RefusesWhatIsWrong) {
       {"id", "default", "", "{}", {}},
       {"id", "default", "a/b", "{}", {}},
       {"id", "default", "..", "{}", {}},
-      {"namespace", "", "web", "{}", {}},
       {"namespace", ".v", "web", "{}", {}},
       {"spec", "default", "web", "", {}},
       {"runtime", "default", "web", "{}", [](Container& r) { r.runtime_name = ""; }},
@@ -109,15 +109,15 @@ TEST_F(ContainersTest, ReplaceIsOneBatch) {
   ASSERT_EQ(created.trash.size(), 1u);
   EXPECT_EQ(created.trash[0].second.name, "1");
   EXPECT_EQ(containers.get_full("default", "web", {}).spec, R"({"new": 1})");
-  EXPECT_THAT(keys(),
-              ElementsAre(".n/snap", ".n/trash", ".trash/0000000000000001", "default/c/web",
-                          "default/ref/owner/0000000000000004/c/web", "default/ref/snap/web/c/web",
-                          "default/s/web", "default/snap/web"));
+  EXPECT_THAT(keys(), ElementsAre(".n/snap", ".n/trash", ".trash/0000000000000001", "default/c/web",
+                                  "default/ref/owner/0000000000000004/c/web",
+                                  "default/ref/snap/overlay/web/c/web", "default/s/web",
+                                  "default/snap/overlay/web"));
 }
 
 TEST_F(ContainersTest, ASnapshotKeyInUseIsNotTaken) {
   create("web");
-  put(key_snapshot_ref("default", "web", "snap", "child"), "");
+  put(key_snapshot_ref({"default", "overlay", "web"}, "snap", "child"), "");
   EXPECT_TRUE(containers.remove("default", "web", {})->trash.empty());  // the child needs it
   Error error = error_of([&] { create("web"); });
   EXPECT_EQ(error.code(), Code::kAlreadyExists);
@@ -146,12 +146,6 @@ TEST_F(ContainersTest, ListIsInOrderAndOfOneNamespace) {
   EXPECT_THAT(ids(containers.list("default", {})),
               ElementsAre("10", "9", "B", "a", "a-b", "a.b", "b"));
   EXPECT_THAT(containers.list("empty", {}), IsEmpty());
-  EXPECT_THAT(containers.namespaces({}), ElementsAre("default", "default-2", "default2"));
-}
-
-TEST_F(ContainersTest, NamespacesOfNothingAreNone) {
-  put(".v", "");
-  EXPECT_THAT(containers.namespaces({}), IsEmpty());
 }
 
 TEST_F(ContainersTest, UpdateChangesLabels) {

@@ -20,18 +20,21 @@ struct ContainersTest : testing::Test {
     Container value;
     value.id = id;
     value.rootfs = "/srv/root";
+    value.snapshotter = "overlay";
     value.runtime_name = "io.containerd.ctrd.v2";
     return value;
   }
   Created create(const std::string& id, const std::string& ns = "default") {
     return containers.create(ns, record(id), "{}", {});
   }
-  // Without those of events, which are outbox_test's.
+  // Without those of events and namespaces, which are outbox_test's and namespaces_test's.
   std::vector<std::string> keys() {
     std::vector<std::string> all;
     store->read({}, [&](const store::View& view) {
       view.scan("", "\xff", [&](std::string_view key, std::string_view) {
-        if (!key.starts_with(outbox_prefix()) && key != key_number("outbox")) all.emplace_back(key);
+        bool is_others = key.starts_with(outbox_prefix()) || key == key_number("outbox") ||
+                         key.starts_with(namespaces_prefix());
+        if (!is_others) all.emplace_back(key);
         return true;
       });
     });

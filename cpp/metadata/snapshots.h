@@ -1,0 +1,64 @@
+// SPDX-License-Identifier: Apache-2.0
+// Snapshot records: states, parents, references, each operation one batch. Pure metadata: what is
+// on disk is numbered directories, and the room snapshot's. Source: semantics.md S9.
+#pragma once
+
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <utility>
+#include <vector>
+
+#include "metadata/changes.h"
+#include "metadata/filter.h"
+#include "metadata/ledger.h"
+
+namespace ctrd::metadata {
+
+// A label of prepare and view: they are not needed if the snapshot that it names is there.
+inline constexpr const char* kSnapshotRefLabel = "containerd.io/snapshot.ref";
+
+// Snapshot::kind
+enum SnapshotKind : int { kActive = 1, kView = 2, kCommitted = 3 };
+
+class Snapshots {
+ public:
+  // One snapshotter's: each has keys of its own in each namespace.
+  Snapshots(std::shared_ptr<Ledger> ledger, std::string snapshotter)
+      : ledger_(std::move(ledger)), snapshotter_(std::move(snapshotter)) {}
+
+  // A new layer upon a committed one, or upon nothing (""): kActive, or kView, which is only read.
+  // Throws kAlreadyExists: key is used, or what kSnapshotRefLabel names is there; kNotFound: parent
+  // is not; kInvalidArgument: it is not committed.
+  Snapshot prepare(std::string_view ns, const std::string& key, const std::string& parent,
+                   Labels labels, const Wait& wait);
+  Snapshot view(std::string_view ns, const std::string& key, const std::string& parent,
+                Labels labels, const Wait& wait);
+  // An active one becomes `name`; its key is free afterwards, its labels are those given. parent:
+  // for one that has none. Throws kAlreadyExists: name is used; kNotFound; kFailedPrecondition: not
+  // active, or a container's; kInvalidArgument: another parent.
+  Snapshot commit(std::string_view ns, const std::string& name, const std::string& key,
+                  Labels labels, const Wait& wait, const std::string& parent = {});
+  Snapshot stat(std::string_view ns, const std::string& key, const Wait& wait);  // kNotFound
+  // In order of keys, one view.
+  std::vector<std::pair<std::string, Snapshot>> list(std::string_view ns, const Filter& filter,
+                                                     const Wait& wait);
+  // Labels only; fields: containerd's paths, labels and labels.<key>, as for containers.
+  Snapshot update(std::string_view ns, const std::string& key, const LabelChange& labels,
+                  const Wait& wait, const std::optional<std::vector<std::string>>& fields = {});
+  // Throws kNotFound; kFailedPrecondition: others stand upon it, or it is a container's. Returns
+  // what is trash now.
+  std::vector<Numbered> remove(std::string_view ns, const std::string& key, const Wait& wait);
+  // Of one and what it stands upon, top first: its record and then its parents'. One view.
+  std::vector<Snapshot> chain(std::string_view ns, const std::string& key, const Wait& wait);
+
+ private:
+  Snapshot make(SnapshotKind kind, std::string_view ns, const std::string& key,
+                const std::string& parent, Labels labels, const Wait& wait);
+
+  std::shared_ptr<Ledger> ledger_;
+  const std::string snapshotter_;
+};
+
+}  // namespace ctrd::metadata
