@@ -34,6 +34,7 @@ QUICK = {
     "execs": 40,
     "bursts": 8,
     "gigabyte": 64,
+    "containerd": 8,
 }
 
 

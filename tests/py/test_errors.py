@@ -172,7 +172,7 @@ def test_row12_and_row13_existing_ids(engine: ctrd.Engine, rootfs: ctrd.Rootfs) 
 
 @pytest.mark.parametrize("name", ["", "..", "a/b", "a\0b", "x" * 77])
 def test_namespaces_are_identifiers(engine: ctrd.Engine, rootfs: ctrd.Rootfs, name: str) -> None:
-    with pytest.raises(ctrd.InvalidArgument):
+    with pytest.raises(ctrd.InvalidArgument if name else ctrd.FailedPrecondition):
         engine.with_namespace(name).containers.create(rootfs, "true")
 
 
