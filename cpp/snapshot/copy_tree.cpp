@@ -76,6 +76,12 @@ void copy_xattrs(const std::string& from, const std::string& to) {
   }
 }
 
+std::string joined(std::string path, const std::string& name) {
+  if (!path.empty()) path += '/';
+  path += name;
+  return path;
+}
+
 class Copier {
  public:
   Copier(int top, const Wait& wait) : top_(top), wait_(wait) {}
@@ -85,7 +91,7 @@ class Copier {
       throw Error(Code::kResourceExhausted, "copy a tree: more than 200 levels deep: " + path);
     for (const std::string& name : list_dir(from)) {
       wait_.check();
-      entry(from, to, name, path.empty() ? name : path + '/' + name, depth);
+      entry(from, to, name, joined(path, name), depth);
     }
     struct stat facts {};
     if (::fstat(from, &facts) < 0) throw sys_error("stat a directory");
