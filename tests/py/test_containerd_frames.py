@@ -32,7 +32,9 @@ class Shim:
         namespaces = [{"type": type} for type in ("pid", "mount", "ipc", "uts")]
         process = {"args": ["/bin/sleep", "1000"], "cwd": "/", "env": ["PATH=/bin"], "user": {"uid": 0, "gid": 0}}
         spec = {"ociVersion": "1.0.2", "process": process, "root": {"path": str(root)}}
-        spec["mounts"] = [{"destination": "/proc", "type": "proc", "source": "proc"}]
+        # Without one of its own the runtime would put devices into the image that all tests share.
+        dev = {"destination": "/dev", "type": "tmpfs", "source": "tmpfs", "options": ["nosuid", "mode=755"]}
+        spec["mounts"] = [{"destination": "/proc", "type": "proc", "source": "proc"}, dev]
         spec["linux"] = {"namespaces": namespaces, "cgroupsPath": self.cgroup}
         (self.bundle / "config.json").write_text(json.dumps(spec))
         self.environment = {"PATH": os.environ["PATH"], "CTRD_RUNTIME": runtime, "SHIM_SOCKET_DIR": str(at / "s")}
