@@ -7,9 +7,9 @@ namespace ctrd::bindings {
 using content::Expected;
 using content::Writer;
 using engine::Engine;
+using engine::LabelChange;
+using engine::Labels;
 using Id = const std::string&;
-using LabelChange = std::map<std::string, std::optional<std::string>>;
-using Labels = std::map<std::string, std::string>;
 using Digest = std::optional<std::string>;
 using Size = std::optional<uint64_t>;
 
