@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import faulthandler
 import os
 import shutil
 import sys
@@ -9,6 +10,7 @@ import tempfile
 import time
 from collections.abc import Generator, Iterator
 from pathlib import Path
+from typing import TextIO
 
 import pytest
 from hypothesis.configuration import set_hypothesis_home_dir
@@ -34,6 +36,32 @@ def report() -> ctrd.DoctorReport:
 
 
 FAILED = pytest.StashKey[bool]()
+TOO_LONG = 900.0  # seconds of one test: it hangs, and without its stack nobody would know where
+TERMINAL = pytest.StashKey[TextIO]()
+
+
+def pytest_configure(config: pytest.Config) -> None:
+    """Keep the real standard error, which tests capture."""
+    config.stash[TERMINAL] = os.fdopen(os.dup(2), "w", buffering=1)
+
+
+@pytest.hookimpl(wrapper=True)
+def pytest_runtest_protocol(item: pytest.Item) -> Generator[None, object, object]:
+    """End everything, with all threads' stacks, if a test hangs."""
+    faulthandler.dump_traceback_later(TOO_LONG, exit=True, file=item.config.stash[TERMINAL])
+    try:
+        return (yield)
+    finally:
+        faulthandler.cancel_dump_traceback_later()
+
+
+@pytest.hookimpl(trylast=True)
+def pytest_runtest_logreport(report: pytest.TestReport) -> None:
+    """Say at once what failed: a run that is ended later prints no summary."""
+    if report.failed:
+        print(
+            f"\n{report.nodeid}: {report.when} failed: {report.longreprtext[-1500:]}", file=sys.__stderr__, flush=True
+        )
 
 
 @pytest.hookimpl(wrapper=True)
