@@ -16,6 +16,7 @@ from dataclasses import dataclass, fields
 from pathlib import Path
 
 PATIENCE = 8.0
+FACTS = ("cmdline", "wchan", "syscall", "stack")
 GLIBCS = 1 << 31 | 1 << 32  # signals 32 and 33, which glibc catches from the first thread on
 
 
@@ -88,9 +89,36 @@ def leaked_since(before: LeakSet, roots: Path) -> dict[str, list[str]]:
             kept = ours(found, roots) if found else []
             leaked |= {name: kept} if kept else {}
         always = leaked if always is None else _in_both(always, leaked)
-        if not always or time.monotonic() > deadline:
-            return always
+        if not always:
+            return {}
+        if time.monotonic() > deadline:
+            return always | _facts(always)
         time.sleep(0.01)  # not a synchronisation: the condition is asked again until the deadline
+
+
+def _facts(leaked: dict[str, list[str]]) -> dict[str, list[str]]:
+    """What each leaked process is and does, for whoever reads the failure."""
+    pids = [line.split()[0] for name in ("children", "processes") for line in leaked.get(name, [])]
+    return {f"process {pid}": [_read(Path("/proc", pid, one)) for one in FACTS] + _links(pid) for pid in pids}
+
+
+def _read(path: Path) -> str:
+    try:
+        return f"{path.name}: {path.read_bytes().decode(errors='replace').replace(chr(0), ' ').strip()}"
+    except OSError as error:
+        return f"{path.name}: {error.strerror}"
+
+
+def _links(pid: str) -> list[str]:
+    return [f"{link.name} -> {target}" for link, target in _links_of(Path("/proc", pid, "fd"))]
+
+
+def _links_of(directory: Path) -> Iterator[tuple[Path, str]]:
+    try:
+        for link in directory.iterdir():
+            yield link, str(link.readlink())
+    except OSError:
+        return  # it has just ended
 
 
 def _in_both(one: dict[str, list[str]], other: dict[str, list[str]]) -> dict[str, list[str]]:
@@ -153,11 +181,7 @@ def _open_files(roots: Path) -> Iterator[tuple[Path, str]]:
     for pid, process in _processes().items():
         if pid != os.getpid() and process.ppid != os.getpid() and not _speaks_of(Path("/proc", str(pid)), str(roots)):
             continue
-        try:
-            for link in Path(f"/proc/{pid}/fd").iterdir():
-                yield link, str(link.readlink())
-        except OSError:
-            continue  # it has just ended
+        yield from _links_of(Path("/proc", str(pid), "fd"))
 
 
 def our_loops(lines: list[str], roots: Path) -> list[str]:
