@@ -1,10 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
-// The little of TOML that options for a shim are written in: `Name = "text"`, `Name = true`,
-// `Name = 12`, comments, in whatever table. No arrays, no nesting: what is not understood is left
-// out.
+// The TOML that options for a shim may be written in: keys of the outermost table.
 #pragma once
 
-#include <map>
+#include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 
@@ -12,17 +11,23 @@ namespace ctrd::shim {
 
 class Toml {
  public:
+  // Throws invalid with line and column for what is no TOML.
   explicit Toml(std::string_view text);
+  ~Toml();
+  Toml(Toml&&) = delete;
 
   // "", false and 0 if it is not there. Throws invalid naming the key for another type.
-  std::string text(const std::string& key) const;
-  bool flag(const std::string& key) const;
-  uint32_t number(const std::string& key) const;
+  std::string text(std::string_view key) const;
+  bool flag(std::string_view key) const;
+  uint32_t number(std::string_view key) const;
 
  private:
-  std::string get(const std::string& key) const;
+  struct Table;
 
-  std::map<std::string, std::string> values_;  // as they are written
+  template <typename T>
+  T get(std::string_view key, std::string_view wanted) const;
+
+  std::unique_ptr<Table> table_;
 };
 
 }  // namespace ctrd::shim

@@ -40,7 +40,8 @@ TEST(ContainerdOptions, EachForm) {
   EXPECT_EQ(runc_options(any_of(api::kCreateOptionsType, legacy)).shim_cgroup, "/s");
   api::LinuxRuncOptions old{.runtime = "crun", .runtime_root = "/r"};
   EXPECT_EQ(runc_options(any_of(api::kLinuxRuncOptionsType, old)).binary_name, "crun");
-  api::RuntimeOptions cri{.config_body = "BinaryName = \"crun\" # ours\n[x]\nSystemdCgroup = true"};
+  api::RuntimeOptions cri{.config_body =
+                              "BinaryName = \"crun\" # ours\nSystemdCgroup = true\n[x]\ny = 1"};
   EXPECT_EQ(runc_options(any_of(api::kRuntimeOptionsType, cri)).binary_name, "crun");
   EXPECT_TRUE(runc_options(any_of(api::kRuntimeOptionsType, cri)).systemd_cgroup);
 }
@@ -69,16 +70,22 @@ TEST(ContainerdOptions, ARuntimeThatIsNotThereIsNamed) {
 }
 
 TEST(Toml, WhatOptionsAreWrittenIn) {
-  Toml toml("# c\nA = \"x # y\" # z\n  B=true\nC = 12\nD = [1]\n[t]\nE = 'q'\nnothing");
-  EXPECT_EQ(toml.text("A"), "x # y");
+  Toml toml("# c\nA = \"x # \\t\" # z\n  B=true\nC = 12\nD = [1]\nE = 'q'\nF = -1\n[t]\nG = 1");
+  EXPECT_EQ(toml.text("A"), "x # \t");
   EXPECT_TRUE(toml.flag("B"));
   EXPECT_EQ(toml.number("C"), 12U);
   EXPECT_EQ(toml.text("E"), "q");
   EXPECT_EQ(toml.text("absent"), "");
+  EXPECT_EQ(toml.number("G"), 0U) << "of another table";
   EXPECT_FALSE(toml.flag("absent"));
   EXPECT_EQ(error_of([&] { toml.flag("A"); }).code(), Code::kInvalidArgument);
   EXPECT_EQ(error_of([&] { toml.number("D"); }).code(), Code::kInvalidArgument);
   EXPECT_EQ(error_of([&] { toml.text("C"); }).code(), Code::kInvalidArgument);
+  EXPECT_EQ(error_of([&] { toml.number("F"); }).code(), Code::kInvalidArgument);
+  EXPECT_EQ(error_of([&] { toml.text("t"); }).code(), Code::kInvalidArgument);
+  Error none = error_of([] { Toml("A = 1\nnothing"); });
+  EXPECT_EQ(none.code(), Code::kInvalidArgument);
+  EXPECT_NE(none.message().find("line 2"), std::string::npos) << none.message();
 }
 
 struct ContainerdStdio : ::testing::Test {
