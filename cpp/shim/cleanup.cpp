@@ -17,6 +17,7 @@
 #include "base/spawn.h"
 #include "base/time.h"
 #include "oci/verbs.h"
+#include "shim/log_program.h"
 #include "shim/socket.h"
 
 namespace ctrd::shim {
@@ -26,6 +27,7 @@ namespace {
 constexpr Nanos kShimLimit = std::chrono::milliseconds(500);
 constexpr Nanos kRuntimeLimit = std::chrono::seconds(2);
 constexpr Nanos kCgroupLimit = std::chrono::seconds(1);
+constexpr Nanos kLoggerLimit = std::chrono::milliseconds(500);
 
 constexpr uint32_t kKilled = 128 + SIGKILL;
 
@@ -104,6 +106,7 @@ std::string delete_shim(const Arguments& arguments) {
     attempt([&] { delete_at_runtime(bundle, arguments.get("id"), *status); });
     attempt([&] { end_cgroup(*status); });
   }
+  attempt([&] { end_log_programs(dir.get(), kLoggerLimit); });
   attempt([&] { unmount_all(bundle + "/" + api::kRootfsDir); });
   return response_of(status, exit);
 }

@@ -4,7 +4,11 @@
 #include <fcntl.h>
 #include <sys/stat.h>
 
+#include <algorithm>
+#include <iterator>
+#include <set>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -31,7 +35,7 @@ int hex_digit(char c) {
   return c >= 'a' && c <= 'f' ? c - 'a' + 10 : -1;
 }
 
-// A path of a URI. Throws invalid for "%" without two digits, and for a NUL.
+// A part of a URI. Throws invalid for "%" without two digits, and for a NUL.
 std::string decoded(const std::string& path) {
   std::string out;
   for (std::size_t i = 0; i < path.size(); ++i) {
@@ -47,6 +51,37 @@ std::string decoded(const std::string& path) {
     i += 2;
   }
   return out;
+}
+
+std::string decoded_word(std::string word) {
+  std::ranges::replace(word, '+', ' ');
+  return decoded(word);
+}
+
+// Each key and its first value, as arguments: in their order.
+std::vector<std::string> arguments_of(std::string_view query) {
+  std::vector<std::string> arguments;
+  std::set<std::string> seen;
+  while (!query.empty()) {
+    std::string_view pair = query.substr(0, query.find('&'));
+    query.remove_prefix(std::min(query.size(), pair.size() + 1));
+    std::size_t equal = std::min(pair.find('='), pair.size());
+    std::string key = decoded_word(std::string(pair.substr(0, equal)));
+    if (pair.empty() || !seen.insert(key).second) continue;
+    pair.remove_prefix(std::min(pair.size(), equal + 1));
+    arguments.insert(arguments.end(), {std::move(key), decoded_word(std::string(pair))});
+  }
+  return arguments;
+}
+
+LogProgram log_program(const Uri& uri) {
+  std::size_t end = std::min(uri.path.find('?'), uri.path.size());
+  std::string query = uri.path.substr(std::min(uri.path.size(), end + 1));
+  std::string path = decoded(uri.path.substr(0, end));
+  if (!path.starts_with('/')) throw invalid("stdout", path, "not the absolute path of a program");
+  LogProgram program{.argv = {std::move(path)}, .must_say = uri.scheme == "binary-v2"};
+  std::ranges::move(arguments_of(query), std::back_inserter(program.argv));
+  return program;
 }
 
 std::string our_file(const std::string& path) { return std::string(api::kFilePath) + path; }
@@ -80,8 +115,9 @@ StdioPaths containerd_stdio(StdioPaths paths) {
   if (out.scheme == "file") {
     paths.out = log_file(decoded(out.path.substr(0, out.path.find('?'))));
     paths.err = api::kMergePath;
-  } else if (out.scheme == "binary") {
-    throw Error(Code::kUnimplemented, "stdout: " + paths.out + ": logging programs are not run");
+  } else if (out.scheme == "binary" || out.scheme == "binary-v2") {
+    paths.program = log_program(out);
+    paths.err = paths.out;
   } else if (!out.scheme.empty() && out.scheme != "fifo") {
     throw invalid("stdout", paths.out, "unknown STDIO scheme " + out.scheme);
   } else {

@@ -8,8 +8,8 @@
 
 namespace ctrd::shim {
 
-// A file that file:// names is made here. Throws kUnimplemented for binary://, invalid naming the
-// field for a scheme that is unknown.
+// A file that file:// names is made here. Throws invalid naming the field, also for a scheme that
+// is unknown.
 StdioPaths containerd_stdio(StdioPaths paths);
 
 }  // namespace ctrd::shim

@@ -59,6 +59,7 @@ class Exec : public std::enable_shared_from_this<Exec> {
   std::string dir() const { return std::string(api::kExecDir) + "/" + id(); }
   std::string name() const { return "process " + id() + " of task " + task_.id; }
   // exec_start.cpp
+  asio::awaitable<void> open_stdio(TimePoint deadline);
   asio::awaitable<void> make(TimePoint deadline);
   oci::Command command(const std::optional<ConsoleSocket>& console) const;
   void make_cgroup();

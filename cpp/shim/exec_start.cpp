@@ -44,11 +44,16 @@ asio::awaitable<api::StartResponse> Exec::start(TimePoint deadline) {
   co_return api::StartResponse{.pid = pid()};
 }
 
-asio::awaitable<void> Exec::make(TimePoint deadline) {
+asio::awaitable<void> Exec::open_stdio(TimePoint deadline) {
   Patience patience{.deadline = std::min(deadline, after(task_.limits.fifo)),
                     .given_up = [this] { return task_.over || killed_; }};
   StdioPaths where = paths();
+  co_await stdio_.run_program(where, task_.loggers, id(), patience);
   co_await stdio_.open(std::move(where), task_.options, patience, request_.terminal);
+}
+
+asio::awaitable<void> Exec::make(TimePoint deadline) {
+  co_await open_stdio(deadline);
   std::optional<Lock::Guard> place =
       co_await task_.exec_places.try_acquire(std::min(deadline, after(task_.limits.place)));
   task_.check_takes_execs();  // it may have waited

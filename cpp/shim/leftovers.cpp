@@ -57,9 +57,10 @@ std::vector<std::string> dirs_of(const std::string& cgroups_path) {
 }
 
 // True if there was anything to kill.
-bool kill_round(const std::string& cgroups_path) {
+bool kill_round(const std::string& cgroups_path, const std::set<pid_t>& spared) {
   bool any = signal_cgroup(cgroups_path, SIGKILL) > 0;
   std::vector<pid_t> ours = children();  // their numbers are theirs until we reap them
+  std::erase_if(ours, [&](pid_t pid) { return spared.contains(::getpgid(pid)); });
   for (pid_t pid : ours) ::kill(pid, SIGKILL);
   return any || !ours.empty();
 }
@@ -76,12 +77,13 @@ std::size_t signal_cgroup(const std::string& cgroups_path, int signal) {
   }
 }
 
-asio::awaitable<bool> kill_leftovers(const std::string& cgroups_path, Nanos bound) {
+asio::awaitable<bool> kill_leftovers(const std::string& cgroups_path, Nanos bound,
+                                     const std::set<pid_t>& spared) {
   TimePoint deadline = after(bound);
-  bool any = kill_round(cgroups_path);
+  bool any = kill_round(cgroups_path, spared);
   while (any && Clock::now() < deadline) {
     co_await pause_for(kRoundEvery);
-    any = kill_round(cgroups_path);
+    any = kill_round(cgroups_path, spared);
   }
   co_return !any;
 }

@@ -4,6 +4,7 @@
 // for want of memory.
 #pragma once
 
+#include <set>
 #include <string>
 
 #include "shim/event.h"
@@ -15,7 +16,9 @@ namespace ctrd::shim {
 std::size_t signal_cgroup(const std::string& cgroups_path, int signal);
 // SIGKILLs the cgroup's processes and our children until none is left. False: some are still there
 // after `bound`. Nothing may be running that should live: no runtime of ours.
-asio::awaitable<bool> kill_leftovers(const std::string& cgroups_path, Nanos bound);
+// spared: process groups of ours that are no part of the task.
+asio::awaitable<bool> kill_leftovers(const std::string& cgroups_path, Nanos bound,
+                                     const std::set<pid_t>& spared);
 // Removes the (empty) cgroup from every hierarchy.
 void remove_cgroup(const std::string& cgroups_path);
 // The kernel's counters of out-of-memory kills in this cgroup and those below; 0 if there is none.

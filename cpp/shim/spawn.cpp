@@ -45,16 +45,16 @@ void reset_signals() {
   ::syscall(SYS_rt_sigprocmask, SIG_SETMASK, &none, nullptr, sizeof(none));
 }
 
-bool place(const std::array<int, 3>& stdio) {
-  for (int target = 0; target < 3; ++target)
-    if (::dup2(stdio[static_cast<std::size_t>(target)], target) < 0) return false;
+bool place(const std::vector<int>& fds) {
+  for (std::size_t target = 0; target < fds.size(); ++target)
+    if (::dup2(fds[target], static_cast<int>(target)) < 0) return false;
   return true;
 }
 
 // Boost's hooks. The child of a vfork writes into our memory, so the error is simply left here.
 class Setup {
  public:
-  explicit Setup(const std::array<int, 3>& stdio) : stdio_(stdio), parent_(::getpid()) {}
+  explicit Setup(const Program& program) : program_(program), parent_(::getpid()) {}
 
   process::error_code on_exec_setup(process::posix::default_launcher& /*launcher*/,
                                     const process::filesystem::path& /*executable*/,
@@ -62,8 +62,8 @@ class Setup {
     ::setpgid(0, 0);
     reset_signals();
     restore_descriptor_limit();
-    bool placed =
-        ::prctl(PR_SET_PDEATHSIG, SIGKILL) == 0 && ::getppid() == parent_ && place(stdio_);
+    bool placed = ::prctl(PR_SET_PDEATHSIG, program_.death_signal) == 0 && ::getppid() == parent_ &&
+                  place(program_.fds);
     return placed ? process::error_code{}
                   : process::error_code(errno, boost::system::system_category());
   }
@@ -79,32 +79,42 @@ class Setup {
   int error() const { return error_; }
 
  private:
-  const std::array<int, 3>& stdio_;
+  const Program& program_;
   pid_t parent_;
   int error_ = 0;
 };
 
 }  // namespace
 
-Spawned spawn(const std::vector<std::string>& argv, const std::array<int, 3>& stdio) {
+Spawned spawn(const Program& program) {
   // A context of its own: the launcher tells its services of the fork in the child too, in our
   // memory.
   boost::asio::io_context context(1);
-  const char* path = std::getenv("PATH");
-  std::string path_env =
-      std::string("PATH=") + (path != nullptr ? path : "/usr/sbin:/usr/bin:/sbin:/bin");
-  std::array<const char*, 2> env{path_env.c_str(), nullptr};
-  std::vector<std::string> args(argv.begin() + 1, argv.end());
-  Setup setup(stdio);
+  std::vector<const char*> env;
+  for (const std::string& one : program.env) env.push_back(one.c_str());
+  env.push_back(nullptr);
+  const std::string& path = program.argv.front();
+  std::vector<std::string> args(program.argv.begin() + 1, program.argv.end());
+  Setup setup(program);
   process::posix::vfork_launcher launcher;
   launcher.env = env.data();
+  for (std::size_t fd = launcher.fd_whitelist.size(); fd < program.fds.size(); ++fd)
+    launcher.fd_whitelist.push_back(static_cast<int>(fd));
   process::error_code error;
   auto child =
-      launcher(context.get_executor(), error, process::filesystem::path(argv.front()), args, setup);
+      launcher(context.get_executor(), error, process::filesystem::path(path), args, setup);
   pid_t pid = launcher.pid;
   child.detach();  // its destructor would kill and reap
   if (pid < 0) return {.pid = -1, .launch_errno = error ? error.value() : EAGAIN};
   return {.pid = pid, .launch_errno = setup.error()};
+}
+
+Spawned spawn(const std::vector<std::string>& argv, const std::array<int, 3>& stdio) {
+  const char* path = std::getenv("PATH");
+  Program program{.argv = argv, .fds = {stdio.begin(), stdio.end()}, .env = {}};
+  program.env.push_back(std::string("PATH=") +
+                        (path != nullptr ? path : "/usr/sbin:/usr/bin:/sbin:/bin"));
+  return spawn(program);
 }
 
 }  // namespace ctrd::shim

@@ -1,13 +1,14 @@
 // SPDX-License-Identifier: Apache-2.0
-// Starts a runtime; the only file with Boost.Process. The child gets three descriptors and nothing
-// else, default signal dispositions (all 64: glibc's own 32 and 33 too, which a parent may have
-// left ignored), an empty mask, a process group of its own, PATH as its only environment, the
-// shim's own limit of descriptors as it was at first, and dies with the shim (PDEATHSIG).
+// Starts a runtime or another program; the only file with Boost.Process. The child gets the
+// descriptors that it is given and nothing else, default signal dispositions (all 64: glibc's own
+// 32 and 33 too, which a parent may have left ignored), an empty mask, a process group of its own,
+// the shim's own limit of descriptors as it was at first, and a signal when the shim dies.
 #pragma once
 
 #include <sys/types.h>
 
 #include <array>
+#include <csignal>
 #include <string>
 #include <vector>
 
@@ -18,7 +19,16 @@ struct Spawned {
   int launch_errno = 0;  // why there is no child; 0: there is one
 };
 
-// argv[0] is an absolute path. The child is the caller's to reap (Reaper::expect it at once).
+struct Program {
+  std::vector<std::string> argv;  // argv[0] is an absolute path
+  std::vector<int> fds;           // what it has as 0, 1, 2 and on; each above all of these
+  std::vector<std::string> env;   // exactly this
+  int death_signal = SIGKILL;
+};
+
+// The child is the caller's to reap (Reaper::expect it at once).
+Spawned spawn(const Program& program);
+// A runtime: PATH is its only environment, and it dies with the shim.
 Spawned spawn(const std::vector<std::string>& argv, const std::array<int, 3>& stdio);
 
 }  // namespace ctrd::shim

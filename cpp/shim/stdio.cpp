@@ -54,6 +54,12 @@ void Stdio::open_first(const StdioPaths& paths, bool terminal) {
   }
 }
 
+asio::awaitable<void> Stdio::run_program(StdioPaths paths, LogPrograms& all, std::string id,
+                                         Patience patience) {
+  if (!paths.program) co_return;
+  logger_ = co_await Logger::run(all, std::move(*paths.program), std::move(id), patience);
+}
+
 asio::awaitable<void> Stdio::open(StdioPaths paths, const api::Options& options, Patience patience,
                                   bool terminal) {
   if (terminal) paths.err.clear();
@@ -63,6 +69,7 @@ asio::awaitable<void> Stdio::open(StdioPaths paths, const api::Options& options,
   if (paths.out == api::kLogPath || paths.err == api::kLogPath) open_log(options);
   co_await open_output(1, paths.out, patience, terminal);
   co_await open_output(2, paths.err, patience, terminal);
+  if (logger_) logger_->close_outputs();
   if (terminal || !input_fifo_) co_return;
   PipeEnds pipe = input_pipe();
   child_[0] = given(std::move(pipe.theirs));
@@ -90,6 +97,7 @@ asio::awaitable<std::unique_ptr<Sink>> Stdio::open_sink(std::size_t number, std:
                                                         const Patience& patience) {
   if (path == api::kLogPath)
     co_return log_sink(log_, number == 1 ? api::Stream::kStdout : api::Stream::kStderr);
+  if (logger_) co_return pipe_sink(loop_, logger_->take_output(number));
   if (files_[number]) co_return file_sink(loop_, std::move(files_[number]));
   UniqueFd fifo = co_await open_for_writing(kNames[number], std::move(path), patience);
   UniqueFd keeper;
@@ -174,7 +182,10 @@ asio::awaitable<bool> Stdio::drain(Nanos bound, Output which) {
   }
   if (log_) log_->end();
   log_.reset();
-  if (which == Output::kAll) shut();
+  if (which == Output::kKept) co_return cut;
+  std::shared_ptr<Logger> logger = std::move(logger_);
+  shut();
+  if (logger) co_await Logger::end(std::move(logger));
   co_return cut;
 }
 
@@ -190,6 +201,7 @@ void Stdio::shut() {
   outputs_.clear();
   input_.reset();
   log_.reset();
+  if (logger_) start(loop_, Logger::end(std::move(logger_)), "ending a log program");
 }
 
 }  // namespace ctrd::shim

@@ -6,17 +6,20 @@
 
 #include <array>
 #include <memory>
+#include <optional>
 #include <vector>
 
 #include "api/bundle.h"
 #include "shim/console.h"
 #include "shim/fifo.h"
+#include "shim/log_program.h"
 #include "shim/pump.h"
 
 namespace ctrd::shim {
 
 struct StdioPaths {
   std::string in, out, err;
+  std::optional<LogProgram> program = {};  // gets both outputs, whatever their paths
 };
 
 class Stdio {
@@ -28,6 +31,9 @@ class Stdio {
   // What nobody need be waited for: stdin's FIFO, where from now on what a client writes is kept,
   // and the files ("file:"). terminal: there is one output.
   void open_first(const StdioPaths& paths, bool terminal);
+  // Before open(): the program where both outputs go, if there is one; waits until it is ready.
+  asio::awaitable<void> run_program(StdioPaths paths, LogPrograms& all, std::string id,
+                                    Patience patience);
   // Then: waits for the readers of the others and starts the pumps. On failure nothing is left open
   // (shut() removes the log). terminal: the pumps wait for connect().
   asio::awaitable<void> open(StdioPaths paths, const api::Options& options, Patience patience,
@@ -50,11 +56,12 @@ class Stdio {
   // most. Of one that others still write to, what is there now counts.
   asio::awaitable<void> flush_files(TimePoint deadline);
   // The process has ended: waits until that output is passed on, at most for `bound`, closes it,
-  // and the log gets its end record. Kept is what goes to the log and to files. What waits for a
-  // reader may flow on after that, as long as there is one. True: output was cut or lost.
+  // and the log gets its end record. A log program's own end comes after that. Kept is what goes to
+  // the log and to files. What waits for a reader may flow on after that, as long as there is one.
+  // True: output was cut or lost.
   enum class Output { kKept, kAll };
   asio::awaitable<bool> drain(Nanos bound, Output which);
-  // Ends and closes everything at once.
+  // Ends and closes everything at once; a log program ends in its own time.
   void shut();
 
  private:
@@ -78,6 +85,7 @@ class Stdio {
   UniqueFd master_;
   std::unique_ptr<Sink> terminal_output_;  // until there is a terminal
   std::shared_ptr<api::LogWriter> log_;
+  std::shared_ptr<Logger> logger_;
   std::vector<std::shared_ptr<Pump>> outputs_;
   std::shared_ptr<Pump> input_;
   std::shared_ptr<Event> ended_ = std::make_shared<Event>();  // a pump

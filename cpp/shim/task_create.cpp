@@ -104,6 +104,7 @@ asio::awaitable<void> Task::make(const api::CreateRequest& request, TimePoint de
       side_.stdio_paths({request.stdin_path, request.stdout_path, request.stderr_path});
   stdio_.emplace(side_.loop);
   stdio_->open_first(paths, request.terminal);
+  co_await stdio_->run_program(paths, side_.loggers, side_.id, patience);
   co_await stdio_->open(paths, side_.options, patience, request.terminal);
   if (!request.rootfs.empty()) {
     side_.bundle.make_rootfs();
@@ -207,7 +208,7 @@ asio::awaitable<void> Task::roll_back() {
   if (runtime_ran_) {
     co_await side_.runner.run(
         side_.limited(oci::delete_command(side_.runtime(api::kRuntimeLogFile), side_.id, true)));
-    co_await kill_leftovers(side_.config.cgroups_path, side_.limits.kill);
+    co_await kill_leftovers(side_.config.cgroups_path, side_.limits.kill, side_.loggers.groups);
   }
   if (pid_ > 0) side_.reaper.drop(pid_);
   remove_log(side_.options.log_dir);

@@ -42,7 +42,7 @@ asio::awaitable<void> Task::end_the_rest() {
   co_await execs_.none_starting();
   if (status_ == api::Status::kPaused || status_ == api::Status::kPausing) thaw();
   if (!side_.config.private_pids)
-    co_await kill_leftovers(side_.config.cgroups_path, side_.limits.kill);
+    co_await kill_leftovers(side_.config.cgroups_path, side_.limits.kill, side_.loggers.groups);
   co_await execs_.none_running(after(side_.limits.kill));
 }
 

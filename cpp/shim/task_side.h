@@ -12,6 +12,7 @@
 #include "shim/containerd_stdio.h"
 #include "shim/exec_cgroup.h"
 #include "shim/leftovers.h"
+#include "shim/log_program.h"
 #include "shim/publisher.h"
 #include "shim/reaper.h"
 #include "shim/runner.h"
@@ -69,6 +70,7 @@ struct TaskSide {
   Client client;
   Runner runner;
   Publisher publisher;
+  LogPrograms loggers{.loop = loop, .reaper = reaper, .bundle = bundle, .ns = client.ns};
   Lock exec_places{8};  // of execs that are starting
   api::Options options;
   ConfigFacts config;

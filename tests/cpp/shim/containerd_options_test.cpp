@@ -11,7 +11,9 @@
 
 #include "base/files.h"
 #include "shim/containerd.h"
+#include "shim/containerd_stdio.h"
 #include "shim/toml.h"
+#include "ttrpc/client.h"
 
 namespace ctrd::shim {
 namespace {
@@ -167,9 +169,47 @@ TEST_F(ContainerdStdio, AnUnknownSchemeIsRefused) {
   c.start();
   c.h.stdout_path = "what:///x";
   EXPECT_THAT(error_of([&] { c.create(); }).message(), HasSubstr("unknown STDIO scheme what"));
-  c.h.stdout_path = "binary:///bin/true";
-  EXPECT_EQ(error_of([&] { c.create(); }).code(), Code::kUnimplemented);
   c.h.stdout_path = "";
+  c.create();
+  c.h.start();
+  finish();
+}
+
+TEST_F(ContainerdStdio, TheArgumentsOfALogProgram) {
+  auto words = [](const std::string& uri) {
+    StdioPaths paths = containerd_stdio({.in = "", .out = uri, .err = ""});
+    return paths.program.value().argv;
+  };
+  using Words = std::vector<std::string>;
+  EXPECT_EQ(words("binary:///a%20b"), (Words{"/a b"}));
+  EXPECT_EQ(words("binary:///a?"), (Words{"/a"}));
+  EXPECT_EQ(words("binary:///a?&x=1&&y=a%26b=c&x=2&z"),
+            (Words{"/a", "x", "1", "y", "a&b=c", "z", ""}));
+  EXPECT_EQ(words("binary-v2:///a+b?c+d=%2B"), (Words{"/a+b", "c d", "+"}));
+  for (const char* bad : {"binary://a", "binary://", "binary:///a?b=%", "binary:///a%00"})
+    EXPECT_EQ(error_of([&] { words(bad); }).code(), Code::kInvalidArgument) << bad;
+}
+
+// One that never says that it is ready: Create may take no longer than its caller has said.
+TEST_F(ContainerdStdio, ALogProgramThatHangs) {
+  c.h.configure({"/bin/true"});
+  std::string program = c.h.dir + "/hangs";
+  UniqueFd file(::open(program.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0755));
+  write_all(file.get(), "#!/bin/sh\nexec sleep 1000\n");
+  file.reset();
+  c.start();
+  api::CreateRequest create = c.h.create_request();
+  create.options = c.options;
+  create.stdout_path = "binary://" + program;
+  ttrpc::Request request = to_task("Create", api::encode(create));
+  request.timeout_ns = 200'000'000;
+  Error error = error_of([&] {
+    UniqueFd socket = ttrpc::connect_at(c.h.bundle_dir.get(), api::kSocketFile, soon());
+    ttrpc::Call(std::move(socket), request, soon()).finish(soon());
+  });
+  EXPECT_EQ(error.code(), Code::kDeadlineExceeded) << error.message();
+  UniqueFd running = open_dir_at(c.h.bundle_dir.get(), "loggers");
+  EXPECT_TRUE(eventually([&] { return list_dir(running.get()).empty(); }));
   c.create();
   c.h.start();
   finish();
