@@ -19,6 +19,7 @@
 #include "oci/verbs.h"
 #include "shim/log_program.h"
 #include "shim/socket.h"
+#include "ttrpc/client.h"
 
 namespace ctrd::shim {
 namespace {
@@ -51,6 +52,23 @@ void end_shim(const api::StatusFile& status) {
   if (!pidfd) return;
   signal_process(shim, SIGKILL);
   wait_ready(pidfd->get(), POLLIN, limited(kShimLimit), "the end of the shim");
+}
+
+// One without a task waits for containerd, which does not come again.
+void shut_down(int bundle, const std::string& id) {
+  std::string path = find_socket(bundle);
+  if (path.empty()) return;
+  std::size_t slash = path.rfind('/');
+  ttrpc::Request request;
+  request.service = api::kTaskV2;
+  request.method = "Shutdown";
+  request.payload = api::encode(api::ShutdownRequest{id});
+  try {
+    ttrpc::call_at(open_dir(path.substr(0, slash)).get(), path.substr(slash + 1),
+                   std::move(request), limited(kShimLimit));
+  } catch (const Error& error) {
+    if (error.code() != Code::kUnavailable) throw;  // else it has gone
+  }
 }
 
 void delete_at_runtime(const std::string& bundle, const std::string& id,
@@ -99,8 +117,8 @@ std::string delete_shim(const Arguments& arguments) {
   std::optional<api::StatusFile> status;
   std::optional<api::ExitFile> exit;
   attempt([&] { status = api::find_status_file(dir.get()); });
+  attempt([&] { status ? end_shim(*status) : shut_down(dir.get(), arguments.get("id")); });
   attempt([&] { remove_address(dir.get()); });
-  if (status) attempt([&] { end_shim(*status); });
   attempt([&] { exit = api::find_exit_file(dir.get()); });
   if (status) {
     attempt([&] { delete_at_runtime(bundle, arguments.get("id"), *status); });

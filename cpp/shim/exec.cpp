@@ -77,7 +77,6 @@ void Exec::limit(int64_t timeout_ns) {
 api::StateResponse Exec::state(api::Status of_task) const {
   api::StateResponse state;
   state.id = id();
-  state.exec_id = id();
   state.bundle = task_.bundle.path();
   state.pid = pid();
   bool frozen = of_task == api::Status::kPaused || of_task == api::Status::kPausing;

@@ -70,14 +70,18 @@ void write_address(int bundle, const std::string& address) {
   replace_file_at(bundle, kAddressFile, address, 0600, false);
 }
 
-void remove_address(int bundle) {
-  auto address = find_file_at(bundle, kAddressFile, kMaxAddress);
-  if (!address) return;
+std::string find_socket(int bundle) {
+  std::string address = find_file_at(bundle, kAddressFile, kMaxAddress).value_or("");
   struct stat facts {};
-  std::string path = address->substr(std::min(address->size(), kScheme.size()));
+  std::string path = address.substr(std::min(address.size(), kScheme.size()));
   bool is_socket =
       path.starts_with('/') && ::lstat(path.c_str(), &facts) == 0 && S_ISSOCK(facts.st_mode);
-  if (is_socket && ::unlink(path.c_str()) < 0 && errno != ENOENT)
+  return is_socket ? path : "";
+}
+
+void remove_address(int bundle) {
+  std::string path = find_socket(bundle);
+  if (!path.empty() && ::unlink(path.c_str()) < 0 && errno != ENOENT)
     log(Level::kWarning, "removing " + path + ": " + std::strerror(errno));
   unlink_at(bundle, kAddressFile);
 }

@@ -20,6 +20,8 @@ Listener listen_in(const std::string& dir);
 void remove_socket(int fd);
 
 void write_address(int bundle, const std::string& address);
+// The path of the socket that the bundle's address names; "": there is no such file.
+std::string find_socket(int bundle);
 // The socket that the bundle's address names, and that file. Nothing there is fine.
 void remove_address(int bundle);
 

@@ -51,6 +51,15 @@ TEST_F(ContainerdStart, AShimThatNobodyTalksToEnds) {
   EXPECT_EQ(c.clean_up().pid, 0U);
 }
 
+// Its Create never came, or has failed, and nobody will talk to it.
+TEST_F(ContainerdStart, DeleteEndsAShimWithoutATask) {
+  c.flags = {"-idle-ms", "1000000000"};
+  c.start();
+  EXPECT_EQ(c.clean_up().pid, 0U);
+  EXPECT_EQ(c.h.exit_status(), 0);
+  EXPECT_FALSE(std::filesystem::exists(c.socket));
+}
+
 TEST_F(ContainerdStart, AShimWithATaskWaitsForEverAndEndsWhenItIsDeleted) {
   c.flags = {"-idle-ms", "50"};
   c.h.configure({"/bin/sleep", "0.4"});
