@@ -260,6 +260,9 @@ void serve(const Arguments& arguments) {
   ::umask(0022);  // runc leaves it to what it executes
   raise_oom_score();
   Client client = client_of(arguments);
+  // A group of its own, but no session: each is an autogroup, and where the kernel shares time by
+  // those, a new one waits for its first turn longer than a container takes.
+  if (client.is_containerd) ::setpgid(0, 0);
   // containerd unmounts what a shim has left, and its restarts must find it.
   if (!client.is_containerd) enter_private_mount_namespace();
   static Shim shim(arguments, client, raise_descriptor_limit());

@@ -94,7 +94,6 @@ Child spawn_server(const Arguments& arguments, const Start& start, const UniqueF
               {null.get(), api::kOwnerFd},
               {start.dir.get(), api::kClaimFd},
               {null.get(), api::kSpawnerFd}};
-  spec.new_session = true;
   return spawn(spec);
 }
 

@@ -51,6 +51,15 @@ TEST_F(ContainerdStart, AShimThatNobodyTalksToEnds) {
   EXPECT_EQ(c.clean_up().pid, 0U);
 }
 
+// As containerd's own: a session would be an autogroup, which made `ctr run` take twice as long on
+// a busy machine.
+TEST_F(ContainerdStart, AGroupOfItsOwnInTheSameSession) {
+  c.start();
+  EXPECT_EQ(::getpgid(c.h.shim.pid), c.h.shim.pid);
+  EXPECT_EQ(::getsid(c.h.shim.pid), ::getsid(0));
+  finish();
+}
+
 // Its Create never came, or has failed, and nobody will talk to it.
 TEST_F(ContainerdStart, DeleteEndsAShimWithoutATask) {
   c.flags = {"-idle-ms", "1000000000"};
