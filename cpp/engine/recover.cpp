@@ -12,6 +12,7 @@
 #include "base/log.h"
 #include "engine/children.h"
 #include "engine/exits.h"
+#include "engine/its_own.h"
 #include "engine/leftovers.h"
 #include "engine/other_task.h"
 #include "engine/settle.h"
@@ -35,9 +36,7 @@ bool cleans(const std::string& what, const Wait& wait, const F& f) {
     f();
     return true;
   } catch (const Error& error) {
-    bool is_its_own = error.code() == Code::kDataLoss || error.code() == Code::kUnavailable ||
-                      (error.code() == Code::kDeadlineExceeded && !wait.expired());
-    if (!is_its_own || error.kind() == Kind::kRoot) throw;
+    if (!is_its_own(error, wait)) throw;
     log(Level::kWarning, what + " is not cleaned up yet: " + error.message());
     return false;
   }

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/leftover.h"
+#include "base/make_path.h"
 #include "base/process.h"
 
 namespace ctrd::engine {
@@ -24,20 +25,6 @@ struct stat facts_of(int dir, const std::string& path) {
   struct stat facts;
   if (::fstat(dir, &facts) < 0) throw sys_error("stat " + path);
   return facts;
-}
-
-// mkdir -p. Parents are made 0755, as mkdir(1) does.
-void make_path(const std::string& path, mode_t mode) {
-  if (::mkdir(path.c_str(), mode) == 0) {
-    if (::chmod(path.c_str(), mode) < 0) throw sys_error("chmod " + path);
-    return;
-  }
-  if (errno == EEXIST) return;
-  std::size_t slash = path.rfind('/');
-  if (errno != ENOENT || slash == path.npos || slash == 0)
-    throw sys_error("make directory " + path);
-  make_path(path.substr(0, slash), 0755);
-  make_path(path, mode);
 }
 
 Error denied(const std::string& path, const std::string& why) {
@@ -56,7 +43,7 @@ void check_private(int dir, const std::string& path, mode_t mode) {
 
 UniqueFd open_private(const std::string& path, mode_t mode) {
   if (path.empty()) throw invalid("root", path, "must not be empty");
-  make_path(path, mode);
+  make_path(path, mode, 0755);  // parents as mkdir(1) makes them
   UniqueFd dir = open_dir(path);
   check_private(dir.get(), path, mode);
   return dir;

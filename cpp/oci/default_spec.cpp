@@ -21,8 +21,6 @@ constexpr std::size_t kMaxHostname = 64;      // sethostname(2)
 constexpr std::size_t kDefaultHostname = 63;  // a DNS label
 constexpr const char* kPath = "PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
-bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
-
 Json env_json(const SpecOptions& options) {
   std::vector<std::string> env = {kPath};
   if (options.tty) env.emplace_back("TERM=xterm");

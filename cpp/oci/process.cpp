@@ -9,8 +9,6 @@
 namespace ctrd::oci {
 namespace {
 
-bool has_nul(std::string_view text) { return text.find('\0') != std::string_view::npos; }
-
 void check_variable(const std::string& name, const std::optional<std::string>& value) {
   if (name.empty() || name.find('=') != std::string::npos || has_nul(name)) {
     throw invalid("env", name, "a variable's name must not be empty nor have = or NUL in it");

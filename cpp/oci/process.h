@@ -6,12 +6,15 @@
 #include <cstdint>
 #include <optional>
 #include <string>
+#include <string_view>
 #include <utility>
 #include <vector>
 
 #include "oci/json.h"
 
 namespace ctrd::oci {
+
+inline bool has_nul(std::string_view text) { return text.find('\0') != text.npos; }
 
 using EnvChanges = std::vector<std::pair<std::string, std::optional<std::string>>>;
 

@@ -12,6 +12,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "base/make_path.h"
 
 namespace ctrd::shim {
 namespace {
@@ -86,16 +87,9 @@ LogProgram log_program(const Uri& uri) {
 
 std::string our_file(const std::string& path) { return std::string(api::kFilePath) + path; }
 
-void make_parents(const std::string& path) {
-  for (std::size_t at = path.find('/', 1); at != path.npos; at = path.find('/', at + 1)) {
-    std::string dir = path.substr(0, at);
-    if (::mkdir(dir.c_str(), kDirMode) < 0 && errno != EEXIST) throw sys_error("making " + dir);
-  }
-}
-
 std::string log_file(const std::string& path) {
   if (!path.starts_with('/')) throw invalid("stdout", path, "not the absolute path of a file");
-  make_parents(path);
+  if (path.rfind('/') > 0) make_path(path.substr(0, path.rfind('/')), kDirMode, kDirMode);
   UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC | O_NONBLOCK, kFileMode));
   if (!file) throw sys_error("stdout: opening " + path);
   return our_file(path);

@@ -13,6 +13,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/make_path.h"
 #include "base/process.h"
 
 namespace ctrd::shim {
@@ -22,15 +23,6 @@ constexpr const char* kAddressFile = "address";
 constexpr std::string_view kScheme = "unix://";
 constexpr int kBacklog = 128;
 constexpr std::size_t kMaxAddress = 4096;
-
-// With those above it. Nobody but our user needs to see what is there.
-void make_dir(const std::string& dir) {
-  for (std::size_t end = dir.find('/', 1);; end = dir.find('/', end + 1)) {
-    std::string part = dir.substr(0, end);
-    if (::mkdir(part.c_str(), 0700) < 0 && errno != EEXIST) throw sys_error("making " + part);
-    if (end == dir.npos) return;
-  }
-}
 
 sockaddr_un address_of(const std::string& path) {
   sockaddr_un address{};
@@ -45,7 +37,7 @@ sockaddr_un address_of(const std::string& path) {
 
 Listener listen_in(const std::string& dir) {
   if (!dir.starts_with('/')) throw invalid("socket_dir", dir, "not an absolute path");
-  make_dir(dir);
+  make_path(dir, 0700, 0700);  // nobody but our user needs to see what is there
   std::string path = dir + "/" + random_hex(16);
   sockaddr_un address = address_of(path);
   UniqueFd fd(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0));
