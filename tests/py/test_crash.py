@@ -30,6 +30,7 @@ QUICK = {
     "exits": 1,
     "script": 6,
     "mixed": 10,
+    "shared": 30,
     "recovery": 12,
     "execs": 40,
     "bursts": 8,

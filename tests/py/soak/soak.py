@@ -15,6 +15,7 @@ import containerds  # noqa: E402
 import crowds  # noqa: E402
 import kills  # noqa: E402
 import rows  # noqa: E402
+import shared  # noqa: E402
 import streams  # noqa: E402
 import sweeps  # noqa: E402
 import torn  # noqa: E402
@@ -35,6 +36,7 @@ SOAKS: dict[str, tuple[Callable[[int, int], str], int]] = {
     "exits": (crowds.exits, 20),
     "script": (crowds.script, 50),
     "mixed": (crowds.mixed, 500),
+    "shared": (shared.shared, 500),
     "execs": (streams.execs, 10_000),
     "bursts": (streams.bursts, 1_000),
     "gigabyte": (streams.gigabyte, 1024),
