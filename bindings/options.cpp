@@ -3,6 +3,7 @@
 // has checked and normalised everything (python/ctrd/_options.py); a wrong type that slips through
 // is pybind11's TypeError.
 #include "bindings/call.h"
+#include "engine/runtime_options.h"
 
 namespace ctrd::bindings {
 namespace {
@@ -71,6 +72,17 @@ void bind_spec(py::module_& module) {
       .def_readwrite("edit_spec", &SpecOptions::edit_spec);
 }
 
+void bind_runc_options(py::module_& module) {
+  using engine::RuncOptions;
+  py::class_<RuncOptions>(module, "RuncOptions")
+      .def(py::init<>())
+      .def_readwrite("no_pivot_root", &RuncOptions::no_pivot_root)
+      .def_readwrite("no_new_keyring", &RuncOptions::no_new_keyring)
+      .def_readwrite("io_uid", &RuncOptions::io_uid)
+      .def_readwrite("io_gid", &RuncOptions::io_gid)
+      .def_readwrite("binary_name", &RuncOptions::binary_name);
+}
+
 void bind_create(py::module_& module) {
   using engine::CreateOptions;
   py::class_<CreateOptions>(module, "CreateOptions")
@@ -84,7 +96,20 @@ void bind_create(py::module_& module) {
       .def_readwrite("extensions", &CreateOptions::extensions)
       .def_readwrite("snapshotter", &CreateOptions::snapshotter)
       .def_readwrite("runtime", &CreateOptions::runtime)
-      .def_readwrite("spec", &CreateOptions::spec);
+      .def_readwrite("sandbox_id", &CreateOptions::sandbox_id)
+      .def_readwrite("spec", &CreateOptions::spec)
+      .def(
+          "set_runc_options",
+          [](CreateOptions& self, const engine::RuncOptions& options) {
+            self.runtime_options = engine::pack(options);
+          },
+          py::arg("options"))
+      .def(
+          "set_runtime_options",
+          [](CreateOptions& self, const std::string& type_url, const py::bytes& value) {
+            self.runtime_options = {type_url, value};
+          },
+          py::arg("type_url"), py::arg("value"));
 }
 
 void bind_change(py::module_& module) {
@@ -127,6 +152,7 @@ void bind_options(py::module_& module) {
   bind_mount(module);
   bind_resources(module);
   bind_spec(module);
+  bind_runc_options(module);
   bind_create(module);
   bind_change(module);
   bind_config(module);

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bindings/rows.h"
 
+#include "engine/runtime_options.h"
+
 namespace ctrd::bindings {
 namespace {
 
@@ -50,12 +52,30 @@ py::object to_row(const std::optional<engine::ExitStatus>& exit) {
                         static_cast<int>(exit->lost));
 }
 
+// As Python gave them: runc's by name, those that are set; others with their type.
+py::object options_row(const api::Any& options) {
+  if (options == api::Any()) return py::none();
+  py::dict made;
+  if (const auto known = engine::runc_options(options)) {
+    if (known->no_pivot_root) made["no_pivot_root"] = true;
+    if (known->no_new_keyring) made["no_new_keyring"] = true;
+    if (known->io_uid != 0) made["io_uid"] = known->io_uid;
+    if (known->io_gid != 0) made["io_gid"] = known->io_gid;
+    if (!known->binary_name.empty()) made["binary_name"] = text(known->binary_name);
+    return made;
+  }
+  made["type_url"] = text(options.type_url);
+  made["value"] = raw(options.value);
+  return made;
+}
+
 py::tuple to_row(const engine::ContainerInfo& info) {
   return py::make_tuple(text(info.id), text(info.image), text(info.rootfs), text_map(info.labels),
                         text_map(info.annotations), info.created_ns, info.updated_ns,
                         text(info.runtime), text(info.snapshotter), text(info.snapshot_key),
                         info.detached, info.owner_pid, static_cast<int>(info.status), info.pid,
-                        to_row(info.exit), text_map(info.extensions));
+                        to_row(info.exit), text_map(info.extensions), text(info.runtime_name),
+                        options_row(info.runtime_options), text(info.sandbox_id));
 }
 
 py::tuple to_row(const engine::TaskState& state) {

@@ -5,6 +5,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/identifier.h"
+#include "engine/its_own.h"
 #include "engine/other_shim.h"
 #include "engine/rpc.h"
 #include "engine/task.h"
@@ -36,9 +37,7 @@ ContainerInfo with_any_status(Core& core, const std::string& ns, const metadata:
   try {
     return with_status(core, ns, record, wait);
   } catch (const Error& error) {
-    bool is_its_own = error.code() == Code::kUnavailable || error.code() == Code::kDataLoss ||
-                      (error.code() == Code::kDeadlineExceeded && !wait.expired());
-    if (!is_its_own || error.kind() == Kind::kRoot) throw;
+    if (!is_its_own(error, wait)) throw;
     ContainerInfo info = describe(record);
     info.status = TaskStatus::kUnknown;
     return info;
@@ -126,6 +125,9 @@ ContainerInfo describe(const metadata::Container& record) {
   info.snapshotter = record.snapshotter;
   info.snapshot_key = record.snapshot_key;
   info.extensions = record.extensions;
+  info.runtime_name = record.runtime_name;
+  info.runtime_options = record.runtime_options;
+  info.sandbox_id = record.sandbox_id;
   info.detached = record.lifetime == metadata::Lifetime::kDetached;
   info.owner_pid = info.detached ? 0 : static_cast<int>(record.owner_process.pid);
   return info;

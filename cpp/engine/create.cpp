@@ -10,6 +10,7 @@
 #include "engine/exits.h"
 #include "engine/host.h"
 #include "engine/other_shim.h"
+#include "engine/runtime_options.h"
 #include "engine/settle.h"
 #include "engine/verbs.h"
 #include "oci/spec.h"
@@ -63,6 +64,8 @@ metadata::Container new_record(const std::string& id, const CreateOptions& optio
   record.id = id;
   record.labels = options.labels;
   record.extensions = options.extensions;
+  record.runtime_options = options.runtime_options;
+  record.sandbox_id = options.sandbox_id;
   record.lifetime = options.detached ? metadata::Lifetime::kDetached : metadata::Lifetime::kOwner;
   if (options.delete_on_exit) record.on_exit = metadata::OnExit::kDelete;
   return record;
@@ -129,13 +132,17 @@ Draft draft_container(Core& core, const std::string& ns, const CreateOptions& op
   std::string id = options.id.empty() ? random_hex(6) : options.id;
   check_identifier("id", id);
   metadata::check_labels(options.labels);
+  if (!options.sandbox_id.empty()) check_identifier("sandbox_id", options.sandbox_id);
   Draft draft{new_record(id, options), {}};
   UniqueFd rootfs = open_rootfs(options.rootfs, &draft.record.rootfs);
   need_io_weight(options.spec.resources);
   need_shim(core);
   Choices choices = choices_of(core, ns, options, wait);
   draft.record.runtime_name = chosen_shim(choices.runtime, options);
-  draft.record.runtime_binary = resolve_runtime(core, choices.runtime, wait);
+  check_runtime_options(draft.record.runtime_name, options.runtime_options);
+  std::string binary = named_binary(options.runtime_options);
+  draft.record.runtime_binary =
+      resolve_runtime(core, binary.empty() ? choices.runtime : binary, wait);
   draft.record.snapshotter = resolve_snapshotter(choices.snapshotter);
   need_overlay(core, wait);
   draft.spec =

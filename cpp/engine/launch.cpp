@@ -16,6 +16,7 @@
 #include "engine/kill_shim.h"
 #include "engine/other_task.h"
 #include "engine/rpc.h"
+#include "engine/runtime_options.h"
 #include "engine/settle.h"
 
 namespace ctrd::engine {
@@ -147,6 +148,12 @@ api::Options Launch::options(const metadata::Container& record, int64_t timeout_
   options.timeout_ns = timeout_ns;
   options.instance = instance_;
   options.cgroups_path = facts_.cgroups_path;
+  if (auto wanted = runc_options(record.runtime_options)) {
+    options.no_pivot_root = wanted->no_pivot_root;
+    options.no_new_keyring = wanted->no_new_keyring;
+    options.io_uid = wanted->io_uid;
+    options.io_gid = wanted->io_gid;
+  }
   return options;
 }
 

@@ -10,13 +10,13 @@
 #include <cstdlib>
 #include <vector>
 
-#include "api/runc_options.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/mount.h"
 #include "base/spawn.h"
 #include "engine/rpc.h"
+#include "engine/runtime_options.h"
 
 namespace ctrd::engine {
 namespace {
@@ -180,12 +180,14 @@ StdioPaths contract_paths(StdioPaths paths, bool terminal) {
   return paths;
 }
 
+bool is_runcs_shim(std::string_view runtime) { return runtime.starts_with("io.containerd.runc."); }
+
 api::Any other_options(const metadata::Container& record, const std::string& bundle) {
-  if (!record.runtime_name.starts_with("io.containerd.runc.")) return {};
-  api::RuncOptions options;
+  if (!is_runcs_shim(record.runtime_name)) return record.runtime_options;
+  RuncOptions options = runc_options(record.runtime_options).value_or(RuncOptions());
   options.binary_name = record.runtime_binary;
   options.root = bundle + "/" + api::kRuntimeDir;
-  return {std::string(api::kRuncOptionsType), api::encode(options)};
+  return pack(options);
 }
 
 ProcessKey start_other_shim(const OtherShim& shim, const api::Any& options, const Wait& wait) {

@@ -40,7 +40,8 @@ struct StdioPaths {
   std::string in, out, err;
 };
 StdioPaths contract_paths(StdioPaths paths, bool terminal);
-// What the shim of runc is told; others have options of their own, and get none.
+bool is_runcs_shim(std::string_view runtime);
+// What a shim is told: runc's by which runtime it works, and where; another gets the record's.
 api::Any other_options(const metadata::Container& record, const std::string& bundle);
 
 // A shim of a bundle, which is its working directory.

@@ -15,6 +15,7 @@
 #include <vector>
 
 #include "api/event_fields.h"
+#include "api/task.h"
 #include "base/cgroup_stats.h"
 #include "base/process.h"
 #include "base/unique_fd.h"
@@ -54,6 +55,9 @@ struct ContainerInfo {
   int pid = 0;  // host pid of init while created or running, else 0
   std::optional<ExitStatus> exit;
   std::map<std::string, std::string> extensions = {};  // JSON
+  std::string runtime_name = {};                       // of its shim
+  api::Any runtime_options = {};                       // runtime_options.h
+  std::string sandbox_id = {};                         // "": none
 };
 
 struct CreateOptions {
@@ -65,6 +69,8 @@ struct CreateOptions {
   std::map<std::string, std::string> extensions;  // JSON
   std::string runtime;      // "auto", "crun", "runc", a path; "": the engine's, or the namespace's
   std::string snapshotter;  // "auto", "overlay"; "" likewise
+  api::Any runtime_options = {};  // runtime_options.h
+  std::string sandbox_id = {};    // "": none
   oci::SpecOptions spec;
 };
 

@@ -87,7 +87,8 @@ void Changes::add(std::string_view ns, Container& record, std::string_view packe
   add_owner_ref(ns, record);
   batch_.put(key_container(ns, record.id), encode(record));
   batch_.put(key_spec(ns, record.id), std::string(packed_spec));
-  publish(ns, api::ContainerCreate{record.id, record.image, {record.runtime_name, {}}});
+  publish(ns, api::ContainerCreate{
+                  record.id, record.image, {record.runtime_name, record.runtime_options}});
 }
 
 void Changes::publish(const api::Event& event) {

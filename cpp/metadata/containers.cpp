@@ -25,6 +25,7 @@ void check_extensions(const Container& record) {
 void check_record(std::string_view ns, const Container& record, std::string_view spec) {
   check_names(ns, record.id);
   check_labels(record.labels);
+  if (!record.sandbox_id.empty()) check_identifier("sandbox_id", record.sandbox_id);
   if (record.runtime_name.empty()) throw invalid("runtime", "", "must not be empty");
   if (spec.empty()) throw invalid("spec", "", "must not be empty");
   check_extensions(record);

@@ -26,7 +26,9 @@ std::string encode(const Container& record) {
   out.add(8, record.snapshot_number).add(9, static_cast<int>(record.lifetime));
   out.add(10, record.owner).add(11, record.owner_process).add(12, record.created_ns);
   out.add(13, record.updated_ns).add(14, record.labels).add(15, record.extensions);
-  return out.add(16, record.annotations).add(17, static_cast<int>(record.on_exit)).take();
+  out.add(16, record.annotations).add(17, static_cast<int>(record.on_exit));
+  out.add(18, record.runtime_options.type_url).add(19, record.runtime_options.value);
+  return out.add(20, record.sandbox_id).take();
 }
 
 Container decode_container(std::string_view id, std::string_view bytes) {
@@ -41,7 +43,9 @@ Container decode_container(std::string_view id, std::string_view bytes) {
            field.read(10, record.owner) || field.read(11, record.owner_process) ||
            field.read(12, record.created_ns) || field.read(13, record.updated_ns) ||
            field.read(14, record.labels) || field.read(15, record.extensions) ||
-           field.read(16, record.annotations) || field.read(17, on_exit);
+           field.read(16, record.annotations) || field.read(17, on_exit) ||
+           field.read(18, record.runtime_options.type_url) ||
+           field.read(19, record.runtime_options.value) || field.read(20, record.sandbox_id);
   });
   record.lifetime = to_lifetime(lifetime);
   record.on_exit = to_on_exit(on_exit);

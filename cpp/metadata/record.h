@@ -10,6 +10,7 @@
 #include <string>
 #include <string_view>
 
+#include "api/task.h"
 #include "base/process.h"
 #include "metadata/labels.h"
 
@@ -36,6 +37,8 @@ struct Container {
   Labels extensions;                       // 15; values are JSON
   Labels annotations;                      // 16; a copy of the spec's, so that listing parses none
   OnExit on_exit = OnExit::kKeep;          // 17; kDelete: goes when its task has ended
+  api::Any runtime_options;                // 18, 19; what the shim is told, with its type
+  std::string sandbox_id;                  // 20; "" for none
 };
 std::string encode(const Container& record);
 Container decode_container(std::string_view id, std::string_view bytes);

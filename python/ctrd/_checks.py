@@ -77,6 +77,14 @@ def columns(field: str, value: object) -> int:
     return found
 
 
+def id_number(field: str, value: object) -> int:
+    """A uid or gid."""
+    found = integer(field, value)
+    if not 0 <= found < 2**32:
+        raise invalid(field, value, "not between 0 and 2**32")
+    return found
+
+
 def number(field: str, value: object) -> float:
     """A finite float or int."""
     if isinstance(value, bool) or not isinstance(value, int | float):

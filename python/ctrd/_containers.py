@@ -49,6 +49,9 @@ class Containers:
                 and layer go when the task ends, wait() still answers. memory: bytes or "512M". init: a process 1 that
                 passes signals on and reaps; the status is then what it tells: 127 when there is no such program, and
                 128 + n without .signal when signal n killed it.
+                runtime_options: what its shim and runtime are told: no_pivot_root, no_new_keyring, io_uid, io_gid,
+                binary_name (containerd.runc.v1.Options), or, for another shim, any message as type_url and
+                value (bytes). sandbox_id: the sandbox it is part of; kept, nothing more.
                 spec: a merge patch of the OCI runtime spec, or a function that edits it.
 
         Returns:

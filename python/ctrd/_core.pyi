@@ -9,7 +9,7 @@ __version__: str
 # status, signal, started_ns, exited_ns, oom_killed, timed_out, escalated, output_cut, lost
 _ExitRow: TypeAlias = tuple[int, int | None, int, int, bool, bool, bool, bool, int]
 # id, image, rootfs, labels, annotations, created_ns, updated_ns, runtime, snapshotter, snapshot_key, detached,
-# owner_pid, status, pid, exit, extensions (JSON)
+# owner_pid, status, pid, exit, extensions (JSON), runtime_name, runtime_options, sandbox_id
 _InfoRow: TypeAlias = tuple[
     str,
     str,
@@ -27,6 +27,9 @@ _InfoRow: TypeAlias = tuple[
     int,
     _ExitRow | None,
     dict[str, str],
+    str,
+    dict[str, object] | None,
+    str,
 ]
 _StateRow: TypeAlias = tuple[int, int, _ExitRow | None, bool]  # status, pid, exit, tty
 _TaskRow: TypeAlias = tuple[str, str, str, str]  # container_id, instance, runtime, spec (JSON)
@@ -114,6 +117,14 @@ class SpecOptions:
     edit_spec: Callable[[str], str]
     def __init__(self) -> None: ...
 
+class RuncOptions:
+    no_pivot_root: bool
+    no_new_keyring: bool
+    io_uid: int
+    io_gid: int
+    binary_name: str
+    def __init__(self) -> None: ...
+
 class CreateOptions:
     id: str
     replace: bool
@@ -124,8 +135,11 @@ class CreateOptions:
     extensions: Mapping[str, str]
     runtime: str
     snapshotter: str
+    sandbox_id: str
     spec: SpecOptions
     def __init__(self) -> None: ...
+    def set_runc_options(self, options: RuncOptions) -> None: ...
+    def set_runtime_options(self, type_url: str, value: bytes) -> None: ...
 
 class RecordChange:
     labels: Mapping[str, str | None]

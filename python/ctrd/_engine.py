@@ -194,6 +194,8 @@ class Engine:
     def events(self, *filters: str, since: int | datetime | None = None, follow: bool = True) -> EventStream:
         """Read what happens on this root, in all its namespaces and whoever does it. It begins before this returns.
 
+        The last 16 MiB of events are kept on the disk, whoever reads them: some 50,000, fewer with large labels.
+
         Args:
             filters: "topic==/tasks/exit,event.container_id==db": fields are topic, namespace and event.<field of its
                 data>, operators ==, != and ~= (a regular expression, RE2's); a comma is "and", several filters are

@@ -11,7 +11,8 @@ from typing import Any, NoReturn, Self
 
 from . import _checks as checks
 from . import _core, _rows
-from .errors import FailedPrecondition, NotFound
+from ._values import RunResult
+from .errors import ExitError, FailedPrecondition, NotFound
 
 _MOST = 2**64 - 1
 
@@ -97,7 +98,17 @@ class EventStream:
 
         Raises:
             Timeout: It has not come.
+            ExitError: It was to come from the task of this container_id, which has ended before: after its
+                "/tasks/exit" there is only "/tasks/delete", and "/tasks/create" and "/tasks/start" of a next one.
             NotFound: All is read and the stream does not follow.
+
+        Example:
+            >>> with engine.events() as events, engine.start(rootfs, "false") as one:
+            ...     try:
+            ...         events.wait_for("/tasks/exit", timeout=60, container_id=one.id, exit_status=0)
+            ...     except ctrd.ExitError as error:
+            ...         error.returncode
+            1
         """
         checks.text("topic", topic)
         for key, value in match.items():
@@ -109,6 +120,8 @@ class EventStream:
             event = self.next(None if deadline is None else max(0.0, deadline - time.monotonic()))
             if event.topic == topic and all(event.data.get(key) == value for key, value in match.items()):
                 return event
+            if topic in _BEFORE_THE_END and _is_end_of(event, match.get("container_id")):
+                raise _ended(event, topic)
 
     def fileno(self) -> int:
         """Return a descriptor for select and event loops: readable when next(timeout=0) may have something.
@@ -140,6 +153,24 @@ class EventStream:
         if self._core is None:
             raise FailedPrecondition("the event stream is closed", op="events")
         return self._core
+
+
+# What a task that has ended does not tell any more.
+_BEFORE_THE_END = frozenset(
+    f"/tasks/{name}" for name in ("exit", "oom", "exec-added", "exec-started", "paused", "resumed", "checkpointed")
+)
+
+
+def _is_end_of(event: Event, container_id: str | int | None) -> bool:
+    """Whether the first process of this container's task has ended: its exit is told last."""
+    ended = event.topic == "/tasks/exit" and event.data["id"] == event.data["container_id"]
+    return ended and event.data["container_id"] == container_id
+
+
+def _ended(event: Event, topic: str) -> ExitError:
+    status, id, at = event.data["exit_status"], event.data["container_id"], event.data["exited_at"] or event.time
+    result = RunResult((), status, None, "", "", False, False, at, at, 0.0, id, None)
+    return ExitError(f"the task of container {id!r} ended with {status} before {topic}", result=result)
 
 
 def _event(row: _core._EventRow) -> Event:

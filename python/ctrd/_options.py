@@ -250,6 +250,36 @@ def _extensions(field: str, value: object) -> dict[str, str]:
     return {key: _json_value(checks.entry(field, key), one) for key, one in checks.mapping(field, value).items()}
 
 
+# containerd.runc.v1.Options', as far as they are a container's to say, and the checks.
+_RUNC_OPTIONS: dict[str, Callable[[str, Any], Any]] = {
+    "no_pivot_root": checks.flag,
+    "no_new_keyring": checks.flag,
+    "io_uid": checks.id_number,
+    "io_gid": checks.id_number,
+    "binary_name": checks.text,
+}
+
+
+def _set_runtime_options(target: _core.CreateOptions, value: object) -> None:
+    if value is None:
+        return
+    given = checks.mapping("runtime_options", value)
+    if given.keys() == {"type_url", "value"}:
+        message = given["value"]
+        if not isinstance(message, bytes):
+            checks.wrong_type("runtime_options['value']", message, "bytes")
+        target.set_runtime_options(checks.text("runtime_options['type_url']", given["type_url"]), message)
+        return
+    options = _core.RuncOptions()
+    for key, one in given.items():
+        if key not in _RUNC_OPTIONS:
+            known = ", ".join(_RUNC_OPTIONS)
+            raise checks.invalid("runtime_options", key, f"not one of {known}, and not type_url and value")
+        setattr(options, key, _RUNC_OPTIONS[key](checks.entry("runtime_options", key), one))
+    if given:
+        target.set_runc_options(options)
+
+
 def _set_spec(target: _core.SpecOptions, value: object) -> None:
     if isinstance(value, Mapping):
         target.spec_patch = _json("spec", value)
@@ -309,6 +339,8 @@ _RECORD: dict[str, Callable[[Any, Any], None]] = {
     "runtime": _set("runtime", checks.text),
     "snapshotter": _set("snapshotter", checks.text),
     "extensions": _set("extensions", _extensions),
+    "runtime_options": _set_runtime_options,
+    "sandbox_id": _set("sandbox_id", named),
 }
 _SPEC: dict[str, Callable[[Any, Any], None]] = {
     "annotations": _set("annotations", checks.text_mapping),

@@ -76,6 +76,9 @@ def container_info(row: _core._InfoRow) -> ContainerInfo:
         pid,
         end,
         extensions,
+        runtime_name,
+        runtime_options,
+        sandbox_id,
     ) = row
     made = instant(created)
     return ContainerInfo(
@@ -94,6 +97,9 @@ def container_info(row: _core._InfoRow) -> ContainerInfo:
         pid or None,
         maybe_exit(end),
         {key: json.loads(value) for key, value in extensions.items()} if extensions else {},
+        runtime_name,
+        runtime_options or {},
+        sandbox_id or None,
     )
 
 

@@ -108,7 +108,9 @@ class CreateOptions(TypedDict, total=False):
     sysctls: Mapping[str, str]
     devices: Sequence[str]
     runtime: str
+    runtime_options: Mapping[str, Any]
     snapshotter: str
+    sandbox_id: str
     extensions: Mapping[str, Any]
     spec: Mapping[str, Any] | Callable[[dict[str, Any]], dict[str, Any] | None]
 

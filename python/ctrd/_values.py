@@ -197,6 +197,9 @@ class ContainerInfo:
         pid: Host pid of its first process while that lives, else None.
         exit: How its task ended, once it has.
         extensions: dict[str, Any], what callers keep with it.
+        runtime_name: Name of its shim, as filters know it (runtime.name).
+        runtime_options: dict[str, Any], what the shim is told beside that, as create() was given it.
+        sandbox_id: The sandbox that it was said to be part of, or None.
     """
 
     id: str
@@ -214,6 +217,9 @@ class ContainerInfo:
     pid: int | None
     exit: ExitStatus | None
     extensions: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    runtime_name: str = field(repr=False, default="")
+    runtime_options: Mapping[str, Any] = field(repr=False, default_factory=dict)
+    sandbox_id: str | None = field(repr=False, default=None)
 
 
 @dataclass(frozen=True, slots=True)
@@ -401,8 +407,11 @@ class IngestInfo:
         return self.ref
 
 
+_SHOWN = 60  # rows of a table in a notebook
+
+
 class ResultList(list[_T]):
-    """A list of values, with two ways into a table.
+    """A list of values, with two ways into a table; a notebook shows it as one.
 
     Example:
         >>> ctrd.ResultList([ctrd.Check("kernel", True, "6.1", "")]).to_dicts()[0]["found"]
@@ -427,5 +436,36 @@ class ResultList(list[_T]):
         try:
             pandas: Any = importlib.import_module("pandas")
         except ImportError:
-            raise Unsupported("pandas is not installed", hint="pip install pandas") from None
+            raise Unsupported(
+                "to_pandas: pandas is not installed",
+                op="to_pandas",
+                hint="pip install 'ctrd[pandas]'; to_dicts() needs none",
+            ) from None
         return pandas.DataFrame(self.to_dicts())
+
+    def _repr_html_(self) -> str | None:
+        """Return a table of what repr() shows of each, for notebooks."""
+        if not self or not all(dataclasses.is_dataclass(one) for one in self):
+            return None
+        columns = [f.name for f in dataclasses.fields(self[0]) if f.repr]  # type: ignore[arg-type]
+        head = "".join(f"<th>{name}</th>" for name in columns)
+        rows = ["".join(f"<td>{_cell(getattr(one, name, None))}</td>" for name in columns) for one in self[:_SHOWN]]
+        body = "".join(f"<tr>{row}</tr>" for row in rows)
+        more = f"<p>{len(self) - _SHOWN} more</p>" if len(self) > _SHOWN else ""
+        return f"<table><thead><tr>{head}</tr></thead><tbody>{body}</tbody></table>{more}"
+
+
+def _cell(value: object) -> str:
+    """A value as a table shows it: nothing of it is markup."""
+    import html
+
+    if value is None:
+        return ""
+    if isinstance(value, datetime):
+        return value.isoformat(" ", "seconds")
+    if isinstance(value, Mapping):
+        value = ", ".join(f"{key}={one}" for key, one in value.items())
+    elif isinstance(value, tuple):
+        value = " ".join(map(str, value))
+    text = str(value)
+    return html.escape(text if len(text) <= 120 else f"{text[:119]}…")

@@ -257,6 +257,107 @@ def test_a_stream(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
         ended.fileno()
 
 
+def test_waiting_for_what_the_end_of_a_task_rules_out(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str) -> None:
+    """An ExitError at once, with the exit status; what may still come is waited for."""
+    with engine.events() as events, engine.containers.create(rootfs, shell="exit 3", id="x", runtime=runtime) as c:
+        with engine.start(rootfs, "true", id="y", runtime=runtime) as other:
+            other.wait(timeout=30)
+        c.start()
+        for topic, match in (
+            ("/tasks/paused", {}),
+            ("/tasks/oom", {}),
+            ("/tasks/exec-added", {"exec_id": "e"}),
+            ("/tasks/exit", {"id": "e"}),
+            ("/tasks/exit", {"exit_status": 0}),
+        ):
+            with engine.events(since=0) as again, pytest.raises(ctrd.ExitError) as caught:
+                again.wait_for(topic, timeout=30, container_id="x", **match)  # type: ignore[arg-type]
+            assert caught.value.returncode == 3 and caught.value.result.container_id == "x"
+            assert topic in caught.value.message and isinstance(caught.value, subprocess.CalledProcessError)
+        assert events.wait_for("/tasks/exit", timeout=30, container_id="x").data["exit_status"] == 3
+        c.start()  # the ended task goes, the next one comes
+        for topic in ("/tasks/delete", "/tasks/create", "/tasks/start"):
+            assert events.wait_for(topic, timeout=30, container_id="x").topic == topic
+        with pytest.raises(ctrd.ExitError):
+            events.wait_for("/tasks/oom", timeout=30, container_id="x")
+        with pytest.raises(ctrd.Timeout):  # of no container: others may follow
+            events.wait_for("/tasks/oom", timeout=0.05)
+
+
+def test_an_execs_end_is_not_the_tasks(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str) -> None:
+    with engine.events() as events, engine.start(rootfs, "sleep", "1000", id="x", runtime=runtime) as c:
+        assert c.run("sh", "-c", "exit 5").returncode == 5
+        c.pause()
+        assert events.wait_for("/tasks/paused", timeout=30, container_id="x").data == {"container_id": "x"}
+        c.resume()
+    seen = all_of(engine)
+    assert [e.data["exit_status"] for e in seen if e.topic == "/tasks/exit"] == [5, 137]
+
+
+# What happens to the objects of one process, and the order that S12 asks for; others do as much at the same time.
+BUSY = """
+import ctrd, sys
+name, engine, image = sys.argv[2], ctrd.default_engine().with_namespace(sys.argv[2]), ctrd.Rootfs(sys.argv[1])
+print("ready", flush=True)
+sys.stdin.readline()
+for n in range(int(sys.argv[3])):
+    engine.namespaces.create(name)
+    engine.namespaces.update(name, labels={"n": str(n)})
+    c = engine.containers.create(image, "true", id=f"{name}-{n}", lifetime="detached")
+    c.update(labels={"n": str(n)})
+    blob = engine.content.ingest(f"{name}{n}".encode()).digest
+    engine.content.update(blob, labels={"n": str(n)})
+    c.delete()
+    engine.content.delete(blob)
+    engine.namespaces.delete(name)
+"""
+ROUND = [
+    "/namespaces/create",
+    "/namespaces/update",
+    "/snapshot/prepare",
+    "/containers/create",
+    "/containers/update",
+    "/content/create",
+    "/containers/delete",
+    "/snapshot/remove",
+    "/content/delete",
+    "/namespaces/delete",
+]
+
+
+def test_the_order_of_each_object_across_processes(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    """S12: after the transaction, once, in the order in which they were done, whoever did it and whoever reads."""
+    rounds, names = 12, ["a", "b", "c", "d"]
+    with engine.events() as events:
+        writers = [python(engine, BUSY, str(rootfs.path), name, str(rounds)) for name in names]
+        for writer in writers:
+            assert writer.stdout and writer.stdin and writer.stdout.readline() == "ready\n"
+        for writer in writers:
+            assert writer.stdin
+            writer.stdin.write("\n")
+            writer.stdin.flush()
+        seen = [events.next(timeout=60) for _ in range(len(names) * rounds * len(ROUND))]
+        for writer in writers:
+            _, err = writer.communicate(timeout=60)
+            assert writer.returncode == 0, err
+        with pytest.raises(ctrd.Timeout):
+            events.next(timeout=0)
+    check_order(seen)
+    for name in names:
+        mine = [event for event in seen if event.namespace == name]
+        assert [event.topic for event in mine] == ROUND * rounds
+        for n in range(rounds):
+            _, update, _, create, change, made, gone, _, _, _ = mine[n * len(ROUND) : (n + 1) * len(ROUND)]
+            assert update.data == {"name": name, "labels": {"n": str(n)}}
+            assert {create.data["id"], change.data["id"], gone.data["id"]} == {f"{name}-{n}"}
+            assert change.data["labels"] == {"n": str(n)} and made.data["size"] == len(f"{name}{n}")
+    times = [event.time for event in seen]
+    assert max(b - a for a, b in zip(times[1:], times[:-1], strict=True)) < timedelta(seconds=5)
+    assert python_says(engine, "import ctrd; print(*(e.seq for e in ctrd.default_engine().events(follow=False)))") == (
+        " ".join(str(event.seq) for event in seen) + "\n"
+    )
+
+
 def test_a_descriptor_for_event_loops(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
     def ready(stream: ctrd.EventStream, seconds: float) -> bool:
         return bool(select.select([stream], [], [], seconds)[0])

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import subprocess
 import sys
+from collections.abc import Iterator
 
 import ctrd
 import pytest
@@ -58,6 +59,27 @@ def test_only_an_empty_one_can_be_deleted(engine: ctrd.Engine, rootfs: ctrd.Root
     assert engine.namespaces.list() == []
     with pytest.raises(ctrd.NotFound):
         engine.namespaces.delete("ci")
+
+
+def test_blobs_keep_one_and_ingests_do_not(engine: ctrd.Engine) -> None:
+    """S5, S15: what came in part goes with its namespace; other namespaces' stays."""
+
+    def broken() -> Iterator[bytes]:
+        yield b"x"
+        raise OSError("the network is down")
+
+    ci = engine.with_namespace("ci")
+    for of in (engine, ci):
+        with pytest.raises(OSError, match="network"):
+            of.content.ingest(broken(), ref="part")
+    digest = ci.content.ingest(b"whole").digest
+    with pytest.raises(ctrd.FailedPrecondition, match=rf"content \({digest}\)"):
+        engine.namespaces.delete("ci")
+    assert ci.content.ingests().ids == ["part"]
+    ci.content.delete(digest)
+    engine.namespaces.delete("ci")
+    assert ci.content.ingests() == [] and engine.content.ingests().ids == ["part"]
+    engine.content.abort("part")
 
 
 def test_what_a_dead_process_left_does_not_count(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:

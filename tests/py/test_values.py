@@ -3,11 +3,13 @@
 from __future__ import annotations
 
 import copy
+import importlib.util
 import inspect
 import pickle
 import pydoc
 import signal
 import subprocess
+import sys
 from datetime import UTC, datetime
 from pathlib import Path
 
@@ -85,6 +87,47 @@ def test_std_has_subprocess_numbers() -> None:
 def test_result_list_is_a_table() -> None:
     rows = ctrd.ResultList([ctrd.TaskInfo("a", "1", "crun", {})])
     assert rows.to_dicts() == [{"container_id": "a", "instance": "1", "runtime": "crun", "spec": {}}]
+
+
+def test_result_list_in_a_notebook() -> None:
+    evil = ctrd.ProcessInfo(12, 1, ("sh", "<script>alert(1)</script>"), None, "0", 4096, 0.1)
+    shown = ctrd.ResultList([evil])._repr_html_()
+    assert shown and "<th>args</th>" in shown and "<script>" not in shown and "sh &lt;script&gt;" in shown
+    assert shown.count("<td>") == 7 and "<td></td>" in shown  # None is nothing
+    line = ctrd.LogLine(1, NOW, "stdout", "x" * 500, False)
+    shown = ctrd.ResultList([line] * 100)._repr_html_()
+    assert shown and shown.count("<tr>") == 61 and "<p>40 more</p>" in shown
+    assert "x" * 121 not in shown and "<th>time</th>" not in shown  # what repr leaves out
+    assert ctrd.ResultList([])._repr_html_() is ctrd.ResultList(["text"])._repr_html_() is None
+
+
+def test_result_list_without_pandas(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "pandas", None)
+    with pytest.raises(ctrd.Unsupported, match="pandas is not installed") as caught:
+        ctrd.ResultList([ctrd.Check("kernel", True, "6.1", "")]).to_pandas()
+    assert caught.value.hint and "ctrd[pandas]" in caught.value.hint
+    assert isinstance(caught.value, NotImplementedError)
+
+
+def test_result_list_with_pandas() -> None:
+    """In another process: numpy's threads stay."""
+    if importlib.util.find_spec("pandas") is None:
+        pytest.skip("pandas is not installed")
+    code = """
+import ctrd
+frame = ctrd.ResultList([ctrd.Check("kernel", True, "6.1", ""), ctrd.Check("crun", False, "none", "x")]).to_pandas()
+print(list(frame.columns), frame[~frame.ok].name.tolist(), ctrd.ResultList([]).to_pandas().empty)
+"""
+    said = subprocess.check_output([sys.executable, "-c", code], stdin=subprocess.DEVNULL, text=True)
+    assert said == "['name', 'ok', 'found', 'hint', 'needed'] ['crun'] True\n"
+
+
+def test_nothing_is_imported_for_tables() -> None:
+    code = (
+        "import sys, ctrd; ctrd.ResultList([ctrd.Check('a', True, '', '')]).to_dicts(); "
+        "print(*{'pandas', 'numpy'} & set(sys.modules))"
+    )
+    assert subprocess.check_output([sys.executable, "-c", code], stdin=subprocess.DEVNULL) == b"\n"
 
 
 def test_doctor_report_is_ok_without_what_is_not_needed() -> None:

@@ -35,6 +35,7 @@ constexpr Case kCases[] = {
       require(again.pid == holder.pid && again.marker == holder.marker, "a holder changed");
     },
     record<blob>,
+    record<decode_namespace>,
 };
 
 }  // namespace
@@ -44,6 +45,7 @@ std::vector<std::string> seeds() {
   container.rootfs = "/srv/root";
   container.labels = {{"app", "web"}};
   container.owner_process = {7, 9, "boot"};
+  container.runtime_options = {"containerd.runc.v1.Options", "\x08\x01"};
   Snapshot snapshot;
   snapshot.parent = "base";
   std::string json = "{\"ociVersion\":\"1.0.2\",\"annotations\":{" + std::string(500, 'a') + "}}";
@@ -55,7 +57,8 @@ std::vector<std::string> seeds() {
                                     pack_spec(json),
                                     json,
                                     store::encode(store::this_holder()),
-                                    encode(Blob{"", 7, 1, 2, {{"a", "b"}}})};
+                                    encode(Blob{"", 7, 1, 2, {{"a", "b"}}}),
+                                    encode(Namespace{{{"a", "b"}}, 7})};
   for (std::size_t i = 0; i < plain.size(); ++i) plain[i].insert(0, 1, static_cast<char>(i));
   return plain;
 }

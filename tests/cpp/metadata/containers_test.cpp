@@ -64,6 +64,7 @@ TEST_F(ContainersTest, RefusesWhatIsWrong) {
       {"labels", "default", "web", "{}",
        [](Container& r) { r.labels["k"] = std::string(4096, 'v'); }},
       {"extensions", "default", "web", "{}", [](Container& r) { r.extensions[""] = "v"; }},
+      {"sandbox_id", "default", "web", "{}", [](Container& r) { r.sandbox_id = "a/b"; }},
   };
   for (const auto& row : rows) {
     Container given = record(row.id);

@@ -30,13 +30,16 @@ Container full_container() {
   record.labels = {{"a", "1"}, {"b/c", std::string(4000, 'x')}};
   record.extensions = {{"ext", std::string("\0\1\2", 3)}};
   record.annotations = {{"n", ""}};
+  record.runtime_options = {"containerd.runc.v1.Options", std::string("\x08\1\0", 3)};
+  record.sandbox_id = "pod";
   return record;
 }
 
 auto fields(const Container& r) {
   return std::tie(r.id, r.image, r.rootfs, r.runtime_name, r.runtime_binary, r.snapshotter,
                   r.snapshot_key, r.snapshot_number, r.lifetime, r.owner, r.created_ns,
-                  r.updated_ns, r.labels, r.extensions, r.annotations);
+                  r.updated_ns, r.labels, r.extensions, r.annotations, r.runtime_options.type_url,
+                  r.runtime_options.value, r.sandbox_id);
 }
 
 TEST(Record, ContainerComesBack) {
@@ -54,6 +57,9 @@ TEST(Record, SmallOnesComeBack) {
                      snapshot2.created_ns, snapshot2.updated_ns, snapshot2.labels),
             std::tie(snapshot.number, snapshot.kind, snapshot.parent, snapshot.bottom,
                      snapshot.created_ns, snapshot.updated_ns, snapshot.labels));
+  Namespace ns = decode_namespace(encode(Namespace{{{"l", "v"}}, 6}));
+  EXPECT_EQ(ns.labels, (Labels{{"l", "v"}}));
+  EXPECT_EQ(ns.created_ns, 6);
   Trash trash = decode_trash(encode(Trash{"snapshot", "3"}));
   EXPECT_EQ(trash.kind + ":" + trash.name, "snapshot:3");
   Owner owner = decode_owner(encode(Owner{{1, 2, "b"}, "/run/ctrd/x"}));
@@ -82,6 +88,7 @@ void expect_sane(const std::string& bytes) {
     }
   };
   tolerate([&] { decode_container("web", bytes); });
+  tolerate([&] { decode_namespace(bytes); });
   tolerate([&] { decode_snapshot(bytes); });
   tolerate([&] { decode_trash(bytes); });
   tolerate([&] { decode_owner(bytes); });
@@ -93,7 +100,7 @@ TEST(Record, CutAtEachByte) {
   for (const std::string& whole :
        {encode(full_container()), encode(Snapshot{3, 2, "p", "/b", 4, 5, {{"l", "v"}}}),
         encode(Trash{"snapshot", "3"}), encode(Owner{{1, 2, "b"}, "/run"}),
-        encode(State{"token", "boot", "/run"})})
+        encode(State{"token", "boot", "/run"}), encode(Namespace{{{"l", "v"}}, 6})})
     for (std::size_t size = 0; size < whole.size(); ++size) expect_sane(whole.substr(0, size));
 }
 
