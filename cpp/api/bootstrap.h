@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 // What containerd says to a shim before there is a connection, and what it answers: BootstrapParams
-// on stdin of `start` (containerd 2.3 on), RuntimeInfo on stdout of `-info`. Source:
-// shim-protocol.md 2.6, 2.12.
+// on stdin of `start` (containerd 2.3 on), BootstrapResult, RuntimeInfo on stdout of `-info`.
+// Source: shim-protocol.md 2.6, 2.12.
 #pragma once
 
 #include <string>
@@ -22,6 +22,11 @@ struct BootstrapParams {
   std::vector<Extension> extensions;
   std::string socket_dir;
 };
+// What `start` of a new shim prints.
+struct BootstrapResult {
+  int32_t version = 0;
+  std::string address, protocol;
+};
 struct RuntimeVersion {
   std::string version, revision;
 };
@@ -38,6 +43,9 @@ inline constexpr std::string_view kFeaturesType =
 std::string encode(const BootstrapParams& m);
 template <>
 BootstrapParams decode<BootstrapParams>(std::string_view bytes);
+std::string encode(const BootstrapResult& m);
+template <>
+BootstrapResult decode<BootstrapResult>(std::string_view bytes);
 std::string encode(const RuntimeInfo& m);
 template <>
 RuntimeInfo decode<RuntimeInfo>(std::string_view bytes);

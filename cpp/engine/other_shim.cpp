@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mount.h"
 #include "base/spawn.h"
+#include "engine/other_answer.h"
 #include "engine/rpc.h"
 #include "engine/runtime_options.h"
 
@@ -76,19 +77,15 @@ Error start_failed(const OtherShim& shim, const std::string& why, const std::str
       .with("log_tail", escaped(said, 512));
 }
 
-// A plain address, as version 2 has it: of a socket in the file system.
 std::string socket_path(const OtherShim& shim, const Output& output) {
   std::string words = output.out + output.err;
   if (output.timed_out) throw start_failed(shim, "did not end in time and was killed", words);
   if (output.exit.status != 0)
     throw start_failed(shim, "failed with exit status " + std::to_string(output.exit.status),
                        words);
-  std::string_view address = trimmed(output.out);
-  if (address.starts_with(kUnix)) address.remove_prefix(kUnix.size());
-  bool is_path = address.starts_with('/') && address.size() < PATH_MAX &&
-                 std::all_of(address.begin(), address.end(), [](char c) { return c > ' '; });
-  if (!is_path) throw start_failed(shim, "printed no address of a unix socket", words);
-  return std::string(address);
+  std::optional<ShimAnswer> answer = parse_shim_answer(output.out);
+  if (!answer) throw start_failed(shim, "printed no address of a unix socket", words);
+  return socket_of(shim.binary, *answer);
 }
 
 void make_log(int dir) {

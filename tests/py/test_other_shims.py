@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import shutil
 import signal
+import sys
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -210,6 +211,50 @@ def test_a_start_that_fails(
     with impatient, pytest.raises(ctrd.RuntimeFailed, match=said):
         impatient.run(rootfs, "true", runtime="io.example.fake.v1")
     assert not list((engine.state / "default").iterdir())
+
+
+SERVER = """
+import os, socket, struct, sys
+listener = socket.socket(socket.AF_UNIX)
+listener.bind(sys.argv[1])
+listener.listen()
+open(sys.argv[1] + ".up", "w").close()
+while True:
+    peer = listener.accept()[0]
+    head = peer.recv(10, socket.MSG_WAITALL)
+    peer.recv(struct.unpack(">I", head[:4])[0], socket.MSG_WAITALL)
+    peer.sendall(struct.pack(">IIBB", 4, *struct.unpack(">I", head[4:8]), 2, 0) + bytes([10, 2, 8, 12]))
+    peer.close()
+"""
+
+
+def test_one_that_speaks_version_3_alone(
+    engine: ctrd.Engine, rootfs: ctrd.Rootfs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As containerd 2's: it answers in JSON, and every call of version 2 is unimplemented."""
+    (tmp_path / "server.py").write_text(SERVER)
+    socket = tmp_path / "s"
+    answer = f'{{"version": 3, "address": "unix://{socket}", "protocol": "ttrpc"}}'
+    code = f"""[ "$7" = start ] || exit 0
+{sys.executable} {tmp_path}/server.py {socket} "$@" >/dev/null 2>&1 &
+while [ ! -e {socket}.up ]; do sleep 0.01; done
+echo '{answer}'"""
+    fake(tmp_path, monkeypatch, "containerd-shim-fake-v3", code)
+    with pytest.raises(ctrd.Unsupported, match=r"containerd\.task\.v2\.Task"):
+        engine.run(rootfs, "true", runtime="io.example.fake.v3")
+    assert not list((engine.state / "default").iterdir())
+    at = os.fsencode(tmp_path / "server.py")
+    assert not [path for path in Path("/proc").glob("[0-9]*/cmdline") if at in path.read_bytes()], "it is ended"
+
+
+def test_one_that_answers_in_json(
+    engine: ctrd.Engine, rootfs: ctrd.Rootfs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    real = shutil.which(SHIM)
+    json = '{"version": 2, "address": "%s", "protocol": "ttrpc"}'
+    begin = f"""printf '{json}' "$({real} "$@")\""""
+    fake(tmp_path, monkeypatch, SHIM, f'[ "$7" = start ] || exec {real} "$@"\n{begin}')
+    assert engine.run(rootfs, "echo", "a").stdout == "a\n"
 
 
 @both

@@ -158,6 +158,7 @@ const std::vector<Codec>& codecs() {
       codec<LinuxRuncOptions, foreign::LinuxRuncOptions>("LinuxRuncOptions"),
       codec<RuntimeOptions, foreign::RuntimeOptions>("RuntimeOptions"),
       codec<BootstrapParams, foreign::BootstrapParams>("BootstrapParams"),
+      codec<BootstrapResult, foreign::BootstrapResult>("BootstrapResult"),
       codec<RuntimeInfo, foreign::RuntimeInfo>("RuntimeInfo"),
       codec<Options, shim1::Options>("Options"),
       file_codec<shim1::StatusFile, decode_status_file>("StatusFile"),

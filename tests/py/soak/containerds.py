@@ -16,6 +16,7 @@ import roots  # noqa: E402
 import shims  # noqa: E402
 from containerd_api import RpcError  # noqa: E402
 from containerd_peer import Containerd, nothing_left  # noqa: E402
+from support import eventually  # noqa: E402
 
 WEIGHED = 20  # shims of the beginning and of the end
 
@@ -44,7 +45,8 @@ def one_by_one(count: int, seed: int) -> str:
 
 def _once(containerd: Containerd, id: str, chosen: random.Random) -> int:
     """A whole life; the shim's PSS in the middle of it, in KiB."""
-    containerd.start_task(roots.busybox(), id, "/bin/sleep", "1000")
+    comm = Path(f"/proc/{containerd.start_task(roots.busybox(), id, '/bin/sleep', '1000')}/comm")
+    eventually(lambda: comm.read_text() == "sleep\n", "runc's own init, which SIGTERM ends with 2, is sleep now")
     (shim,) = containerd.shims()
     size = shims.pss_kib(shim)
     signal = chosen.choice([2, 9, 15])
