@@ -134,6 +134,22 @@ def test_version_3_by_recorded_frames(shim: Shim) -> None:
     eventually(lambda: not alive(pid), "it ends, though there is nobody to take its events")
 
 
+# containerd's own shim is 15 s late then.
+@pytest.mark.parametrize("there", ["a file that nobody listens on", "somebody who answers nothing"])
+def test_nobody_takes_its_events(tmp_path: Path, root_directory: Path, there: str) -> None:
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(tmp_path / "events"))
+        if "answers" in there:
+            listener.listen()
+        shim = Shim(tmp_path, root_directory, "crun", TTRPC_ADDRESS=str(tmp_path / "events"))
+        pid = shim.pid()
+        for _, frame, code, _ in rows():
+            assert shim.answer(frame)[1] == code
+        eventually(lambda: not alive(pid), "it ends soon", 10)
+    shim.close()
+    shim.run("delete")
+
+
 # containerd 1.6's speaks version 2, of which the messages are the same; it has UNKNOWN for several codes of ours.
 def test_containerds_own_shim_answers_the_same(tmp_path: Path, root_directory: Path) -> None:
     theirs = Shim(tmp_path, root_directory, "runc", "containerd-shim-runc-v2", TTRPC_ADDRESS="")

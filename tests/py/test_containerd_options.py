@@ -34,11 +34,19 @@ def test_binary_name(containerd: Containerd, root_directory: Path) -> None:
         containerd.end("x")
 
 
-def test_no_pivot_root_and_no_new_keyring(containerd: Containerd, root_directory: Path) -> None:
-    given = options(no_pivot_root=True, no_new_keyring=True)
-    containerd.start_task(root_directory, "x", "/bin/true", options=given)
-    assert containerd.wait("x") == 0
-    containerd.delete("x")
+def test_no_pivot_root_and_no_new_keyring(containerd: Containerd, root_directory: Path, tmp_path: Path) -> None:
+    runtime = tmp_path / "runtime"
+    name = containerd.environment["CTRD_RUNTIME"]
+    runtime.write_text(f'#!/bin/sh\necho "$@" >>{tmp_path}/said\nexec {name} "$@"\n')
+    runtime.chmod(0o755)
+    for chosen in (True, False):
+        given = options(binary_name=str(runtime), no_pivot_root=chosen, no_new_keyring=chosen)
+        containerd.start_task(root_directory, "x", "/bin/true", options=given)
+        assert containerd.wait("x") == 0
+        containerd.delete("x")
+    creates = [words for line in (tmp_path / "said").read_text().splitlines() if "create" in (words := line.split())]
+    assert ["--no-pivot" in words for words in creates] == [True, False]
+    assert ["--no-new-keyring" in words for words in creates] == [True, False]
 
 
 @pytest.mark.skipif(Path("/run/systemd/system").is_dir(), reason="systemd runs here")

@@ -4,11 +4,16 @@ from __future__ import annotations
 
 import os
 import signal
+import socket
+import struct
 from collections.abc import Iterator
 from pathlib import Path
+from typing import Any
 
 import pytest
+from containerd_messages import message, parsed
 from containerd_peer import RUNNING, STOPPED, Containerd, nothing_left
+from disk_records import fields
 from support import alive, eventually
 
 pytestmark = pytest.mark.root
@@ -67,6 +72,60 @@ def test_events_go_on(own_containerd: Containerd, root_directory: Path) -> None:
     one.end("x")
     wanted = ["/tasks/paused", "/tasks/resumed", "/tasks/exit", "/tasks/delete"]
     eventually(lambda: [topic for topic, _ in one.api.events("x")] == wanted, "all events come in order")
+
+
+class StandIn:
+    """Takes events where containerd does when it runs."""
+
+    def __init__(self, containerd: Containerd) -> None:
+        path = containerd.dir / "c.sock.ttrpc"
+        path.unlink()
+        self.listener = socket.socket(socket.AF_UNIX)
+        self.listener.bind(str(path))
+        self.listener.listen()
+        self.listener.settimeout(60)
+
+    def take(self, count: int) -> list[tuple[str, Any]]:
+        """So many of one shim: topic and message."""
+        peer = self.listener.accept()[0]
+        peer.settimeout(60)
+        told = []
+        with peer, peer.makefile("rb") as stream:
+            for _ in range(count):
+                length, number, _, _ = struct.unpack(">IIBB", stream.read(10))
+                envelope = fields(fields(fields(stream.read(length))[3][0])[1][0])
+                peer.sendall(struct.pack(">IIBB", 0, number, 2, 0))
+                any = message("google.protobuf.Any").FromString(envelope[4][0])
+                told.append((envelope[3][0].decode(), parsed(any)))
+        return told
+
+
+def test_what_happens_while_containerd_is_down_is_told_in_order(
+    own_containerd: Containerd, root_directory: Path
+) -> None:
+    one = own_containerd
+    pid = one.start_task(root_directory, "x", "/bin/sleep", "1000")
+    for exec_id in ("e1", "e2"):
+        one.add_exec("x", exec_id, "/bin/sleep", "1000")
+    pids = [one.api.task("Start", container_id="x", exec_id=exec_id).pid for exec_id in ("e1", "e2")]
+    one.stop()
+    for process in (pids[1], pids[0], pid):
+        os.kill(process, signal.SIGKILL)
+        eventually(lambda: not Path(f"/proc/{process}").exists(), "the shim has seen its end")  # noqa: B023
+    stand_in = StandIn(one)
+    told = stand_in.take(3)
+    stand_in.listener.close()
+    assert [(topic, event.id, event.pid, event.exit_status) for topic, event in told] == [
+        ("/tasks/exit", "e2", pids[1], 137),
+        ("/tasks/exit", "e1", pids[0], 137),
+        ("/tasks/exit", "x", pid, 137),
+    ]
+    back(one)
+    one.api.subscribe()
+    assert one.delete("x") == 137
+    eventually(lambda: one.api.events("x"), "its deletion is told")
+    eventually(lambda: not one.shims(), "the shim has nothing more to tell")
+    assert [topic for topic, _ in one.api.events("x")] == ["/tasks/delete"]
 
 
 def test_a_shim_that_is_killed(own_containerd: Containerd, root_directory: Path) -> None:
