@@ -144,7 +144,7 @@ struct ShutdownRequest {
   bool now = false;
 };
 
-// ctrd.shim.v1.Shim: Info(Empty), Detach(Empty) -> Empty, Limit -> Empty (before Start:
+// ctrd.shim.v1.Shim: Info(Empty), Detach(Empty) -> Empty, Hold (checkpoint.h), Limit -> Empty (before Start:
 // kFailedPrecondition later), Escalate(KillRequest) -> Empty. And two of Task's verbs whose answer
 // is all that there is to say of an exit, for init and execs alike:
 //   Wait(WaitRequest) -> ExitInfo      parks as Task's Wait, may be asked again until Delete

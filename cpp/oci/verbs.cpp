@@ -46,6 +46,17 @@ void add_option(std::vector<std::string>& args, const char* name, const std::str
   if (!value.empty()) args.insert(args.end(), {name, value});
 }
 
+std::vector<std::string> checkpoint_args(const CheckpointDirs& dirs, const CheckpointFlags& flags) {
+  std::vector<std::string> args = {"--image-path", dirs.images, "--work-path", dirs.work};
+  if (flags.tcp) args.emplace_back("--tcp-established");
+  if (flags.unix_sockets) args.emplace_back("--ext-unix-sk");
+  if (flags.terminal) args.emplace_back("--shell-job");
+  if (flags.file_locks) args.emplace_back("--file-locks");
+  for (const std::string& name : flags.empty_namespaces)
+    args.insert(args.end(), {"--empty-ns", name});
+  return args;
+}
+
 Error not_launched(const Command& command, int err) {
   std::string what = "OCI runtime \"" + command.argv.front() + "\": cannot execute it";
   Error error = sys_error(err, std::move(what));
@@ -125,6 +136,24 @@ Command exec_command(const Runtime& runtime, const std::string& id, const ExecFi
   add_option(args, "--cgroup", files.cgroup);
   args.insert(args.end(), {"--", id});
   return make(runtime, Verb::kExec, std::move(args));
+}
+
+Command checkpoint_command(const Runtime& runtime, const std::string& id,
+                           const CheckpointDirs& dirs, const CheckpointFlags& flags, bool exit) {
+  std::vector<std::string> args = checkpoint_args(dirs, flags);
+  if (!exit) args.emplace_back("--leave-running");
+  args.insert(args.end(), {"--", id});
+  return make(runtime, Verb::kCheckpoint, std::move(args));
+}
+
+Command restore_command(const Runtime& runtime, const std::string& id, const CheckpointDirs& dirs,
+                        const CheckpointFlags& flags, const RestoreFiles& files, bool no_pivot) {
+  std::vector<std::string> args = checkpoint_args(dirs, flags);
+  args.insert(args.end(), {"--detach", "--bundle", files.bundle, "--pid-file", files.pid_file});
+  add_option(args, "--console-socket", files.console_socket);
+  if (no_pivot) args.emplace_back("--no-pivot");
+  args.insert(args.end(), {"--", id});
+  return make(runtime, Verb::kRestore, std::move(args));
 }
 
 Command version_command(const std::string& binary) {

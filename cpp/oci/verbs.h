@@ -71,6 +71,26 @@ struct ExecFiles {
   std::string cgroup = {};  // below the container's, in every hierarchy; "": the container's
 };
 Command exec_command(const Runtime& runtime, const std::string& id, const ExecFiles& files);
+// What CRIU is told to put up with. empty_namespaces: runc only.
+struct CheckpointFlags {
+  bool tcp = false, unix_sockets = false, terminal = false, file_locks = false;
+  std::vector<std::string> empty_namespaces = {};
+};
+// images: where the images are, or go to; work: CRIU's log and passing files. Both exist.
+struct CheckpointDirs {
+  std::string images, work;
+};
+Command checkpoint_command(const Runtime& runtime, const std::string& id,
+                           const CheckpointDirs& dirs, const CheckpointFlags& flags, bool exit);
+// As create and start in one; detached.
+struct RestoreFiles {
+  std::string bundle;
+  std::string pid_file;             // is written
+  std::string console_socket = {};  // as ExecFiles'
+};
+Command restore_command(const Runtime& runtime, const std::string& id, const CheckpointDirs& dirs,
+                        const CheckpointFlags& flags, const RestoreFiles& files,
+                        bool no_pivot = false);
 Command version_command(const std::string& binary);
 
 struct Outcome {

@@ -7,6 +7,7 @@
 #include <array>
 #include <utility>
 
+#include "api/checkpoint.h"
 #include "base/error.h"
 
 namespace ctrd::shim {
@@ -30,13 +31,14 @@ Service::Service(asio::io_context& loop, Task& task, Hooks hooks)
     : loop_(loop), task_(task), hooks_(std::move(hooks)) {}
 
 Service::Verb Service::find_verb(std::string_view method) {
-  static constexpr std::array<std::pair<std::string_view, Verb>, 6> kVerbs{
+  static constexpr std::array<std::pair<std::string_view, Verb>, 7> kVerbs{
       {{"Create", &Service::create},
        {"Start", &Service::start},
        {"Delete", &Service::remove},
        {"Pause", &Service::pause},
        {"Resume", &Service::resume},
-       {"Update", &Service::update}}};
+       {"Update", &Service::update},
+       {"Checkpoint", &Service::checkpoint}}};
   return find_row(kVerbs, method);
 }
 
@@ -82,6 +84,7 @@ asio::awaitable<std::string> Service::dispatch(Request request) {
   }
   if (query != nullptr) co_return (this->*query)(request);
   if (verb != nullptr) co_return co_await apart(loop_, (this->*verb)(std::move(request)));
+  if (request.method == "Hold" && !is_task) co_return co_await hold(std::move(request));
   if (request.method == "Wait") co_return co_await wait(std::move(request), !is_task);
   throw Error(Code::kUnimplemented, "method " + request.method);
 }
@@ -154,6 +157,30 @@ asio::awaitable<std::string> Service::update(Request request) {
   check_id(message.id);
   co_await task_.update(std::move(message.resources.value));
   co_return std::string();
+}
+
+asio::awaitable<std::string> Service::checkpoint(Request request) {
+  auto message = api::decode<api::CheckpointTaskRequest>(request.payload);
+  check_id(message.id);
+  co_await task_.checkpoint(std::move(message));
+  co_return std::string();
+}
+
+asio::awaitable<std::string> Service::freeze() {
+  co_await task_.hold();
+  co_return std::string();
+}
+
+// Both ends run apart: they come to their end though the caller has gone, which ends what is
+// between.
+asio::awaitable<std::string> Service::hold(Request request) {
+  check_id(api::decode<api::HoldRequest>(request.payload).id);
+  struct LetGo {
+    ~LetGo() { shim::start(self->loop_, self->task_.let_go(), "letting a frozen task go"); }
+    Service* self;
+  } at_end{this};
+  co_await apart(loop_, freeze());
+  for (Event never;;) co_await never.wait();
 }
 
 asio::awaitable<std::string> Service::wait(Request request, bool tell) {

@@ -30,6 +30,10 @@ void Task::kill(uint32_t signal, bool all) {
   require();
   check_signal(signal);
   if (status_ == api::Status::kStopped || ended_) throw already_finished();
+  if (awaits_restore() && !starting_) {
+    if (signal != 0) end_unstarted(static_cast<int>(signal));
+    return;
+  }
   if (all)
     signal_cgroup(side_.config.cgroups_path, static_cast<int>(signal));
   else
@@ -113,7 +117,7 @@ api::PidsResponse Task::pids() const {
 api::StatsResponse Task::stats() const {
   require();
   std::string path = side_.config.cgroups_path;
-  if (path.empty() && !ended_) path = cgroup_of(pid_);
+  if (path.empty() && !ended_ && pid_ > 0) path = cgroup_of(pid_);
   std::vector<UniqueFd> dirs;
   if (!path.empty()) dirs = open_cgroup(path);
   if (dirs.empty())
@@ -124,7 +128,8 @@ api::StatsResponse Task::stats() const {
 // Without a cgroup that is known to be its own: what we have started.
 std::vector<pid_t> Task::all_pids() const {
   if (!side_.config.cgroups_path.empty()) return cgroup_pids(side_.config.cgroups_path);
-  std::vector<pid_t> found{pid_};
+  std::vector<pid_t> found;
+  if (pid_ > 0) found.push_back(pid_);
   for (const auto& [pid, exec] : execs_.ids_by_pid()) found.push_back(static_cast<pid_t>(pid));
   return found;
 }

@@ -12,6 +12,7 @@
 #include <vector>
 
 #include "api/bundle.h"
+#include "api/checkpoint.h"
 #include "api/task.h"
 #include "shim/bundle.h"
 #include "shim/execs.h"
@@ -43,6 +44,13 @@ class Task {
   asio::awaitable<void> resume();
   // resources: JSON of the runtime spec's linux.resources.
   asio::awaitable<void> update(std::string resources);
+  // Dumps it to the directory path; it ends if the options say so, else goes on as it was: a
+  // failure leaves it so too. Throws kFailedPrecondition unless it runs or is paused, and
+  // criu_error().
+  asio::awaitable<void> checkpoint(api::CheckpointTaskRequest request);
+  // Freezes it until let_go(). Paused: it stays so, then and after.
+  asio::awaitable<void> hold();
+  asio::awaitable<void> let_go();
 
   // SIGKILL thaws: what is paused dies of it. Other signals are kept until it is resumed.
   void kill(uint32_t signal, bool all);
@@ -69,17 +77,33 @@ class Task {
  private:
   // task_create.cpp
   asio::awaitable<void> make(const api::CreateRequest& request, TimePoint deadline);
+  asio::awaitable<void> make_process(const api::CreateRequest& request);
   asio::awaitable<void> run_create(std::string console_socket);
   std::exception_ptr read_config();
   void claim_cgroup(std::string path, const std::vector<pid_t>& members);
   void claim_cgroup_of_init();
   void adopt_init(const Reaper::Keep& keep);
   asio::awaitable<void> roll_back();
+  void watch_oom();
+  // task_checkpoint.cpp
+  asio::awaitable<void> freeze();
+  asio::awaitable<void> unfreeze();
+  // task_restore.cpp
+  void prepare_restore(const api::CreateRequest& request);
+  asio::awaitable<void> restore();
+  asio::awaitable<void> undo_restore();
+  asio::awaitable<void> start_restored();
+  void end_unstarted(int signal);
+  asio::awaitable<void> settle_unstarted();
+  bool awaits_restore() const {  // Create has prepared it, Start will restore it
+    return status_ == api::Status::kCreated && !request_.checkpoint.empty() && pid_ == 0;
+  }
   // task_exit.cpp
   asio::awaitable<void> settle();
   asio::awaitable<void> end_the_rest();
   asio::awaitable<bool> drain(Stdio::Output which);
   asio::awaitable<void> watch_limit(TimePoint deadline);
+  void limit_time();
   void kill_all();
   void stop();
   void saw_oom(uint64_t kills);
@@ -115,6 +139,8 @@ class Task {
   uint64_t pid_start_ = 0;
   UniqueFd pidfd_;  // of init, until it is reaped
   bool starting_ = false;
+  api::RestoreOptions restoring_;
+  bool held_ = false;  // frozen for a checkpoint, until let_go()
   bool timed_out_ = false, escalated_ = false, oom_killed_ = false, output_cut_ = false;
   bool killed_ = false;       // by SIGKILL, from us: it must not stay frozen
   bool runtime_ran_ = false;  // create was executed: there may be something to delete

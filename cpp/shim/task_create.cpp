@@ -32,8 +32,6 @@ void check_request(const api::CreateRequest& request, const std::string& id, con
   if (request.id != id) throw invalid("id", request.id, "this shim was started for " + id);
   if (request.bundle != bundle.path() && !is_same_dir(request.bundle, bundle.dir()))
     throw invalid("bundle", request.bundle, "this shim's bundle is " + bundle.path());
-  if (!request.checkpoint.empty())
-    throw Error(Code::kUnimplemented, "create: restoring a checkpoint is not supported yet");
 }
 
 // Everything in that cgroup may be killed: it must be the task's own, never "/" or somebody else's.
@@ -89,9 +87,8 @@ asio::awaitable<api::CreateResponse> Task::create(api::CreateRequest request, Ti
   request_ = std::move(request);
   request_.options = {};
   publish_created();
-  oom_watch_.emplace(
-      side_.loop, side_.config.cgroups_path, [this] { return side_.count_oom_kills(); },
-      [this](uint64_t kills) { saw_oom(kills); });
+  if (awaits_restore()) co_return api::CreateResponse{};
+  watch_oom();
   shim::start(side_.loop, settle(), "settling the end of task " + side_.id);
   co_return api::CreateResponse{.pid = pid()};
 }
@@ -110,6 +107,17 @@ asio::awaitable<void> Task::make(const api::CreateRequest& request, TimePoint de
     side_.bundle.make_rootfs();
     mount_all(request.rootfs, side_.bundle.file(api::kRootfsDir));
   }
+  if (request.checkpoint.empty())
+    co_await make_process(request);
+  else
+    prepare_restore(request);
+  created_ns_ = wall_ns();
+  status_ = api::Status::kCreated;
+  side_.bundle.write(status_file());
+  side_.bundle.make_spare();
+}
+
+asio::awaitable<void> Task::make_process(const api::CreateRequest& request) {
   Reaper::Keep keep(side_.reaper);
   std::optional<ConsoleSocket> console;
   if (request.terminal) console.emplace(open_dir_at(side_.bundle.dir(), "."));
@@ -122,10 +130,12 @@ asio::awaitable<void> Task::make(const api::CreateRequest& request, TimePoint de
     UniqueFd master = co_await console->receive();
     stdio_->connect(std::move(master));
   }
-  created_ns_ = wall_ns();
-  status_ = api::Status::kCreated;
-  side_.bundle.write(status_file());
-  side_.bundle.make_spare();
+}
+
+void Task::watch_oom() {
+  oom_watch_.emplace(
+      side_.loop, side_.config.cgroups_path, [this] { return side_.count_oom_kills(); },
+      [this](uint64_t kills) { saw_oom(kills); });
 }
 
 asio::awaitable<void> Task::run_create(std::string console_socket) {

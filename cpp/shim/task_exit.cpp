@@ -77,6 +77,10 @@ asio::awaitable<void> Task::watch_limit(TimePoint deadline) {
 }
 
 void Task::kill_all() {
+  if (awaits_restore() && !starting_) {
+    if (!ended_) end_unstarted(SIGKILL);
+    return;
+  }
   killed_ = true;
   signal_cgroup(side_.config.cgroups_path, SIGKILL);
   try_kill(pidfd_);

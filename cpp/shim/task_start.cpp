@@ -11,6 +11,11 @@ asio::awaitable<api::StartResponse> Task::start() {
   if (status_ != api::Status::kCreated || ended_)
     throw failed_precondition("task " + side_.id + " cannot be started: it is not in state created",
                               Kind::kTask);
+  if (awaits_restore()) {
+    co_await start_restored();
+    limit_time();
+    co_return api::StartResponse{.pid = pid()};
+  }
   starting_ = true;
   started_ns_ = wall_ns();  // before the runtime's start, so that a duration is never 0
   oci::Command command =
@@ -27,10 +32,14 @@ asio::awaitable<api::StartResponse> Task::start() {
   starting_ = false;
   changed_.notify();
   oci::check(command, outcome);
-  if (side_.options.timeout_ns > 0)
-    shim::start(side_.loop, watch_limit(after(Nanos(side_.options.timeout_ns))),
-                "limiting the time of task " + side_.id);
+  limit_time();
   co_return api::StartResponse{.pid = pid()};
+}
+
+void Task::limit_time() {
+  if (side_.options.timeout_ns <= 0) return;
+  shim::start(side_.loop, watch_limit(after(Nanos(side_.options.timeout_ns))),
+              "limiting the time of task " + side_.id);
 }
 
 }  // namespace ctrd::shim

@@ -33,7 +33,7 @@ _TASK_CALLS = {
     "Pause": ("PauseTaskRequest", ""),
     "Resume": ("ResumeTaskRequest", ""),
     "ListPids": ("ListPidsRequest", "ListPidsResponse"),
-    "Checkpoint": ("CheckpointTaskRequest", ""),
+    "Checkpoint": ("CheckpointTaskRequest", "CheckpointTaskResponse"),
     "Update": ("UpdateTaskRequest", ""),
     "Metrics": ("MetricsRequest", "MetricsResponse"),
     "Wait": ("WaitRequest", "WaitResponse"),

@@ -11,6 +11,7 @@ _SCALARS = {"string": _FIELD.TYPE_STRING, "bytes": _FIELD.TYPE_BYTES, "bool": _F
     "uint32": _FIELD.TYPE_UINT32,
     "uint64": _FIELD.TYPE_UINT64,
     "int32": _FIELD.TYPE_INT32,
+    "int64": _FIELD.TYPE_INT64,
 }
 _ANY, _TIME = "google.protobuf.Any", "google.protobuf.Timestamp"
 _TASKS, _CONTAINERS, _EVENTS = (f"containerd.services.{name}.v1" for name in ("tasks", "containers", "events"))
@@ -21,12 +22,13 @@ _EXIT = f"exit_status uint32, {{}} exited_at {_TIME}"
 # Fields as "number name type"; a * behind the type: repeated.
 MESSAGES = {
     "containerd.types.Mount": "1 type string, 2 source string, 3 target string, 4 options string*",
+    "containerd.types.Descriptor": "1 media_type string, 2 digest string, 3 size int64",
     "containerd.types.Metric": f"1 timestamp {_TIME}, 2 id string, 3 data {_ANY}",
     "containerd.v1.types.ProcessInfo": f"1 pid uint32, 2 info {_ANY}",
     "containerd.v1.types.Process": "1 container_id string, 2 id string, 3 pid uint32, 4 status int32, 5 stdin string, "
     "6 stdout string, 7 stderr string, 8 terminal bool, 9 " + _EXIT.format(10),
     f"{_TASKS}.CreateTaskRequest": f"{_TASK}, 3 rootfs containerd.types.Mount*, 4 stdin string, 5 stdout string, "
-    f"6 stderr string, 7 terminal bool, 9 options {_ANY}",
+    f"6 stderr string, 7 terminal bool, 8 checkpoint containerd.types.Descriptor, 9 options {_ANY}",
     f"{_TASKS}.CreateTaskResponse": f"{_TASK}, 2 pid uint32",
     f"{_TASKS}.StartRequest": _EXEC,
     f"{_TASKS}.StartResponse": "1 pid uint32",
@@ -47,6 +49,7 @@ MESSAGES = {
     f"{_TASKS}.ListPidsRequest": _TASK,
     f"{_TASKS}.ListPidsResponse": "1 processes containerd.v1.types.ProcessInfo*",
     f"{_TASKS}.CheckpointTaskRequest": f"{_TASK}, 2 parent_checkpoint string, 3 options {_ANY}",
+    f"{_TASKS}.CheckpointTaskResponse": "1 descriptors containerd.types.Descriptor*",
     f"{_TASKS}.UpdateTaskRequest": f"{_TASK}, 2 resources {_ANY}",
     f"{_TASKS}.MetricsRequest": "1 filters string*",
     f"{_TASKS}.MetricsResponse": "1 metrics containerd.types.Metric*",
@@ -69,6 +72,7 @@ MESSAGES = {
     "containerd.events.TaskPaused": "1 container_id string",
     "containerd.events.TaskResumed": "1 container_id string",
     "containerd.events.TaskOOM": "1 container_id string",
+    "containerd.linux.runc.CheckpointOptions": "1 exit bool, 2 open_tcp bool, 5 file_locks bool",
     "containerd.runc.v1.Options": "1 no_pivot_root bool, 2 no_new_keyring bool, 3 shim_cgroup string, 4 io_uid uint32, "
     "5 io_gid uint32, 6 binary_name string, 7 root string, 9 systemd_cgroup bool",
     "io.containerd.cgroups.v1.Usage": "1 total uint64, 2 kernel uint64, 3 user uint64, 4 per_cpu uint64*",

@@ -163,7 +163,7 @@ TEST_P(Faults, BadRequestsAreNamed) {
   EXPECT_EQ(refused([](auto& r) { r.id = "other"; }).code(), Code::kInvalidArgument);
   EXPECT_EQ(refused([](auto& r) { r.bundle = "/tmp"; }).code(), Code::kInvalidArgument);
   EXPECT_EQ(refused([](auto& r) { r.terminal = true; }).code(), Code::kInvalidArgument);
-  EXPECT_EQ(refused([](auto& r) { r.checkpoint = "/tmp/x"; }).code(), Code::kUnimplemented);
+  EXPECT_EQ(refused([](auto& r) { r.checkpoint = "/tmp/x"; }).code(), Code::kNotFound);
   EXPECT_EQ(refused([](auto& r) { r.options.type_url = "x"; }).code(), Code::kInvalidArgument);
   EXPECT_EQ(refused([](auto& r) { r.stdout_path = "relative"; }).code(), Code::kInvalidArgument);
   EXPECT_EQ(refused([](auto& r) { r.stdout_path = "/dev/null"; }).code(), Code::kInvalidArgument);

@@ -185,7 +185,9 @@ void Harness::spawn(int owner, int spawner) {
   UniqueFd self = pidfd_of(::getpid());
   SpawnSpec spec;
   spec.argv = {shim_binary(), "-namespace", "test", "-id", id, "-bundle", bundle, "serve"};
-  spec.env = {"PATH=/usr/sbin:/usr/bin:/sbin:/bin"};
+  const char* first = std::getenv("CTRD_TEST_PATH");  // directories before those of the machine
+  std::string path = "/usr/sbin:/usr/bin:/sbin:/bin";
+  spec.env = {"PATH=" + (first == nullptr ? path : first + (":" + path))};
   spec.cwd_dir = bundle_dir.get();
   spec.fds = {{log.get(), 1},
               {log.get(), 2},

@@ -1,0 +1,112 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "shim/checkpoint.h"
+
+#include <fcntl.h>
+#include <sched.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <cerrno>
+#include <string_view>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "oci/criu_log.h"
+
+namespace ctrd::shim {
+namespace {
+
+constexpr std::size_t kMaxLog = 32u << 20;
+constexpr mode_t kPrivate = 0700;  // memory holds secrets
+
+// Where to: a log that cannot be read or kept is not worth another error.
+std::string keep_log(const Bundle& bundle, const std::string& dir, const char* name) {
+  try {
+    std::string text = find_file_at(open_dir(dir).get(), name, kMaxLog).value_or("");
+    if (!text.empty()) replace_file_at(bundle.dir(), api::kCriuLogFile, text, 0600, false);
+    return text;
+  } catch (const Error& error) {
+    log(Level::kWarning, error.message());
+    return "";
+  }
+}
+
+Error error_of(const oci::Command& command, const oci::Outcome& outcome) {
+  try {
+    oci::check(command, outcome);
+  } catch (const Error& error) {
+    return error;
+  }
+  return Error(Code::kInternal, "the runtime failed", Kind::kRuntime);
+}
+
+}  // namespace
+
+api::CheckpointOptions checkpoint_options(const api::Any& any) {
+  std::string_view type = any.type_url;
+  type.remove_prefix(type.rfind('/') + 1);
+  if (type == api::kCheckpointOptionsType) return api::decode<api::CheckpointOptions>(any.value);
+  if (type == api::kLinuxCheckpointOptionsType)
+    return api::decode<api::LinuxCheckpointOptions>(any.value).options;
+  if (type.empty()) return {};
+  throw invalid("options", any.type_url, "expected " + std::string(api::kCheckpointOptionsType));
+}
+
+oci::CheckpointFlags checkpoint_flags(const api::CheckpointOptions& options) {
+  return {.tcp = options.open_tcp,
+          .unix_sockets = options.external_unix_sockets,
+          .terminal = options.terminal,
+          .file_locks = options.file_locks,
+          .empty_namespaces = options.empty_namespaces};
+}
+
+void make_image_dir(const std::string& path) {
+  if (!path.starts_with('/')) throw invalid("path", path, "not an absolute path");
+  if (::mkdir(path.c_str(), kPrivate) < 0 && errno != EEXIST) throw sys_error("making " + path);
+}
+
+void need_image_dir(const std::string& path) {
+  struct stat facts {};
+  bool is_dir = ::stat(path.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode);
+  if (!is_dir)
+    throw not_found(Kind::kCheckpoint, "checkpoint " + escaped(path) + ": no such directory");
+}
+
+CriuWork::CriuWork(const Bundle& bundle, const std::string& given)
+    : bundle_(bundle),
+      path_(given.empty() ? bundle.file(api::kCriuDir) : given),
+      ours_(given.empty()) {
+  if (ours_) bundle_.try_remove(api::kCriuDir);  // a killed one's
+  make_image_dir(path_);
+}
+
+CriuWork::~CriuWork() {
+  if (ours_) bundle_.try_remove(api::kCriuDir);
+}
+
+Error CriuWork::failed(const oci::Command& command, const oci::Outcome& outcome) const {
+  const char* name = command.verb == oci::Verb::kRestore ? "restore.log" : "dump.log";
+  std::string text = keep_log(bundle_, path_, name);
+  std::string path = text.empty() ? "" : bundle_.file(api::kCriuLogFile);
+  return oci::criu_error(error_of(command, outcome), text, path);
+}
+
+void set_hostname(pid_t init, const std::string& hostname) {
+  auto open_ns = [](const std::string& who) {
+    std::string path = "/proc/" + who + "/ns/uts";
+    UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
+    if (!fd) throw sys_error("opening " + path);
+    return fd;
+  };
+  UniqueFd ours = open_ns("self"), theirs = open_ns(std::to_string(init));
+  struct stat a {
+  }, b{};
+  if (::fstat(ours.get(), &a) < 0 || ::fstat(theirs.get(), &b) < 0 || a.st_ino == b.st_ino) return;
+  if (::setns(theirs.get(), CLONE_NEWUTS) < 0) throw sys_error("entering its UTS namespace");
+  int failed = ::sethostname(hostname.data(), hostname.size()) < 0 ? errno : 0;
+  if (::setns(ours.get(), CLONE_NEWUTS) < 0) throw sys_error("leaving its UTS namespace");
+  if (failed != 0) throw sys_error(failed, "setting hostname \"" + hostname + "\"");
+}
+
+}  // namespace ctrd::shim

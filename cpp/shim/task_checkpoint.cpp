@@ -1,0 +1,94 @@
+// SPDX-License-Identifier: Apache-2.0
+// Dumping a task's memory, and holding it frozen meanwhile. It is always frozen first: CRIU waits
+// for a v1 freezer in steps of 100 ms, and dumps what is frozen all the same.
+#include "base/error.h"
+#include "base/log.h"
+#include "shim/checkpoint.h"
+#include "shim/task.h"
+
+namespace ctrd::shim {
+namespace {
+
+Error cannot(const std::string& id, const std::string& why) {
+  return failed_precondition("task " + id + " cannot be checkpointed: " + why, Kind::kTask);
+}
+
+}  // namespace
+
+// The lock is held. Whoever freezes thaws: kPausing is what others see.
+asio::awaitable<void> Task::freeze() {
+  status_ = api::Status::kPausing;
+  co_await execs_.none_starting();
+  oci::Command command =
+      side_.limited(oci::pause_command(side_.runtime(api::kRuntimeLogFile), side_.id));
+  oci::Outcome outcome = co_await side_.runner.run(command);
+  bool frozen = outcome.status == 0 && outcome.launch_errno == 0;
+  if (status_ == api::Status::kPausing && frozen && !killed_ && !ended_) co_return;
+  co_await unfreeze();
+  oci::check(command, outcome);
+  throw cannot(side_.id, "it has ended");
+}
+
+// By its cgroup's files where it has one of its own; else the runtime knows.
+asio::awaitable<void> Task::unfreeze() {
+  if (side_.config.cgroups_path.empty()) {
+    oci::Command command =
+        side_.limited(oci::resume_command(side_.runtime(api::kRuntimeLogFile), side_.id));
+    oci::Outcome outcome = co_await side_.runner.run(command);
+    if (outcome.status != 0) log(Level::kWarning, "task " + side_.id + " could not be resumed");
+  } else {
+    thaw();
+  }
+  if (status_ == api::Status::kPausing) status_ = api::Status::kRunning;
+}
+
+asio::awaitable<void> Task::checkpoint(api::CheckpointTaskRequest request) {
+  api::CheckpointOptions options = checkpoint_options(request.options);
+  Lock::Guard guard = co_await lock_.acquire();
+  require();
+  bool runs = status_ == api::Status::kRunning && !ended_;
+  bool frozen = (status_ == api::Status::kPaused || held_) && !ended_;
+  if (!runs && !frozen) throw cannot(side_.id, "it is neither running nor paused");
+  make_image_dir(request.path);
+  CriuWork work(side_.bundle, options.work_path);
+  if (runs && !held_) co_await freeze();
+  oci::Command command = side_.limited(oci::checkpoint_command(
+      side_.runtime(api::kRuntimeLogFile), side_.id, {.images = request.path, .work = work.path()},
+      checkpoint_flags(options), options.exit));
+  oci::Outcome outcome = co_await side_.runner.run(command);
+  if (runs && !held_) co_await unfreeze();  // also what has ended: v1 keeps SIGKILL waiting
+  if (outcome.status != 0 || outcome.launch_errno != 0) throw work.failed(command, outcome);
+  side_.publisher.publish_new(api::TaskCheckpointed{side_.id, request.path});
+  if (options.exit) {
+    if (frozen) thaw();  // v1 keeps even the dead
+    TimePoint deadline = after(side_.limits.kill);
+    while (!ended_ && Clock::now() < deadline) co_await changed_.wait(deadline);
+  }
+}
+
+// Parked until its caller goes; then what was frozen for it is let go.
+asio::awaitable<void> Task::hold() {
+  Lock::Guard guard = co_await lock_.acquire();
+  require();
+  if (status_ == api::Status::kPaused && !ended_ && !held_) co_return;
+  if (status_ != api::Status::kRunning || ended_ || held_)
+    throw cannot(side_.id, held_ ? "it is being checkpointed" : "it is neither running nor paused");
+  held_ = true;
+  std::exception_ptr failure;
+  try {
+    co_await freeze();
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (!failure) co_return;
+  held_ = false;
+  std::rethrow_exception(failure);
+}
+
+asio::awaitable<void> Task::let_go() {
+  Lock::Guard guard = co_await lock_.acquire();
+  if (!std::exchange(held_, false)) co_return;
+  if (exists() && !ended_) co_await unfreeze();
+}
+
+}  // namespace ctrd::shim
