@@ -65,14 +65,14 @@ class Namespaces:
         self._engine._core.update_namespace(checks.text("name", name), checks.change("labels", labels))
 
     def delete(self, name: str) -> None:
-        """Delete one that is empty.
+        """Delete one that is empty; what has come of a blob in part goes with it.
 
         Args:
             name: Its name.
 
         Raises:
             NotFound: There is none of this name.
-            FailedPrecondition: There are containers or layers in it; the message names them.
+            FailedPrecondition: There are containers, layers or blobs in it; the message names them.
         """
         self._engine._core.remove_namespace(checks.text("name", name))
 
