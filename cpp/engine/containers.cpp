@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Reading records. Status comes from files, never from an RPC.
+#include <algorithm>
 #include <set>
+#include <utility>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -91,6 +93,28 @@ class Abandoned {
   std::map<uint64_t, bool> known_;
 };
 
+// Takes the record apart: a list of many copies none.
+ContainerInfo info_of(metadata::Container record) {
+  ContainerInfo info;
+  info.runtime = runtime_of(record);
+  info.id = std::move(record.id);
+  info.image = std::move(record.image);
+  info.rootfs = std::move(record.rootfs);
+  info.labels = std::move(record.labels);
+  info.annotations = std::move(record.annotations);
+  info.created_ns = record.created_ns;
+  info.updated_ns = record.updated_ns;
+  info.snapshotter = std::move(record.snapshotter);
+  info.snapshot_key = std::move(record.snapshot_key);
+  info.extensions = std::move(record.extensions);
+  info.runtime_name = std::move(record.runtime_name);
+  info.runtime_options = std::move(record.runtime_options);
+  info.sandbox_id = std::move(record.sandbox_id);
+  info.detached = record.lifetime == metadata::Lifetime::kDetached;
+  info.owner_pid = info.detached ? 0 : static_cast<int>(record.owner_process.pid);
+  return info;
+}
+
 void add_task(const Task& task, ContainerInfo* info) {
   info->status = task_status(task);
   info->pid = live_pid(task);
@@ -112,26 +136,7 @@ std::string runtime_of(const metadata::Container& record) {
   return is_other_shim(record.runtime_name) ? record.runtime_name : record.runtime_binary;
 }
 
-ContainerInfo describe(const metadata::Container& record) {
-  ContainerInfo info;
-  info.id = record.id;
-  info.image = record.image;
-  info.rootfs = record.rootfs;
-  info.labels = record.labels;
-  info.annotations = record.annotations;
-  info.created_ns = record.created_ns;
-  info.updated_ns = record.updated_ns;
-  info.runtime = runtime_of(record);
-  info.snapshotter = record.snapshotter;
-  info.snapshot_key = record.snapshot_key;
-  info.extensions = record.extensions;
-  info.runtime_name = record.runtime_name;
-  info.runtime_options = record.runtime_options;
-  info.sandbox_id = record.sandbox_id;
-  info.detached = record.lifetime == metadata::Lifetime::kDetached;
-  info.owner_pid = info.detached ? 0 : static_cast<int>(record.owner_process.pid);
-  return info;
-}
+ContainerInfo describe(const metadata::Container& record) { return info_of(record); }
 
 ContainerInfo get(Core& core, const std::string& ns, const std::string& id, const Wait& wait) {
   auto record = find_record(core, ns, id, wait);
@@ -169,15 +174,18 @@ std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOpt
   std::set<std::string> bundles = bundle_names(core, ns);
   Abandoned abandoned(core);
   std::vector<ContainerInfo> result;
-  for (const auto& record : records) {
+  result.reserve(std::min(records.size(), options.limit.value_or(records.size())));
+  for (auto& record : records) {
     if (options.limit && result.size() >= *options.limit) break;
     if (abandoned(ns, record, wait)) {
       sweep(core, ns, record, wait.at_once());
       continue;
     }
+    bool has_task = bundles.contains(record.id);
     ContainerInfo info =
-        bundles.contains(record.id) ? with_any_status(core, ns, record, wait) : describe(record);
-    bool over = info.status == TaskStatus::kStopped && record.on_exit == metadata::OnExit::kDelete;
+        has_task ? with_any_status(core, ns, record, wait) : info_of(std::move(record));
+    bool over = has_task && info.status == TaskStatus::kStopped &&
+                record.on_exit == metadata::OnExit::kDelete;
     if (over && is_over(core, ns, record, wait)) continue;
     if (options.status.empty() || options.status.contains(info.status))
       result.push_back(std::move(info));
