@@ -3,6 +3,10 @@
 // python/ctrd/_core.pyi.
 #include "bindings/pybind.h"
 
+namespace ctrd::bindings {
+void bind_checkpoints(py::module_& module);
+}
+
 PYBIND11_MODULE(_core, module) {
   using namespace ctrd::bindings;
   module.doc() = "ctrd's C++ core. Not for users: the public names are in the package ctrd.";
@@ -16,4 +20,5 @@ PYBIND11_MODULE(_core, module) {
   bind_events(module);
   bind_content(module);
   bind_engine(module);
+  bind_checkpoints(module);
 }

@@ -4,6 +4,7 @@
 #include "base/identifier.h"
 #include "engine/launch.h"
 #include "engine/other_shim.h"
+#include "engine/restore.h"
 #include "engine/settle.h"
 #include "engine/task.h"
 #include "engine/verbs.h"
@@ -50,12 +51,20 @@ metadata::Full read_record(Core& core, const std::string& ns, const std::string&
 
 NewTask create_task(Core& core, const std::string& ns, const std::string& id, const Stdio& stdio,
                     bool replace_stopped, const Wait& wait) {
+  return create_task_from(core, {ns, id, ""}, stdio, replace_stopped, nullptr, wait);
+}
+
+NewTask create_task_from(Core& core, const TaskRef& ref, const Stdio& stdio, bool replace_stopped,
+                         const Restoration* from, const Wait& wait) {
+  const std::string &ns = ref.ns, &id = ref.id;
   check_stdio(stdio);
   clear_ended(core, ns, id, replace_stopped, wait);
   Launch launch(core, ns, id, stdio);
   metadata::Full full = read_record(core, ns, id, wait);
   bool owned = full.record.lifetime == metadata::Lifetime::kOwner;
   check_supported(full.record.runtime_name, {.owner = owned, .stdio = stdio});
+  if (from != nullptr) put_layer_back(core, full.record, *from, wait);
+  launch.restore(from);
   Streams streams = launch.take_streams();
   NewTask task;
   try {

@@ -9,6 +9,7 @@
 #include "base/cgroup.h"
 #include "base/error.h"
 #include "base/spawn.h"
+#include "engine/doctor_criu.h"
 #include "engine/host.h"
 #include "engine/verbs.h"
 
@@ -78,6 +79,7 @@ Check overlay(Core& core, const Wait& wait) {
 Check runtime(Core& core, const char* name, const Wait& wait) {
   oci::Probe probe = probed_runtime(core, name, wait);
   std::string found = probe.ok ? probe.binary + ", " + probe.version : probe.reason;
+  if (probe.ok && !makes_checkpoints(probe.binary, wait)) found += ", built without CRIU";
   return {name, probe.ok, false, found,
           probe.ok || !probe.binary.empty() ? "" : std::string("install ") + name};
 }
@@ -94,6 +96,7 @@ std::vector<Check> doctor(Core& core, const Wait& wait) {
   checks.push_back(guarded("overlay", true, [&] { return overlay(core, wait); }));
   for (const char* name : {"crun", "runc"})
     checks.push_back(guarded(name, false, [&] { return runtime(core, name, wait); }));
+  checks.push_back(guarded("criu", false, [&] { return criu_check(wait); }));
   checks.push_back(guarded("default runtime", true, [&] { return default_runtime(core, wait); }));
   return checks;
 }

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "engine/checkpoint.h"
 #include "engine/core.h"
 #include "engine/fork.h"
 #include "engine/verbs.h"
@@ -18,6 +19,7 @@ bool is_damaged(const Error& error) {
 
 class Entered final : public Engine {
  public:
+  Core& entered(const Wait& wait) { return enter(wait); }
   explicit Entered(const Config& config) : core_(config) {}
 
   const std::string& root() const override { return core_.root.path; }
@@ -219,6 +221,10 @@ class Entered final : public Engine {
 };
 
 }  // namespace
+
+Core& core_of(Engine& engine, const Wait& wait) {
+  return static_cast<Entered&>(engine).entered(wait);  // the only class there is
+}
 
 std::shared_ptr<Engine> Engine::open(const Config& config) {
   install_fork_handler();

@@ -6,6 +6,7 @@
 
 #include <cstdlib>
 
+#include "api/checkpoint.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
@@ -172,12 +173,17 @@ ttrpc::Call Launch::create(const metadata::Container& record, int64_t timeout_ns
   request.stdout_path = stdio.out;
   request.stderr_path = stdio.err;
   request.options = {std::string(api::kOptionsType), api::encode(options(record, timeout_ns))};
+  if (from_ != nullptr) {
+    request.checkpoint = from_->images;
+    api::RestoreOptions more{.close_tcp = from_->close_tcp, .hostname = facts_.hostname};
+    request.options.value += api::encode(more);
+  }
   if (!status_.other_shim.empty()) request.options = other_options_;
   created_ = {.container_id = request.id,
               .bundle = request.bundle,
               .rootfs = request.rootfs,
               .io = {stdio.in, stdio.out, stdio.err, facts_.terminal},
-              .checkpoint = {},
+              .checkpoint = request.checkpoint,
               .pid = 0};
   return begin_call(dir(), api::kTaskV2, "Create", api::encode(request), wait);
 }

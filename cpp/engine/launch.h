@@ -18,6 +18,14 @@
 
 namespace ctrd::engine {
 
+// What a task is made from that is no new one.
+struct Restoration {
+  std::string images;  // absolute path of CRIU's
+  std::string layer;   // of its layer, "": that of the container stays as it is
+  bool close_tcp = false;
+  bool is_ours = true;  // made here: its layer is taken as it is
+};
+
 class Launch {
  public:
   // Makes the bundle and claims it. Throws kAlreadyExists (kTask) if the container has a task.
@@ -33,6 +41,8 @@ class Launch {
   // What is mounted is thrown away after the task: its filesystem need not be synced at the
   // unmount.
   void make_volatile() { volatile_ = true; }
+  // Its process is restored from there by Start; `from` outlives this.
+  void restore(const Restoration* from) { from_ = from; }
   // Sends Create, for the caller to poll beside the streams; then created() with its answer.
   ttrpc::Call create(const metadata::Container& record, int64_t timeout_ns, const Wait& wait);
   int created(ttrpc::Call& call, Streams* streams);
@@ -72,6 +82,7 @@ class Launch {
   api::TaskCreate created_;
   oci::SpecFacts facts_;
   bool volatile_ = false;
+  const Restoration* from_ = nullptr;
 };
 
 }  // namespace ctrd::engine

@@ -3,6 +3,7 @@
 
 #include "base/files.h"
 #include "base/leftover.h"
+#include "engine/checkpoint_files.h"
 #include "oci/probe.h"
 
 namespace ctrd::engine {
@@ -29,6 +30,7 @@ void remove_leftovers(Core& core, const Wait& wait) {
   remove_those(core.root.state.get(), ".id-", wait);
   remove_those(core.root.snapshots.get(), oci::kProbePrefix, wait);
   remove_probes(core.root.state.get(), wait);
+  remove_left_checkpoints(core, wait);
 }
 
 }  // namespace ctrd::engine

@@ -22,7 +22,7 @@
 //   <ns>/ref/snap/<snapshotter>/<key>/snap/<child>
 //                                     -> ""         reverse: a child snapshot
 //   <ns>/ref/owner/<n, 16 hex>/c/<id> -> ""         reverse: records of an owner
-//
+//   <ns>/cp/<name>  -> Checkpoint (checkpoints.h);  .cp/<digest> -> ""  a manifest made here
 // Since version 2: the rows .ns/, and the snapshotter in a snapshot's key, which was overlay.
 //
 // A namespace, an id and a snapshotter are identifiers, so none contains '/' or begins with '.'. A

@@ -59,15 +59,21 @@ bool is_overlays(std::string_view key) {
   return key.starts_with("trusted.overlay.") || key.starts_with("user.overlay.");
 }
 
+// What a layer says of those below it; the rest is notes to itself.
+bool is_of_layer(std::string_view key) {
+  return key == "trusted.overlay.opaque" || key == "trusted.overlay.redirect" ||
+         key == "trusted.overlay.metacopy";
+}
+
 // Paths end in "/." or in a name that is not followed.
-void copy_xattrs(const std::string& from, const std::string& to) {
+void copy_xattrs(const std::string& from, const std::string& to, bool is_layer) {
   std::string keys =
       sized([&](char* data, std::size_t size) { return ::llistxattr(from.c_str(), data, size); },
             "list attributes of " + from);
   for (std::size_t at = 0; at < keys.size();) {
     const char* key = keys.data() + at;
     at += std::string_view(key).size() + 1;
-    if (is_overlays(key)) continue;
+    if (is_overlays(key) && !(is_layer && is_of_layer(key))) continue;
     std::string value = sized(
         [&](char* data, std::size_t size) { return ::lgetxattr(from.c_str(), key, data, size); },
         std::string("read attribute ") + key + " of " + from);
@@ -84,7 +90,7 @@ std::string joined(std::string path, const std::string& name) {
 
 class Copier {
  public:
-  Copier(int top, const Wait& wait) : top_(top), wait_(wait) {}
+  Copier(int top, bool is_layer, const Wait& wait) : top_(top), is_layer_(is_layer), wait_(wait) {}
 
   void directory(int from, int to, const std::string& path, int depth) {
     if (depth > kMaxDepth)
@@ -140,26 +146,33 @@ class Copier {
   }
 
   // In this order: a new owner clears set-user-ID bits and capabilities, and writing changes times.
-  static void attributes(int from, int to, const std::string& name, const struct stat& facts) {
+  void attributes(int from, int to, const std::string& name, const struct stat& facts) const {
     constexpr int kNoFollow = AT_SYMLINK_NOFOLLOW;
     std::string path = fd_path(to, name);
     if (::fchownat(to, name.c_str(), facts.st_uid, facts.st_gid, kNoFollow) < 0)
       throw sys_error("chown " + path);
     if (!S_ISLNK(facts.st_mode) && ::fchmodat(to, name.c_str(), facts.st_mode & 07777, 0) < 0)
       throw sys_error("chmod " + path);
-    copy_xattrs(fd_path(from, name), path);
+    copy_xattrs(fd_path(from, name), path, is_layer_);
     const timespec times[] = {facts.st_atim, facts.st_mtim};
     if (::utimensat(to, name.c_str(), times, kNoFollow) < 0)
       throw sys_error("set times of " + path);
   }
 
   const int top_;
+  const bool is_layer_;
   const Wait& wait_;
   std::map<Inode, std::string> links_;
 };
 
 }  // namespace
 
-void copy_tree(int from, int to, const Wait& wait) { Copier(to, wait).directory(from, to, "", 0); }
+void copy_tree(int from, int to, const Wait& wait) {
+  Copier(to, false, wait).directory(from, to, "", 0);
+}
+
+void copy_layer(int from, int to, const Wait& wait) {
+  Copier(to, true, wait).directory(from, to, "", 0);
+}
 
 }  // namespace ctrd::snapshot

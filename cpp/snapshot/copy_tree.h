@@ -12,5 +12,8 @@ namespace ctrd::snapshot {
 // to: an empty directory, which gets from's attributes. Nobody may be changing `from`. Throws
 // sys_error; kResourceExhausted beyond 200 levels. What is half done when it throws stays there.
 void copy_tree(int from, int to, const Wait& wait);
+// The same of a layer above the very same one: that it hides what is below it, or has moved it, is
+// kept. Never of a stranger's.
+void copy_layer(int from, int to, const Wait& wait);
 
 }  // namespace ctrd::snapshot

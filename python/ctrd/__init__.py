@@ -15,6 +15,7 @@ containers end too, unless you said lifetime="detached".
 """
 
 from . import errors as errors
+from ._checkpoint import Checkpoint, CheckpointInfo, Checkpoints
 from ._config import EngineConfig
 from ._container import Container
 from ._containers import Containers
@@ -106,6 +107,9 @@ __all__ = [
     "ContainerInfo",
     "ContainerNotFound",
     "Containers",
+    "Checkpoint",
+    "CheckpointInfo",
+    "Checkpoints",
     "Content",
     "CreateOptions",
     "DataLoss",

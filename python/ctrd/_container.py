@@ -4,13 +4,15 @@
 from __future__ import annotations
 
 import json
+import os
 import weakref
 from collections.abc import Mapping
 from datetime import datetime
 from typing import TYPE_CHECKING, Any, Literal, Self, overload
 
 from . import _checks as checks
-from . import _rows
+from . import _core, _rows
+from ._checkpoint import Checkpoint, restore_options
 from ._logs import Logs, log_options
 from ._options import record_change, resource_options
 from ._process import Process, spec_args
@@ -22,7 +24,6 @@ from ._verbs import _TaskVerbs
 from .errors import NotFound
 
 if TYPE_CHECKING:
-    from . import _core
     from ._engine import Engine
 
 # The tasks that this process made and still holds: task() gives the very object with the pipes, from any handle.
@@ -138,15 +139,47 @@ class Container(_TaskVerbs):
 
     @overload
     def create_task(
-        self, *, stdin: In = DEVNULL, stdout: Out = LOG, stderr: Out = LOG, text: Literal[True] = True
+        self,
+        *,
+        stdin: In = DEVNULL,
+        stdout: Out = LOG,
+        stderr: Out = LOG,
+        text: Literal[True] = True,
+        checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
+        allow_untrusted: bool = False,
     ) -> Task[str]: ...
     @overload
     def create_task(
-        self, *, stdin: In = DEVNULL, stdout: Out = LOG, stderr: Out = LOG, text: Literal[False]
+        self,
+        *,
+        stdin: In = DEVNULL,
+        stdout: Out = LOG,
+        stderr: Out = LOG,
+        text: Literal[False],
+        checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
+        allow_untrusted: bool = False,
     ) -> Task[bytes]: ...
     @overload
-    def create_task(self, *, stdin: In = DEVNULL, stdout: Out = LOG, stderr: Out = LOG, text: bool) -> Task[Any]: ...
-    def create_task(self, *, stdin: In = DEVNULL, stdout: Out = LOG, stderr: Out = LOG, text: bool = True) -> Task[Any]:
+    def create_task(
+        self,
+        *,
+        stdin: In = DEVNULL,
+        stdout: Out = LOG,
+        stderr: Out = LOG,
+        text: bool,
+        checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
+        allow_untrusted: bool = False,
+    ) -> Task[Any]: ...
+    def create_task(
+        self,
+        *,
+        stdin: In = DEVNULL,
+        stdout: Out = LOG,
+        stderr: Out = LOG,
+        text: bool = True,
+        checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
+        allow_untrusted: bool = False,
+    ) -> Task[Any]:
         """Prepare a task: its first process exists, and waits for start().
 
         Args:
@@ -155,15 +188,25 @@ class Container(_TaskVerbs):
             stdout: LOG, DEVNULL, PIPE, None, a descriptor, a path or a file that has a descriptor.
             stderr: Likewise, or STDOUT.
             text: Whether pipes give and take str; bytes otherwise.
+            checkpoint: Go on from there instead: a Checkpoint, a stored one's name, or a directory. The layer becomes
+                the checkpoint's, and start() restores the processes. What was /dev/null stays so.
+            allow_untrusted: Whether the checkpoint may be one that this root has not made: restoring it runs what it
+                says, as the users that it says.
 
         Raises:
             AlreadyExists: It has a task.
+            CheckpointNotFound: There is no such checkpoint.
+            PermissionDenied: It is not of this root.
+            DataLoss: It is damaged.
             ContainerNotFound: It was deleted.
 
         Example:
             >>> task = engine.containers["db"].create_task(stdin=ctrd.PIPE, stdout=ctrd.PIPE)
         """
-        return self._new_task(stdin, stdout, stderr, text, replace_stopped=False)
+        if checkpoint is None:
+            return self._new_task(stdin, stdout, stderr, text, replace_stopped=False)
+        chosen = restore_options(checkpoint, allow_untrusted=allow_untrusted)
+        return self._restored_task(stdin, stdout, stderr, text, chosen)
 
     def start(self, *, stdin: In = DEVNULL, stdout: Out = LOG, stderr: Out = LOG, text: bool = True) -> Self:
         """Give it a task and let it run; an ended one is deleted first.
@@ -310,6 +353,19 @@ class Container(_TaskVerbs):
             args = self._command()
             core = self._engine._core
             instance, pid, *fds = core.create_task(self._engine.namespace, self.id, stdio.row, replace_stopped)
+        return self._hold(
+            Task(self._engine, self.id, instance, pid or None, args, fds=(fds[0], fds[1], fds[2]), text=is_text)
+        )
+
+    def _restored_task(
+        self, stdin: In, stdout: Out, stderr: Out, text: bool, chosen: _core.RestoreOptions
+    ) -> Task[Any]:
+        is_text = checks.flag("text", text)
+        with Stdio((stdin, stdout, stderr), log=True, files=False) as stdio:
+            args = self._command()
+            instance, pid, *fds = _core.create_restored_task(
+                self._engine._core, self._engine.namespace, self.id, stdio.row, chosen
+            )
         return self._hold(
             Task(self._engine, self.id, instance, pid or None, args, fds=(fds[0], fds[1], fds[2]), text=is_text)
         )

@@ -4,15 +4,17 @@
 from __future__ import annotations
 
 import builtins
+import os
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from typing import TYPE_CHECKING, Any, Unpack
+from typing import TYPE_CHECKING, Any, Literal, Unpack
 
 from . import _checks as checks
-from . import _rows
+from . import _core, _rows
+from ._checkpoint import Checkpoint, restore_options
 from ._container import Container
 from ._options import CREATE_KEYS, create_options, record_change
 from ._signature import check_known, takes
-from ._types import CreateOptions, LabelChange, Status
+from ._types import DEVNULL, LOG, CreateOptions, LabelChange, Labels, Status
 from ._values import ContainerInfo, ResultList, TaskStatus
 from .errors import InvalidArgument
 
@@ -76,6 +78,68 @@ class Containers:
         container = Container(engine, _rows.container_info(engine._core.create(engine.namespace, made)), made_here=True)
         if not (made.spec.spec_patch or options.get("spec")):
             container._args = tuple(made.spec.args)
+        return container
+
+    def restore(
+        self,
+        checkpoint: Checkpoint | str | os.PathLike[str],
+        *,
+        start: bool = True,
+        allow_untrusted: bool = False,
+        tcp: Literal["close", "keep"] | None = None,
+        id: str | None = None,
+        replace: bool = False,
+        labels: Labels | None = None,
+        hostname: str | None = None,
+        lifetime: Literal["owner", "detached"] = "owner",
+        on_exit: Literal["keep", "delete"] = "keep",
+        runtime: str | None = None,
+    ) -> Container:
+        """Make a container of a checkpoint: with its layer, its processes, a new id, hostname and cgroup.
+
+        Args:
+            checkpoint: A Checkpoint, a stored one's name, or a directory.
+            start: Let it run at once; else task().start() does.
+            allow_untrusted: Only of a container of your own: see Container.create_task.
+            tcp: What happens to connections; None is what the checkpoint was told.
+            id: Its name; made up when absent.
+            replace: Delete one of this name first.
+            labels: None is what the checkpointed container had.
+            hostname: None is the new id, if it was the old one.
+            lifetime: "owner" (it ends with this process) or "detached".
+            on_exit: "keep", or "delete".
+            runtime: None is the one that made it.
+
+        Raises:
+            CheckpointNotFound: There is no such checkpoint.
+            PermissionDenied: It is not of this root.
+            DataLoss: It is damaged.
+            FailedPrecondition: It cannot be restored as it is; .hint and .context["log_path"] say why.
+            Unsupported: This machine cannot restore; .hint says what to install.
+
+        Example:
+            >>> with engine.containers.restore("warm", id="twin") as twin:  # doctest: +SKIP
+            ...     twin.status()
+            <TaskStatus.running: 'running'>
+        """
+        chosen = restore_options(checkpoint, allow_untrusted=allow_untrusted, tcp=tcp)
+        chosen.id = "" if id is None else checks.text("id", id)
+        chosen.replace = checks.flag("replace", replace)
+        chosen.labels = None if labels is None else checks.text_mapping("labels", labels)
+        chosen.hostname = None if hostname is None else checks.text("hostname", hostname)
+        chosen.detached = checks.choice("lifetime", lifetime, ("owner", "detached")) == "detached"
+        chosen.delete_on_exit = checks.choice("on_exit", on_exit, ("keep", "delete")) == "delete"
+        chosen.runtime = "" if runtime is None else checks.text("runtime", runtime)
+        begin = checks.flag("start", start)
+        row = _core.restore_container(self._engine._core, self._engine.namespace, chosen)
+        container = Container(self._engine, _rows.container_info(row), made_here=True)
+        try:
+            task = container._restored_task(DEVNULL, LOG, LOG, True, chosen)
+            if begin:
+                task.start()
+        except BaseException:
+            container._end_quietly()
+            raise
         return container
 
     def get(self, id: str) -> Container:

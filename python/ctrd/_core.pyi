@@ -2,7 +2,7 @@
 # The C++ core, as bindings/*.cpp make it. By hand; stubtest holds it. What a tuple holds is written here alone.
 import enum
 from collections.abc import Callable, Mapping, Sequence
-from typing import TypeAlias, final
+from typing import TypeAlias, TypedDict, final
 
 __version__: str
 
@@ -58,6 +58,17 @@ _NewTask: TypeAlias = tuple[str, int, int, int, int]  # instance, pid, our ends 
 # id, instance, pid (0: not started), its FIFOs if it is not started, our ends of stdin, stdout, stderr (-1: none)
 _NewProcess: TypeAlias = tuple[str, str, int, str, tuple[int, int, int]]
 _FoundRow: TypeAlias = tuple[str, str, int, str]  # id, instance, pid, OCI process object (JSON; "" of the first one)
+
+class _CheckpointRow(TypedDict):
+    ref: str
+    path: str
+    container_id: str
+    image: str
+    runtime: str
+    tcp: str
+    created_ns: int
+    size: int
+    labels: dict[str, str]
 
 _Stdio: TypeAlias = tuple[int | str, int | str, int | str]  # stdin, stdout, stderr: a Std, or an absolute path
 
@@ -318,5 +329,41 @@ class Engine:
     def remove_blob(self, ns: str, digest: str) -> None: ...
     def events(self, options: EventOptions) -> EventStream: ...
 
+@final
+class CheckpointPlace:
+    def __init__(self, name: str, path: str) -> None: ...
+
+@final
+class CheckpointOptions:
+    to: CheckpointPlace
+    exit: bool
+    tcp: str
+    unix_sockets: bool
+    terminal: bool
+    file_locks: bool
+    empty_namespaces: Sequence[str]
+    labels: Mapping[str, str]
+    def __init__(self) -> None: ...
+
+@final
+class RestoreOptions:
+    source: CheckpointPlace
+    id: str
+    replace: bool
+    detached: bool
+    delete_on_exit: bool
+    hostname: str | None
+    labels: Mapping[str, str] | None
+    runtime: str
+    tcp: str
+    allow_untrusted: bool
+    def __init__(self) -> None: ...
+
+def checkpoint_task(engine: Engine, ns: str, id: str, instance: str, options: CheckpointOptions) -> _CheckpointRow: ...
+def get_checkpoint(engine: Engine, ns: str, place: CheckpointPlace) -> _CheckpointRow: ...
+def list_checkpoints(engine: Engine, ns: str) -> list[_CheckpointRow]: ...
+def delete_checkpoint(engine: Engine, ns: str, name: str, missing_ok: bool) -> bool: ...
+def restore_container(engine: Engine, ns: str, options: RestoreOptions) -> _InfoRow: ...
+def create_restored_task(engine: Engine, ns: str, id: str, stdio: _Stdio, options: RestoreOptions) -> _NewTask: ...
 def doctor(config: Config) -> list[_CheckRow]: ...
 def _throw(code: int, kind: int, message: str, sys_errno: int, context: Mapping[str, str]) -> None: ...

@@ -15,6 +15,7 @@ from typing import Any, Literal, NoReturn, Self, Unpack, cast, overload
 
 from . import _checks as checks
 from . import _core, _rows
+from ._checkpoint import Checkpoints
 from ._config import EngineConfig, core_config
 from ._container import Container
 from ._containers import Containers
@@ -45,6 +46,7 @@ class Engine:
         state: Where what lives is.
         namespace: Containers of other namespaces are not seen.
         containers: The collection of its containers.
+        checkpoints: The stored checkpoints.
         namespaces: The collection of the root's namespaces.
         content: Its blobs.
 
@@ -94,6 +96,7 @@ class Engine:
         self.containers: Containers = Containers(self)
         self.namespaces: Namespaces = Namespaces(self)
         self.content: Content = Content(self)
+        self.checkpoints: Checkpoints = Checkpoints(self)
         _open[id(self._core)] = self._core
         _engines.add(self)
 

@@ -4,20 +4,22 @@
 from __future__ import annotations
 
 import json
+import os
 import time
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from . import _checks as checks
 from . import _rows
 from ._attach import DETACH_KEYS, Own, attach
+from ._checkpoint import Checkpoint, checkpoint_task
 from ._exec import EXEC_KEYS, EXEC_RUN_KEYS, exec_options, exec_stdio
 from ._process import Process, process_of, spec_args
 from ._run import run_process
 from ._signature import check_known, takes
 from ._stats import Stats
-from ._types import DEVNULL, PIPE, ExecRun, ExecStdio, Sig
+from ._types import DEVNULL, PIPE, ExecRun, ExecStdio, Labels, Sig
 from ._values import ExitStatus, ProcessInfo, ResultList, RunResult
 from .errors import FailedPrecondition, NotFound, TaskNotFound, Timeout
 
@@ -188,6 +190,57 @@ class _TaskVerbs:
             # In the block it may have been resumed, ended or deleted.
             with suppress(FailedPrecondition, NotFound):
                 self.resume()
+
+    def checkpoint(
+        self,
+        ref: str | os.PathLike[str] | None = None,
+        *,
+        exit: bool = False,
+        tcp: Literal["refuse", "close", "keep"] = "refuse",
+        unix_sockets: bool = False,
+        terminal: bool = False,
+        file_locks: bool = True,
+        empty_namespaces: Collection[str] = (),
+        labels: Labels | None = None,
+    ) -> Checkpoint:
+        """Dump its processes, with the layer as it is at that moment; then they go on, or end.
+
+        It is independent of the container. A failure leaves the task as it was, and nothing behind.
+
+        Args:
+            ref: A str is the name to store it under, a path a directory that is not there yet, or is empty. None: a
+                name is made up.
+            exit: End the task once it is dumped (137).
+            tcp: What happens to established connections: "refuse" to dump them, "close" them in what is restored, or
+                "keep" them.
+            unix_sockets: Whether it may be connected to unix sockets outside.
+            terminal: Whether it may have a terminal of somebody outside.
+            file_locks: Whether it may hold file locks.
+            empty_namespaces: Namespaces that are restored empty, such as "network" (runc only).
+            labels: Of the checkpoint, dict[str, str].
+
+        Raises:
+            FailedPrecondition: It does not run, or cannot be dumped as it is; .hint says what would allow it, and
+                .context["log_path"] where CRIU's log is.
+            Unsupported: This machine cannot dump; .hint says what to install.
+            AlreadyExists: There is one of this name, or something in that directory.
+
+        Example:
+            >>> c.checkpoint("warm").restore().status()  # doctest: +SKIP
+            <TaskStatus.running: 'running'>
+        """
+        return checkpoint_task(
+            self._engine,
+            self._task_ref(),
+            ref,
+            exit=exit,
+            tcp=tcp,
+            unix_sockets=unix_sockets,
+            terminal=terminal,
+            file_locks=file_locks,
+            empty_namespaces=empty_namespaces,
+            labels=labels,
+        )
 
     def processes(self) -> ResultList[ProcessInfo]:
         """List the processes inside the container.

@@ -117,6 +117,7 @@ class Store:
     owners: dict[int, Process] = field(default_factory=dict)
     blobs: dict[tuple[str, str], int] = field(default_factory=dict)  # by digest: its size
     blob_holders: set[tuple[str, str]] = field(default_factory=set)  # ns, digest
+    checkpoints: dict[tuple[str, str], int] = field(default_factory=dict)  # numbers
     trash: dict[int, tuple[str, str]] = field(default_factory=dict)  # kind, name
     namespaces: set[str] = field(default_factory=set)
     numbers: dict[str, int] = field(default_factory=dict)
@@ -141,6 +142,8 @@ def _file_away(store: Store, key: str, value: bytes) -> None:
         store.blob_holders.add((parts[2], parts[1]))
     elif key.startswith("."):
         return  # .v, .state, .outbox: no container's
+    elif parts[1] == "cp":
+        store.checkpoints[parts[0], parts[2]] = _number(fields(value), 2)
     elif parts[1] == "c":
         store.containers[parts[0], parts[2]] = Container.decode(value)
     elif parts[1] == "s":

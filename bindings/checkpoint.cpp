@@ -1,0 +1,136 @@
+// SPDX-License-Identifier: Apache-2.0
+// Checkpoints and restores: functions that take an Engine, and options attribute by attribute.
+#include "engine/checkpoint.h"
+
+#include "bindings/call.h"
+#include "bindings/rows.h"
+
+namespace ctrd::bindings {
+
+using engine::CheckpointInfo;
+using engine::CheckpointOptions;
+using engine::CheckpointPlace;
+using engine::Engine;
+using engine::RestoreOptions;
+using engine::TaskRef;
+
+namespace {
+
+py::dict row_of(const CheckpointInfo& info) {
+  py::dict row;
+  row["ref"] = text(info.name);
+  row["path"] = text(info.path);
+  row["container_id"] = text(info.container_id);
+  row["image"] = text(info.image);
+  row["runtime"] = text(info.runtime);
+  row["tcp"] = text(info.tcp);
+  row["created_ns"] = info.created_ns;
+  row["size"] = info.size;
+  row["labels"] = text_map(info.labels);
+  return row;
+}
+
+void bind_checkpoint_options(py::module_& module) {
+  py::class_<CheckpointPlace>(module, "CheckpointPlace")
+      .def(py::init([](std::string name, std::string path) {
+             return CheckpointPlace{std::move(name), std::move(path)};
+           }),
+           py::arg("name"), py::arg("path"));
+  py::class_<CheckpointOptions>(module, "CheckpointOptions")
+      .def(py::init<>())
+      .def_readwrite("to", &CheckpointOptions::to)
+      .def_readwrite("exit", &CheckpointOptions::exit)
+      .def_readwrite("tcp", &CheckpointOptions::tcp)
+      .def_readwrite("unix_sockets", &CheckpointOptions::unix_sockets)
+      .def_readwrite("terminal", &CheckpointOptions::terminal)
+      .def_readwrite("file_locks", &CheckpointOptions::file_locks)
+      .def_readwrite("empty_namespaces", &CheckpointOptions::empty_namespaces)
+      .def_readwrite("labels", &CheckpointOptions::labels);
+  py::class_<RestoreOptions>(module, "RestoreOptions")
+      .def(py::init<>())
+      .def_readwrite("source", &RestoreOptions::from)
+      .def_readwrite("id", &RestoreOptions::id)
+      .def_readwrite("replace", &RestoreOptions::replace)
+      .def_readwrite("detached", &RestoreOptions::detached)
+      .def_readwrite("delete_on_exit", &RestoreOptions::delete_on_exit)
+      .def_readwrite("hostname", &RestoreOptions::hostname)
+      .def_readwrite("labels", &RestoreOptions::labels)
+      .def_readwrite("runtime", &RestoreOptions::runtime)
+      .def_readwrite("tcp", &RestoreOptions::tcp)
+      .def_readwrite("allow_untrusted", &RestoreOptions::allow_untrusted);
+}
+
+py::tuple create_restored_task(Engine& self, const std::string& ns, const std::string& id,
+                               const StdioRow& stdio, const RestoreOptions& options) {
+  const engine::Stdio chosen = to_stdio(stdio);
+  const TaskRef ref{ns, id, {}};
+  engine::NewTask task = call("create_task", {}, [&](const Wait& wait) {
+    return engine::create_restored_task(self, ref, chosen, options, wait);
+  });
+  auto row =
+      py::make_tuple(text(task.instance), task.pid, task.in.get(), task.out.get(), task.err.get());
+  task.in.release();  // Python owns them from here on
+  task.out.release();
+  task.err.release();
+  return row;
+}
+
+void bind_stored(py::module_& module) {
+  module.def(
+      "get_checkpoint",
+      [](Engine& self, const std::string& ns, const CheckpointPlace& place) {
+        return row_of(call("get", {}, [&](const Wait& wait) {
+          return engine::get_checkpoint(self, ns, place, wait);
+        }));
+      },
+      py::arg("engine"), py::arg("ns"), py::arg("place"));
+  module.def(
+      "list_checkpoints",
+      [](Engine& self, const std::string& ns) {
+        const auto all = call(
+            "list", {}, [&](const Wait& wait) { return engine::list_checkpoints(self, ns, wait); });
+        py::list rows;
+        for (const CheckpointInfo& info : all) rows.append(row_of(info));
+        return rows;
+      },
+      py::arg("engine"), py::arg("ns"));
+  module.def(
+      "delete_checkpoint",
+      [](Engine& self, const std::string& ns, const std::string& name, bool missing_ok) {
+        return call("delete", {}, [&](const Wait& wait) {
+          return engine::delete_checkpoint(self, ns, name, missing_ok, wait);
+        });
+      },
+      py::arg("engine"), py::arg("ns"), py::arg("name"), py::arg("missing_ok"));
+}
+
+}  // namespace
+
+void bind_checkpoints(py::module_& module);  // module.cpp calls it
+
+void bind_checkpoints(py::module_& module) {
+  bind_checkpoint_options(module);
+  bind_stored(module);
+  module.def(
+      "checkpoint_task",
+      [](Engine& self, const std::string& ns, const std::string& id, const std::string& instance,
+         const CheckpointOptions& options) {
+        const TaskRef ref{ns, id, instance};
+        return row_of(call("checkpoint", {}, [&](const Wait& wait) {
+          return engine::checkpoint_task(self, ref, options, wait);
+        }));
+      },
+      py::arg("engine"), py::arg("ns"), py::arg("id"), py::arg("instance"), py::arg("options"));
+  module.def(
+      "restore_container",
+      [](Engine& self, const std::string& ns, const RestoreOptions& options) {
+        return to_row(call("restore", {}, [&](const Wait& wait) {
+          return engine::restore_container(self, ns, options, wait);
+        }));
+      },
+      py::arg("engine"), py::arg("ns"), py::arg("options"));
+  module.def("create_restored_task", create_restored_task, py::arg("engine"), py::arg("ns"),
+             py::arg("id"), py::arg("stdio"), py::arg("options"));
+}
+
+}  // namespace ctrd::bindings

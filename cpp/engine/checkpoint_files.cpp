@@ -1,0 +1,214 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/checkpoint_files.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <charconv>
+#include <sstream>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "content/sha256.h"
+#include "engine/claim.h"
+
+namespace ctrd::engine {
+namespace {
+
+constexpr const char* kManifest = "manifest";
+constexpr const char* kSpec = "spec.json";
+constexpr const char* kDir = "checkpoints";
+constexpr std::string_view kHidden = ".new-";
+constexpr char kVersion = 1;
+constexpr std::size_t kPiece = 1u << 20;
+
+uint64_t size_of(int fd) {
+  struct stat facts {};
+  if (::fstat(fd, &facts) < 0) throw sys_error("stat an image");
+  return static_cast<uint64_t>(facts.st_size);
+}
+
+std::string sha256_of(int fd, const Wait& wait) {
+  content::Sha256 hash;
+  std::string piece(kPiece, '\0');
+  for (off_t at = 0;;) {
+    wait.check();
+    ssize_t n = ::pread(fd, piece.data(), piece.size(), at);
+    if (n < 0 && errno == EINTR) continue;
+    if (n < 0) throw sys_error("read an image");
+    if (n == 0) return hash.hex();
+    hash.update(std::string_view(piece).substr(0, static_cast<std::size_t>(n)));
+    at += n;
+  }
+}
+
+std::string list_images(int dir, uint64_t* total) {
+  std::string lines;
+  std::vector<std::string> names = list_dir(dir);
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) {
+    UniqueFd file = open_at(dir, name, O_RDONLY | O_NOFOLLOW);
+    uint64_t size = size_of(file.get());
+    *total += size;
+    lines += std::to_string(size) + ' ' + sha256_of(file.get(), {}) + ' ' + name + '\n';
+  }
+  return lines;
+}
+
+uint64_t tree_size(int dir) {
+  uint64_t total = 0;
+  for (const std::string& name : list_dir(dir)) {
+    struct stat facts {};
+    if (::fstatat(dir, name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) < 0) continue;
+    if (S_ISDIR(facts.st_mode)) total += tree_size(open_dir_at(dir, name).get());
+    if (S_ISREG(facts.st_mode)) total += static_cast<uint64_t>(facts.st_size);
+  }
+  return total;
+}
+
+Error damaged(const std::string& path, const std::string& why) {
+  return Error(Code::kDataLoss, "checkpoint " + escaped(path) + " is damaged: " + why,
+               Kind::kCheckpoint)
+      .with("path", path);
+}
+
+// A file that must be there, none of whose kind may be a link.
+std::string read_member(int dir, const std::string& path, const char* name) {
+  try {
+    auto bytes = find_file_at(dir, name);
+    if (bytes && !bytes->empty()) return std::move(*bytes);
+  } catch (const Error& error) {
+    if (error.sys_errno() == EACCES) throw;
+    throw damaged(path, std::string(name) + ": " + error.message());
+  }
+  throw damaged(path, std::string("it has no ") + name);
+}
+
+std::string digest_of(const std::string& manifest, const std::string& spec) {
+  return content::digest_of(manifest + '\n' + spec);
+}
+
+std::optional<uint64_t> to_number(const std::string& name) {
+  uint64_t n = 0;
+  auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), n);
+  bool whole = error == std::errc() && end == name.data() + name.size();
+  return whole ? std::optional(n) : std::nullopt;
+}
+
+LockFd open_locked(int parent, const std::string& name) {
+  LockFd dir = LockFd::open([&] { return open_dir_at(parent, name); });
+  if (!try_lock(dir.get())) throw Error(Code::kAborted, "checkpoint: its directory was taken away");
+  return dir;
+}
+
+}  // namespace
+
+NewCheckpoint::NewCheckpoint(const std::string& path)
+    : path_(path), hidden_(std::string(kHidden) + random_hex(8)), parent_(open_dir(path)) {
+  make_dir_at(parent_.get(), hidden_, 0700);
+  dir_ = open_locked(parent_.get(), hidden_);
+  make_dir_at(dir(), kImagesDir, 0700);
+  make_dir_at(dir(), kLayerDir, 0700);
+}
+
+NewCheckpoint::~NewCheckpoint() {
+  if (hidden_.empty()) return;
+  try {
+    remove_tree_at(parent_.get(), hidden_);
+  } catch (const std::exception& error) {
+    log(Level::kWarning, std::string("a checkpoint's directory stays: ") + error.what());
+  }
+}
+
+std::string NewCheckpoint::seal(metadata::Checkpoint* record, const std::string& spec,
+                                const std::string& name) {
+  record->size = tree_size(open_dir_at(dir(), kLayerDir).get());
+  record->images = list_images(open_dir_at(dir(), kImagesDir).get(), &record->size);
+  metadata::Checkpoint inside = *record;
+  inside.number = 0;
+  std::string manifest = kVersion + metadata::encode(inside);
+  create_file_at(dir(), kSpec, spec, 0600);
+  replace_file_at(dir(), kManifest, manifest, 0600, true);
+  ::unlinkat(parent_.get(), name.c_str(), AT_REMOVEDIR);  // one that is empty
+  rename_at(parent_.get(), hidden_, parent_.get(), name);
+  hidden_ = name;
+  sync_dir(parent_.get());
+  return digest_of(manifest, spec);
+}
+
+Sealed open_checkpoint(const std::string& path) {
+  Sealed sealed;
+  sealed.path = path;
+  try {
+    sealed.dir = open_dir(path);
+  } catch (const Error& error) {
+    if (error.code() != Code::kNotFound) throw;
+    throw not_found(Kind::kCheckpoint, "checkpoint " + escaped(path) + ": no such directory");
+  }
+  std::string manifest = read_member(sealed.dir.get(), path, kManifest);
+  sealed.spec = read_member(sealed.dir.get(), path, kSpec);
+  if (manifest[0] != kVersion) throw damaged(path, "its manifest is of another version");
+  try {
+    sealed.record = metadata::decode_checkpoint("", std::string_view(manifest).substr(1));
+  } catch (const Error& error) {
+    throw damaged(path, error.message());
+  }
+  sealed.digest = digest_of(manifest, sealed.spec);
+  return sealed;
+}
+
+void check_images(const Sealed& sealed, const Wait& wait) {
+  auto dir = find_dir_at(sealed.dir.get(), kImagesDir);
+  if (!dir) throw damaged(sealed.path, "it has no images");
+  std::istringstream lines(sealed.record.images);
+  uint64_t size = 0;
+  std::size_t count = 0;
+  std::string hex, name;
+  while (lines >> size >> hex >> name) {
+    ++count;
+    auto file = find_at(dir->get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    if (!file) throw damaged(sealed.path, name + " is missing");
+    if (size_of(file->get()) != size) throw damaged(sealed.path, name + " has another size");
+    if (sha256_of(file->get(), wait) != hex) throw damaged(sealed.path, name + " was changed");
+  }
+  if (count == 0 || list_dir(dir->get()).size() != count)
+    throw damaged(sealed.path, "its images are not those of its manifest");
+}
+
+std::string checkpoints_path(const Core& core) {
+  make_dirs_at(core.root.dir.get(), kDir, 0700);
+  return core.root.path + "/" + kDir;
+}
+
+void remove_checkpoint_dir(const Core& core, uint64_t number) {
+  auto parent = find_dir_at(core.root.dir.get(), kDir);
+  if (!parent) return;
+  std::string name = std::to_string(number), hidden = std::string(kHidden) + random_hex(8);
+  try {  // the name first: a killed process leaves no half of it
+    rename_at(parent->get(), name, parent->get(), hidden);
+  } catch (const Error& error) {
+    if (error.sys_errno() == ENOENT) return;
+    throw;
+  }
+  remove_tree_at(parent->get(), hidden);
+}
+
+// The directories are listed first: a record comes after its directory, which is locked until then.
+void remove_left_checkpoints(Core& core, const Wait& wait) {
+  auto parent = find_dir_at(core.root.dir.get(), kDir);
+  if (!parent) return;
+  std::vector<std::string> names = list_dir(parent->get());
+  if (names.empty()) return;
+  std::vector<uint64_t> used = metadata::Checkpoints(core.containers.ledger()).numbers(wait);
+  for (const std::string& name : names) {
+    auto number = to_number(name);
+    bool known = number && std::find(used.begin(), used.end(), *number) != used.end();
+    if (!known && (number || name.starts_with(kHidden))) remove_leftover(parent->get(), name);
+  }
+}
+
+}  // namespace ctrd::engine

@@ -1,0 +1,153 @@
+// SPDX-License-Identifier: Apache-2.0
+// Containers and tasks made of checkpoints. What a checkpoint says of rights is taken only from one
+// that this root has made: its directory is here, or its manifest's digest is recorded here. Of a
+// foreign one nothing but images and layer is used, in a container that the caller has made, and
+// only if asked for: the images carry credentials, which CRIU puts back as they are.
+#include "engine/restore.h"
+
+#include <sys/utsname.h>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/identifier.h"
+#include "base/process.h"
+#include "engine/checkpoint_files.h"
+#include "engine/host.h"
+#include "engine/verbs.h"
+#include "oci/rename.h"
+#include "oci/spec.h"
+#include "snapshot/copy_tree.h"
+
+namespace ctrd::engine {
+namespace {
+
+metadata::Checkpoints checkpoints(const Core& core) {
+  return metadata::Checkpoints(core.containers.ledger());
+}
+
+struct Source {
+  Sealed sealed;
+  bool is_ours = false;
+};
+
+Error foreign(const std::string& path) {
+  return Error(Code::kPermissionDenied,
+               "checkpoint " + escaped(path) +
+                   " was not made by this root: restoring it runs what it says, as who it says",
+               Kind::kNone)
+      .with("path", path)
+      .with("hint", "allow_untrusted=True, with create_task() of a container of your own");
+}
+
+void check_machine(const metadata::Checkpoint& record) {
+  utsname host{};
+  ::uname(&host);
+  if (record.machine == host.machine) return;
+  throw failed_precondition(
+      "checkpoint: it was made on " + escaped(record.machine, 32) + ", this is " + host.machine,
+      Kind::kCheckpoint);
+}
+
+Source open_source(Core& core, const std::string& ns, const RestoreOptions& options,
+                   const Wait& wait) {
+  Source source;
+  if (options.from.path.empty()) {
+    metadata::Checkpoint record = checkpoints(core).get(ns, options.from.name, wait);
+    source.sealed = open_checkpoint(checkpoints_path(core) + "/" + std::to_string(record.number));
+    source.is_ours = true;
+  } else {
+    source.sealed = open_checkpoint(options.from.path);
+    source.is_ours = checkpoints(core).is_trusted(source.sealed.digest, wait);
+  }
+  if (!source.is_ours && !options.allow_untrusted) throw foreign(source.sealed.path);
+  check_machine(source.sealed.record);
+  check_images(source.sealed, wait);
+  return source;
+}
+
+// "close" needs no connection to be there; "keep" that it was kept.
+bool closes_tcp(const metadata::Checkpoint& record, const RestoreOptions& options) {
+  std::string tcp = options.tcp.empty() ? record.tcp : options.tcp;
+  if (!options.tcp.empty() && tcp != "close" && tcp != "keep")
+    throw invalid("tcp", tcp, "must be close or keep");
+  return tcp == "close";
+}
+
+std::string new_spec(Core& core, const std::string& ns, const std::string& id, const Sealed& sealed,
+                     const RestoreOptions& options) {
+  oci::SpecFacts facts = oci::spec_facts(sealed.spec);
+  std::string hostname =
+      options.hostname.value_or(facts.hostname == sealed.record.container_id ? id : facts.hostname);
+  return oci::renamed_spec(sealed.spec, oci::cgroups_path(core.root.hash6, ns, id), hostname);
+}
+
+Draft draft_restored(Core& core, const std::string& ns, const Sealed& sealed,
+                     const RestoreOptions& options, const Wait& wait) {
+  std::string id = options.id.empty() ? random_hex(6) : options.id;
+  check_identifier("id", id);
+  const metadata::Checkpoint& from = sealed.record;
+  Draft draft;
+  draft.record.id = id;
+  draft.record.image = from.image;
+  draft.record.rootfs = from.rootfs;
+  draft.record.labels = options.labels.value_or(from.container_labels);
+  metadata::check_labels(draft.record.labels);
+  draft.record.lifetime =
+      options.detached ? metadata::Lifetime::kDetached : metadata::Lifetime::kOwner;
+  if (options.delete_on_exit) draft.record.on_exit = metadata::OnExit::kDelete;
+  draft.record.runtime_name = std::string(kOurShim);
+  draft.record.runtime_binary =
+      options.runtime.empty() ? from.runtime : resolve_runtime(core, options.runtime, wait);
+  draft.record.snapshotter = "overlay";
+  draft.spec = new_spec(core, ns, id, sealed, options);
+  draft.record.annotations = oci::annotations_of(draft.spec);
+  return draft;
+}
+
+// The caller's words for why, with the log where it stays.
+Restoration restoration(const Source& source, const RestoreOptions& options) {
+  return {.images = source.sealed.path + "/" + kImagesDir,
+          .layer = source.sealed.path + "/" + kLayerDir,
+          .close_tcp = closes_tcp(source.sealed.record, options),
+          .is_ours = source.is_ours};
+}
+
+}  // namespace
+
+void put_layer_back(Core& core, const metadata::Container& record, const Restoration& from,
+                    const Wait& wait) {
+  if (from.layer.empty()) return;
+  core.overlay.active(record.snapshot_number, {record.rootfs});  // makes its directories
+  UniqueFd there = open_dir_at(core.root.snapshots.get(), std::to_string(record.snapshot_number));
+  remove_tree_at(there.get(), "fs.new");
+  UniqueFd fresh = make_dir_at(there.get(), "fs.new", 0755);
+  UniqueFd layer = open_dir(from.layer);
+  if (from.is_ours)
+    snapshot::copy_layer(layer.get(), fresh.get(), wait);
+  else
+    snapshot::copy_tree(layer.get(), fresh.get(), wait);
+  remove_tree_at(there.get(), "fs");
+  rename_at(there.get(), "fs.new", there.get(), "fs");
+}
+
+ContainerInfo restore_container(Engine& engine, const std::string& ns,
+                                const RestoreOptions& options, const Wait& wait) {
+  Core& core = core_of(engine, wait);
+  check_namespace(ns);
+  Source source = open_source(core, ns, options, wait);
+  if (!source.is_ours) throw foreign(source.sealed.path);
+  closes_tcp(source.sealed.record, options);
+  Draft draft = draft_restored(core, ns, source.sealed, options, wait);
+  make_way(core, ns, draft.record.id, options.replace, wait);
+  return describe(write_record(core, ns, draft, options.replace, wait));
+}
+
+NewTask create_restored_task(Engine& engine, const TaskRef& ref, const Stdio& stdio,
+                             const RestoreOptions& options, const Wait& wait) {
+  Core& core = core_of(engine, wait);
+  Source source = open_source(core, ref.ns, options, wait);
+  Restoration from = restoration(source, options);
+  return create_task_from(core, ref, stdio, false, &from, wait);
+}
+
+}  // namespace ctrd::engine

@@ -1,0 +1,21 @@
+// SPDX-License-Identifier: Apache-2.0
+// Tasks made from a checkpoint: where one is, whether it may be used, and what is made of it.
+#pragma once
+
+#include <string>
+
+#include "engine/checkpoint.h"
+#include "engine/core.h"
+#include "engine/launch.h"
+
+namespace ctrd::engine {
+
+// create_task.cpp. As create_task; `from`: its process is restored by Start.
+NewTask create_task_from(Core& core, const TaskRef& ref, const Stdio& stdio, bool replace_stopped,
+                         const Restoration* from, const Wait& wait);
+// The container's layer becomes the checkpoint's, whole or not at all. The claim is held: it has no
+// task.
+void put_layer_back(Core& core, const metadata::Container& record, const Restoration& from,
+                    const Wait& wait);
+
+}  // namespace ctrd::engine

@@ -1,0 +1,232 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Checkpoints: frozen tasks that go on somewhere else, or later."""
+
+from __future__ import annotations
+
+import builtins
+import os
+from collections.abc import Collection
+from dataclasses import dataclass
+from datetime import datetime
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
+
+from . import _checks as checks
+from . import _core, _rows
+from ._types import Labels
+from ._values import ResultList
+
+if TYPE_CHECKING:
+    from ._container import Container
+    from ._engine import Engine
+
+_TCP = ("refuse", "close", "keep")
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointInfo:
+    """What is known of a checkpoint.
+
+    Attributes:
+        ref: Its name; None for one in a directory of the user's.
+        path: Its directory.
+        container_id: The container that it was made of.
+        image: That container's image, None for a Rootfs.
+        runtime: That container's OCI runtime.
+        tcp: What it was told about connections.
+        created_at: Aware UTC.
+        size: Bytes: memory images and layer.
+        labels: Its own.
+    """
+
+    ref: str | None
+    path: Path
+    container_id: str
+    image: str | None
+    runtime: str
+    tcp: str
+    created_at: datetime
+    size: int
+    labels: Labels
+
+    @property
+    def id(self) -> str:
+        """Its name, or its path: what a ResultList's ids are."""
+        return self.ref or str(self.path)
+
+
+def _info(row: _core._CheckpointRow, path: str = "") -> CheckpointInfo:
+    return CheckpointInfo(
+        ref=None if path else row["ref"] or None,
+        path=Path(path or row["path"]),
+        container_id=row["container_id"],
+        image=row["image"] or None,
+        runtime=row["runtime"],
+        tcp=row["tcp"],
+        created_at=_rows.instant(row["created_ns"]),
+        size=row["size"],
+        labels=row["labels"],
+    )
+
+
+def place_of(field: str, ref: object) -> _core.CheckpointPlace:
+    """A str is a stored name, a path a directory, None nothing yet."""
+    if isinstance(ref, Checkpoint):
+        ref = ref.ref or ref.path
+    if ref is None:
+        return _core.CheckpointPlace("", "")
+    if isinstance(ref, str):
+        if not ref:
+            raise checks.invalid(field, ref, "empty")
+        return _core.CheckpointPlace(ref, "")
+    return _core.CheckpointPlace("", str(Path(checks.path(field, ref)).absolute()))
+
+
+def restore_options(source: object, *, allow_untrusted: bool = False, tcp: str | None = None) -> _core.RestoreOptions:
+    """What create_task(checkpoint=) and restore have in common."""
+    options = _core.RestoreOptions()
+    options.source = place_of("checkpoint", source)
+    options.allow_untrusted = checks.flag("allow_untrusted", allow_untrusted)
+    options.tcp = "" if tcp is None else checks.choice("tcp", tcp, _TCP[1:])
+    return options
+
+
+class Checkpoint:
+    """A checkpoint: stored under a name, or in a directory of the user's. It is independent of its container.
+
+    Attributes:
+        ref: Its name; None for one in a directory of the user's.
+        path: Its directory.
+        container_id: The container that it was made of.
+        created_at: Aware UTC.
+        size: Bytes: memory images and layer.
+
+    Example:
+        >>> cp = c.checkpoint("warm")  # doctest: +SKIP
+        >>> with cp.restore() as twin:  # doctest: +SKIP
+        ...     twin.status()
+        <TaskStatus.running: 'running'>
+    """
+
+    def __init__(self, engine: Engine, info: CheckpointInfo) -> None:
+        """Made by checkpoint() and engine.checkpoints."""
+        self._engine = engine
+        self._info = info
+        self.ref = info.ref
+        self.path = info.path
+        self.container_id = info.container_id
+        self.created_at = info.created_at
+        self.size = info.size
+
+    def info(self) -> CheckpointInfo:
+        """Return what was known of it when this handle was made."""
+        return self._info
+
+    def restore(self, **options: Any) -> Container:
+        """Make a container of it that runs; see engine.containers.restore."""
+        return self._engine.containers.restore(self, **options)
+
+    def delete(self) -> None:
+        """Delete a stored one; what was restored from it stays.
+
+        Raises:
+            CheckpointNotFound: It is gone already.
+        """
+        if self.ref is None:
+            raise checks.invalid("checkpoint", self.path, "in a directory of yours: remove that")
+        self._engine.checkpoints.delete(self.ref)
+
+    def __repr__(self) -> str:
+        """Return what is free to say."""
+        return f"<Checkpoint {self.ref or str(self.path)!r} of {self.container_id!r}>"
+
+
+class Checkpoints:
+    """The stored checkpoints of an engine's namespace.
+
+    Example:
+        >>> engine.checkpoints.list().ids  # doctest: +SKIP
+        ['warm']
+        >>> engine.checkpoints.delete("warm")  # doctest: +SKIP
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Made by Engine."""
+        self._engine = engine
+
+    def get(self, ref: str) -> Checkpoint:
+        """Return one by its name.
+
+        Args:
+            ref: Its name.
+
+        Raises:
+            CheckpointNotFound: There is none.
+        """
+        place = _core.CheckpointPlace(checks.text("ref", ref), "")
+        return Checkpoint(self._engine, _info(_core.get_checkpoint(self._engine._core, self._engine.namespace, place)))
+
+    def load(self, path: str | os.PathLike[str]) -> Checkpoint:
+        """Return one that is in a directory of yours.
+
+        Args:
+            path: The directory.
+
+        Raises:
+            CheckpointNotFound: There is no such directory.
+            DataLoss: It is damaged, or no checkpoint.
+        """
+        whole = str(Path(checks.path("path", path)).absolute())
+        place = _core.CheckpointPlace("", whole)
+        row = _core.get_checkpoint(self._engine._core, self._engine.namespace, place)
+        return Checkpoint(self._engine, _info(row, whole))
+
+    def list(self) -> ResultList[CheckpointInfo]:
+        """Return what is known of all, ordered by name."""
+        rows: builtins.list[_core._CheckpointRow] = _core.list_checkpoints(self._engine._core, self._engine.namespace)
+        return ResultList(map(_info, rows))
+
+    def delete(self, ref: str, *, missing_ok: bool = False) -> None:
+        """Delete one; what was restored from it stays.
+
+        Args:
+            ref: Its name.
+            missing_ok: Do nothing if it is gone already.
+
+        Raises:
+            CheckpointNotFound: There is none.
+        """
+        name, quiet = checks.text("ref", ref), checks.flag("missing_ok", missing_ok)
+        _core.delete_checkpoint(self._engine._core, self._engine.namespace, name, quiet)
+
+    def __repr__(self) -> str:
+        """Return what is free to say."""
+        return f"<Checkpoints of {self._engine!r}>"
+
+
+def checkpoint_task(
+    engine: Engine,
+    task: tuple[str, str, str],
+    ref: str | os.PathLike[str] | None,
+    *,
+    exit: bool,
+    tcp: Literal["refuse", "close", "keep"],
+    unix_sockets: bool,
+    terminal: bool,
+    file_locks: bool,
+    empty_namespaces: Collection[str],
+    labels: Labels | None,
+) -> Checkpoint:
+    """Freeze, dump, copy the layer, and go on or end."""
+    options = _core.CheckpointOptions()
+    options.to = place_of("ref", ref)
+    options.exit = checks.flag("exit", exit)
+    options.tcp = checks.choice("tcp", tcp, _TCP)
+    options.unix_sockets = checks.flag("unix_sockets", unix_sockets)
+    options.terminal = checks.flag("terminal", terminal)
+    options.file_locks = checks.flag("file_locks", file_locks)
+    options.empty_namespaces = checks.texts("empty_namespaces", empty_namespaces)
+    options.labels = {} if labels is None else checks.text_mapping("labels", labels)
+    row = _core.checkpoint_task(engine._core, *task, options)
+    is_path = ref is not None and not isinstance(ref, str)
+    return Checkpoint(engine, _info(row, row["path"] if is_path else ""))

@@ -1,0 +1,200 @@
+"""Checkpoints by the engine: a counter goes on where it was, with the files that it had then."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+
+import criu
+import ctrd
+import pytest
+from support import eventually, python_says
+
+pytestmark = pytest.mark.root
+# Counts into its log, and keeps the number in a file of its layer.
+COUNT = "i=0; while :; do i=$((i+1)); echo $i; echo $i >/count; sleep 0.02; done"
+
+
+@pytest.fixture(autouse=True)
+def _path(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("PATH", criu.path())
+
+
+@pytest.fixture(params=criu.RUNTIMES)
+def counter(request: pytest.FixtureRequest, engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> Iterator[ctrd.Container]:
+    """One that counts, and has written a file."""
+    script = f"echo before >/file; {COUNT}"
+    with engine.start(rootfs, "/bin/sh", "-c", script, runtime=criu.runtime(request.param), labels={"a": "b"}) as made:
+        eventually(lambda: len(told(made)) >= 5, "it counts")
+        yield made
+
+
+def told(container: ctrd.Container) -> list[int]:
+    return [int(line.text) for line in container.logs()]
+
+
+def counts_on(container: ctrd.Container) -> None:
+    there = len(told(container))
+    eventually(lambda: len(told(container)) >= there + 5, "it counts on")
+
+
+def name_of(container: ctrd.Container) -> str:
+    return container.run("cat", "/proc/sys/kernel/hostname").stdout.strip()
+
+
+def directories(engine: ctrd.Engine) -> list[str]:
+    return sorted(path.name for path in engine.root.glob("checkpoints/*"))
+
+
+def test_a_twin_goes_on(engine: ctrd.Engine, counter: ctrd.Container) -> None:
+    made = counter.checkpoint("warm", labels={"kind": "test"})
+    assert counter.status() == "running"
+    counts_on(counter)
+    counter.run("/bin/sh", "-c", "echo after >/file; echo x >/late")
+    before = told(counter)
+    assert (made.ref, made.container_id, made.size > 0) == ("warm", counter.id, True)
+    with made.restore() as twin:
+        assert twin.id != counter.id
+        counts_on(twin)
+        after = told(twin)
+        assert after == list(range(after[0], after[0] + len(after)))
+        assert before[4] < after[0] <= before[-1]
+        assert twin.run("cat", "/file").stdout == "before\n"
+        assert twin.run("/bin/sh", "-c", "[ -e /late ]").returncode == 1
+        assert name_of(counter) == counter.id
+        assert name_of(twin) == twin.id
+        assert dict(twin.labels()) == {"a": "b"}
+        assert twin.info().lifetime == "owner"
+        counts_on(counter)
+    assert engine.checkpoints.list().ids == ["warm"]
+    assert engine.checkpoints.get("warm").info().labels == {"kind": "test"}
+    made.delete()
+    assert directories(engine) == []
+    with pytest.raises(ctrd.CheckpointNotFound):
+        engine.checkpoints.get("warm")
+
+
+def test_exit_and_back_into_the_same_container(engine: ctrd.Engine, counter: ctrd.Container) -> None:
+    made = counter.checkpoint(exit=True)
+    ended = counter.wait(30)
+    assert (int(ended), ended.signal) == (137, 9)
+    before = told(counter)
+    counter.task().delete()
+    task = counter.create_task(checkpoint=made)
+    assert (task.state().status, task.pid) == ("created", None)
+    task.start()
+    assert counter.status() == "running"
+    counts_on(counter)
+    after = told(counter)
+    assert before[-1] < after[0] <= before[-1] + 2
+    made.delete()
+
+
+def test_in_a_directory_and_from_another_process(engine: ctrd.Engine, counter: ctrd.Container, tmp_path: Path) -> None:
+    where = tmp_path / "cp"
+    made = counter.checkpoint(where)
+    assert (made.ref, made.path) == (None, where)
+    assert where.stat().st_mode & 0o777 == 0o700
+    with pytest.raises(ctrd.AlreadyExists):
+        counter.checkpoint(where)
+    code = (
+        "import ctrd, pathlib, sys\n"
+        "engine = ctrd.default_engine()\n"
+        "with engine.containers.restore(pathlib.Path(sys.argv[1]), id='twin') as c:\n"
+        "    for line in c.logs(follow=True):\n"
+        "        print(line.text, c.status())\n"
+        "        break\n"
+    )
+    number, status = python_says(engine, code, str(where)).split()
+    assert int(number) > 4
+    assert status in ("running", "TaskStatus.running")
+    assert "twin" not in engine.containers
+
+
+def test_a_damaged_one_is_refused(engine: ctrd.Engine, counter: ctrd.Container, tmp_path: Path) -> None:
+    made = counter.checkpoint("warm")
+    image = next(iter(sorted(made.path.glob("images/pages-*.img"))))
+    with image.open("r+b") as file:
+        file.write(b"\xff" * 8)
+    with pytest.raises(ctrd.DataLoss, match=image.name):
+        made.restore()
+    image.unlink()
+    with pytest.raises(ctrd.DataLoss, match=image.name):
+        made.restore()
+    (made.path / "manifest").write_bytes(b"\x01\xff\xff")
+    with pytest.raises(ctrd.DataLoss):
+        made.restore()
+    assert list(engine.containers) == [counter.id]
+    made.delete()
+
+
+def test_a_foreign_one_is_refused(
+    engine: ctrd.Engine, counter: ctrd.Container, rootfs: ctrd.Rootfs, tmp_path: Path
+) -> None:
+    counter.checkpoint(tmp_path / "cp", exit=True)
+    other = ctrd.Engine(tmp_path / "other", state=tmp_path / "other-state")
+    try:
+        with pytest.raises(ctrd.PermissionDenied):
+            other.containers.restore(tmp_path / "cp")
+        with pytest.raises(ctrd.PermissionDenied):
+            other.containers.restore(tmp_path / "cp", allow_untrusted=True)
+        args = counter.spec()["process"]["args"]
+        with other.containers.create(rootfs, *args, runtime=counter.runtime) as mine:
+            with pytest.raises(ctrd.PermissionDenied):
+                mine.create_task(checkpoint=tmp_path / "cp")
+            mine.create_task(checkpoint=tmp_path / "cp", allow_untrusted=True).start()
+            counts_on(mine)
+    finally:
+        other.close()
+
+
+def test_what_cannot_be(engine: ctrd.Engine, counter: ctrd.Container, rootfs: ctrd.Rootfs, tmp_path: Path) -> None:
+    with pytest.raises(ctrd.CheckpointNotFound):
+        engine.containers.restore("none")
+    with pytest.raises(ctrd.CheckpointNotFound):
+        engine.containers.restore(tmp_path / "none")
+    with pytest.raises(ctrd.InvalidArgument):
+        counter.checkpoint("a/b")
+    with pytest.raises(ctrd.InvalidArgument):
+        counter.checkpoint(tcp="maybe")  # type: ignore[arg-type]
+    with engine.containers.create(rootfs, "true", runtime=counter.runtime) as idle:
+        with pytest.raises(ctrd.TaskNotFound):
+            idle.checkpoint()
+        idle.create_task()
+        with pytest.raises(ctrd.FailedPrecondition):
+            idle.checkpoint()
+    made = counter.checkpoint("warm")
+    with pytest.raises(ctrd.AlreadyExists):
+        counter.checkpoint("warm")
+    with pytest.raises(ctrd.AlreadyExists):
+        made.restore(id=counter.id)
+    assert counter.status() == "running"
+    assert len(directories(engine)) == 1
+    counter.kill()
+    counter.wait(30)
+    with pytest.raises(ctrd.FailedPrecondition):
+        counter.checkpoint()
+    made.delete()
+    assert directories(engine) == []
+
+
+def test_doctor_tries_criu(engine: ctrd.Engine, monkeypatch: pytest.MonkeyPatch) -> None:
+    criu_of = {check.name: check for check in engine.doctor().checks}["criu"]
+    assert criu_of.ok, criu_of.found
+    monkeypatch.setenv("PATH", "/usr/sbin:/usr/bin")
+    if criu.BIN.is_dir():
+        criu_of = {check.name: check for check in engine.doctor().checks}["criu"]
+        assert not criu_of.ok
+        assert "install criu" in criu_of.hint
+    assert engine.doctor().ok
+
+
+def test_a_killed_one_leaves_nothing(engine: ctrd.Engine, counter: ctrd.Container) -> None:
+    (engine.root / "checkpoints/.new-0123456789abcdef/images").mkdir(parents=True)
+    (engine.root / "checkpoints/77").mkdir()
+    again = ctrd.Engine(engine.root, state=engine.state)
+    try:
+        assert list(again.containers) == [counter.id]
+        assert directories(engine) == []
+    finally:
+        again.close()
