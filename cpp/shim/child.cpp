@@ -26,8 +26,8 @@ void check_signal(uint32_t signal) {
 }
 
 void send_signal(const UniqueFd& pidfd, uint32_t signal, const std::string& who) {
-  check_signal(signal);
   if (!pidfd) throw already_finished();
+  check_signal(signal);
   if (::syscall(SYS_pidfd_send_signal, pidfd.get(), signal, nullptr, 0) == 0) return;
   if (errno == ESRCH) throw already_finished();
   throw sys_error("sending signal " + std::to_string(signal) + " to " + who);

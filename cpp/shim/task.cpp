@@ -28,8 +28,8 @@ void Task::require() const {
 // A frozen process dies of nothing; v2's freezer lets SIGKILL through, v1's does not.
 void Task::kill(uint32_t signal, bool all) {
   require();
-  check_signal(signal);
   if (status_ == api::Status::kStopped || ended_) throw already_finished();
+  check_signal(signal);
   if (awaits_restore() && !starting_) {
     if (signal != 0) end_unstarted(static_cast<int>(signal));
     return;

@@ -16,6 +16,8 @@ from containerd_peer import shim_program
 from disk_records import fields
 from leveldb_writer import varint
 from support import alive, eventually
+from ttrpc_peer import frame as ttrpc_frame
+from ttrpc_peer import request, text
 
 pytestmark = pytest.mark.root
 GOLDEN = Path(__file__).parent / "golden" / "task_v3.txt"
@@ -160,6 +162,81 @@ def test_containerds_own_shim_answers_the_same(tmp_path: Path, root_directory: P
         assert {str(key) for key in payload} == wanted.keys() - version, (number, method)
         for key, values in payload.items():
             assert wanted[str(key)] in ("*", seen(values[-1])), (number, method)
+    theirs.close()
+    eventually(lambda: not theirs.path.exists(), "it ends")
+    Path("/run/containerd/runc/golden").rmdir()
+
+
+OK, NOT_FOUND, REFUSED = {0}, {5}, {2, 3, 6, 9}  # containerd's shim has UNKNOWN for what ours says more of
+JSON = "types.containerd.io/opencontainers/runtime-spec/1/"
+PROCESS = json.dumps({"args": ["/bin/sleep", "1"], "cwd": "/", "user": {"uid": 0, "gid": 0}})
+FIELDS = {
+    "Exec": text(2, "e") + text(7, text(1, f"{JSON}Process") + text(2, PROCESS)),
+    "Update": text(2, text(1, f"{JSON}LinuxResources") + text(2, "{}")),
+    "ResizePty": b"\x18\x50\x20\x18",
+    "CloseIO": b"\x18\x01",
+    "Kill": b"\x18\x00",
+    "Kill bad": b"\x18\x63",
+    "Kill 9": b"\x18\x09",
+    "Delete exec": text(2, "e"),
+}
+ASKED = "State Pids Stats CloseIO ResizePty Connect Shutdown"
+# State, and in each of them what is answered; the last verb of one that is left leads to the next.
+STATES: list[tuple[str, dict[str, set[int]]]] = [
+    (
+        "none",
+        dict.fromkeys("State Start Delete Kill Pause Resume Update Exec".split(), NOT_FOUND)
+        | dict.fromkeys("Pids Stats CloseIO ResizePty Wait".split(), NOT_FOUND)
+        | {"Connect": OK, "Create": OK},
+    ),
+    (
+        "created",
+        dict.fromkeys(["Create", "Pause", "Resume", "Kill bad"], REFUSED)
+        | dict.fromkeys([*ASKED.split(), "Kill", "Update", "Exec", "Delete exec", "Start"], OK),
+    ),
+    (
+        "running",
+        dict.fromkeys(["Create", "Start", "Delete", "Resume", "Kill bad"], REFUSED)
+        | dict.fromkeys([*ASKED.split(), "Kill", "Update", "Exec", "Delete exec", "Pause"], OK),
+    ),
+    (
+        "paused",
+        dict.fromkeys(["Create", "Start", "Delete", "Pause", "Exec"], REFUSED)
+        | dict.fromkeys([*ASKED.split(), "Kill", "Update", "Resume", "Kill 9", "Wait"], OK),
+    ),
+    (
+        "stopped",
+        dict.fromkeys(["Create", "Start", "Pause", "Resume", "Update", "Exec"], REFUSED)
+        | dict.fromkeys(["Kill", "Kill bad", "Kill 9"], NOT_FOUND)
+        | {"Stats": OK | NOT_FOUND}
+        | dict.fromkeys(["State", "Pids", "CloseIO", "ResizePty", "Connect", "Shutdown", "Wait", "Delete"], OK),
+    ),
+    ("deleted", {"State": NOT_FOUND, "Kill": NOT_FOUND, "Wait": NOT_FOUND, "Delete": NOT_FOUND, "Connect": OK}),
+]  # fmt: skip
+
+
+def check_states(shim: Shim) -> None:
+    """Each method in each state, as shim-protocol.md's table has it."""
+    (create,) = {frame[10:] for method, frame, code, _ in rows() if (method, code) == ("Create", 0)}
+    stream = 1
+    for state, answers in STATES:
+        for words, codes in answers.items():
+            method = words.split()[0]
+            asked = request(method, text(1, "golden") + FIELDS.get(words, b""))
+            if method == "Create":
+                asked = create.replace(b".v3.Task", b".v2.Task")
+            assert shim.answer(ttrpc_frame(asked, stream))[1] in codes, (state, words)
+            stream += 2
+    shim.answer(ttrpc_frame(request("Shutdown", text(1, "golden")), stream))
+
+
+def test_each_method_in_each_state(shim: Shim) -> None:
+    check_states(shim)
+
+
+def test_each_method_in_each_state_of_containerds_own_shim(tmp_path: Path, root_directory: Path) -> None:
+    theirs = Shim(tmp_path, root_directory, "runc", "containerd-shim-runc-v2", TTRPC_ADDRESS="")
+    check_states(theirs)
     theirs.close()
     eventually(lambda: not theirs.path.exists(), "it ends")
     Path("/run/containerd/runc/golden").rmdir()
