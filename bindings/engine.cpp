@@ -38,6 +38,7 @@ void bind_engine(py::module_& module) {
   bind_log_reader(cls);
   bind_event_stream(cls);
   bind_content_verbs(cls);
+  bind_snapshot_verbs(cls);
   module.def(
       "doctor",
       [](const Config& config) {

@@ -19,6 +19,7 @@ PYBIND11_MODULE(_core, module) {
   bind_logs(module);
   bind_events(module);
   bind_content(module);
+  bind_snapshots(module);
   bind_engine(module);
   bind_checkpoints(module);
 }

@@ -92,6 +92,7 @@ void bind_create(py::module_& module) {
       .def_readwrite("detached", &CreateOptions::detached)
       .def_readwrite("delete_on_exit", &CreateOptions::delete_on_exit)
       .def_readwrite("rootfs", &CreateOptions::rootfs)
+      .def_readwrite("snapshot", &CreateOptions::snapshot)
       .def_readwrite("labels", &CreateOptions::labels)
       .def_readwrite("extensions", &CreateOptions::extensions)
       .def_readwrite("snapshotter", &CreateOptions::snapshotter)

@@ -28,6 +28,7 @@ void bind_exec_options(py::module_& module);
 void bind_logs(py::module_& module);
 void bind_events(py::module_& module);
 void bind_content(py::module_& module);
+void bind_snapshots(py::module_& module);
 void bind_engine(py::module_& module);
 void bind_containers(PyEngine& cls);
 void bind_namespaces(PyEngine& cls);
@@ -37,5 +38,6 @@ void bind_processes(PyEngine& cls);
 void bind_log_reader(PyEngine& cls);
 void bind_event_stream(PyEngine& cls);
 void bind_content_verbs(PyEngine& cls);
+void bind_snapshot_verbs(PyEngine& cls);
 
 }  // namespace ctrd::bindings

@@ -12,6 +12,9 @@
 #include "engine/other_shim.h"
 #include "engine/runtime_options.h"
 #include "engine/settle.h"
+#include "engine/snapshot_mount.h"
+#include "engine/snapshots.h"
+#include "engine/task_layer.h"
 #include "engine/verbs.h"
 #include "oci/spec.h"
 
@@ -50,15 +53,6 @@ Choices choices_of(Core& core, const std::string& ns, const CreateOptions& optio
   return choices;
 }
 
-// containerd's name of it is overlayfs.
-std::string resolve_snapshotter(const std::string& wanted) {
-  if (wanted.empty() || wanted == "auto" || wanted == "overlay" || wanted == "overlayfs")
-    return "overlay";
-  throw Error(Code::kUnimplemented, "snapshotter \"" + escaped(wanted, 64) + "\": there is overlay")
-      .with("field", "snapshotter")
-      .with("value", escaped(wanted, 64));
-}
-
 metadata::Container new_record(const std::string& id, const CreateOptions& options) {
   metadata::Container record;
   record.id = id;
@@ -69,6 +63,23 @@ metadata::Container new_record(const std::string& id, const CreateOptions& optio
   record.lifetime = options.detached ? metadata::Lifetime::kDetached : metadata::Lifetime::kOwner;
   if (options.delete_on_exit) record.on_exit = metadata::OnExit::kDelete;
   return record;
+}
+
+// The files that a spec is made upon: users are looked up there. Of a snapshot nothing is mounted
+// for a spec that asks for none.
+BaseView open_bottom(Core& core, const std::string& ns, const CreateOptions& options,
+                     metadata::Container* record, const Wait& wait) {
+  BaseView view;
+  if (options.snapshot.empty()) {
+    view.dir = open_rootfs(options.rootfs, &record->rootfs);
+    return view;
+  }
+  if (!options.rootfs.empty())
+    throw invalid("rootfs", options.rootfs, "cannot be given beside a snapshot");
+  if (!options.spec.user.empty())
+    view = open_base(core, ns, record->snapshotter, options.snapshot, wait);
+  if (!view.dir) view.dir = open_dir_at(core.root.snapshots.get(), ".");
+  return view;
 }
 
 // Another shim is found, and asked nothing that it lacks.
@@ -133,20 +144,20 @@ Draft draft_container(Core& core, const std::string& ns, const CreateOptions& op
   check_identifier("id", id);
   metadata::check_labels(options.labels);
   if (!options.sandbox_id.empty()) check_identifier("sandbox_id", options.sandbox_id);
-  Draft draft{new_record(id, options), {}};
-  UniqueFd rootfs = open_rootfs(options.rootfs, &draft.record.rootfs);
+  Draft draft{new_record(id, options), {}, options.snapshot};
   need_io_weight(options.spec.resources);
-  need_shim(core);
   Choices choices = choices_of(core, ns, options, wait);
+  draft.record.snapshotter = resolve_snapshotter(core, choices.snapshotter, wait);
+  BaseView bottom = open_bottom(core, ns, options, &draft.record, wait);
+  need_shim(core);
   draft.record.runtime_name = chosen_shim(choices.runtime, options);
   check_runtime_options(draft.record.runtime_name, options.runtime_options);
   std::string binary = named_binary(options.runtime_options);
   draft.record.runtime_binary =
       resolve_runtime(core, binary.empty() ? choices.runtime : binary, wait);
-  draft.record.snapshotter = resolve_snapshotter(choices.snapshotter);
-  need_overlay(core, wait);
-  draft.spec =
-      oci::make_spec(options.spec, id, oci::cgroups_path(core.root.hash6, ns, id), rootfs.get());
+  if (draft.record.snapshotter == metadata::kOverlay) need_overlay(core, wait);
+  draft.spec = oci::make_spec(options.spec, id, oci::cgroups_path(core.root.hash6, ns, id),
+                              bottom.dir.get());
   draft.record.annotations = oci::annotations_of(draft.spec);
   return draft;
 }
@@ -163,7 +174,7 @@ metadata::Container write_record(Core& core, const std::string& ns, const Draft&
       clear_record(core, ns, *there, replace, wait);
   for (int attempt = 0;; ++attempt) {
     try {
-      auto created = core.containers.create(ns, record, draft.spec, wait);
+      auto created = core.containers.create(ns, record, draft.spec, wait, {}, draft.base);
       core.remember(ns, created.record);
       forget_exit(core, ns, record.id);
       return created.record;

@@ -7,6 +7,7 @@
 #include "engine/checkpoint.h"
 #include "engine/core.h"
 #include "engine/fork.h"
+#include "engine/snapshots.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
@@ -184,6 +185,10 @@ class Entered final : public Engine {
     return open_logs(enter(wait), ns, id, options, wait);
   }
   content::Content& content(const Wait& wait) override { return enter(wait).content; }
+  Snapshots& snapshots(const Wait& wait) override {
+    enter(wait);
+    return snapshots_;
+  }
   std::unique_ptr<EventStream> events(const EventOptions& options, const Wait& wait) override {
     return open_events(enter(wait), options);
   }
@@ -218,6 +223,7 @@ class Entered final : public Engine {
     return with_reserves(core_.root, verb);
   }
   Core core_;
+  Snapshots snapshots_{core_};
 };
 
 }  // namespace

@@ -48,6 +48,8 @@ class EventStream {  // one reader; close() from any thread
   virtual void close() = 0;
 };
 
+class Snapshots;  // engine/snapshots.h
+
 class Engine {
  public:
   // Checks and makes the directories (D8 90: owned by someone else or writable by others
@@ -187,6 +189,8 @@ class Engine {
                                      const Wait& wait) = 0;  // kNotFound (kTask) without a log
   // Blobs and ingests. It, and its writers, must not outlive the engine.
   virtual content::Content& content(const Wait& wait) = 0;
+  // The same of snapshots, and of their mounts.
+  virtual Snapshots& snapshots(const Wait& wait) = 0;
   // Events of all namespaces. The subscription begins before this returns. The stream must not
   // outlive the engine. kNotFound: what since_seq asks for is no longer kept.
   virtual std::unique_ptr<EventStream> events(const EventOptions& options, const Wait& wait) = 0;

@@ -19,6 +19,7 @@
 #include "engine/rpc.h"
 #include "engine/runtime_options.h"
 #include "engine/settle.h"
+#include "engine/task_layer.h"
 
 namespace ctrd::engine {
 namespace {
@@ -164,8 +165,10 @@ ttrpc::Call Launch::create(const metadata::Container& record, int64_t timeout_ns
   api::CreateRequest request;
   request.id = claim_->id;
   request.bundle = path();
-  request.rootfs = core_.overlay.active(record.snapshot_number, {record.rootfs});
-  if (volatile_) request.rootfs.front().options.push_back("volatile");
+  request.rootfs = task_mounts(core_, claim_->ns, record, wait);
+  bool goes_with_it = volatile_ && record.snapshot_key == record.id;
+  if (goes_with_it && request.rootfs.front().type == "overlay")
+    request.rootfs.front().options.push_back("volatile");
   request.terminal = facts_.terminal;
   if (facts_.terminal) keep_stdin();
   StdioPaths stdio = stdio_paths();

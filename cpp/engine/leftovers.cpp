@@ -29,6 +29,7 @@ void remove_leftovers(Core& core, const Wait& wait) {
   for (int dir : {core.root.state.get(), core.root.owners.get()}) remove_those(dir, ".tmp-", wait);
   remove_those(core.root.state.get(), ".id-", wait);
   remove_those(core.root.snapshots.get(), oci::kProbePrefix, wait);
+  remove_those(core.root.snapshots.get(), ".new-", wait);  // native copies
   remove_probes(core.root.state.get(), wait);
   remove_left_checkpoints(core, wait);
 }

@@ -16,6 +16,7 @@
 #include "engine/leftovers.h"
 #include "engine/other_task.h"
 #include "engine/settle.h"
+#include "engine/snapshot_mount.h"
 #include "engine/task.h"
 #include "engine/verbs.h"
 
@@ -185,6 +186,7 @@ void recover(Core& core, const Wait& wait) {
   recover_owner_files(core, wait);
   recover_bundles(core, wait);
   recover_logs(core, wait);
+  unmount_leftovers(core);  // before what was mounted goes
   recover_trash(core, wait);
   remove_leftovers(core, wait);
 }

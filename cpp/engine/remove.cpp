@@ -7,6 +7,7 @@
 #include "base/log.h"
 #include "engine/children.h"
 #include "engine/settle.h"
+#include "engine/snapshot_layer.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
@@ -54,7 +55,7 @@ void empty_trash(Core& core, const metadata::Removed& removed) {
   std::vector<uint64_t> done;
   for (const auto& [number, trash] : removed.trash) {
     try {
-      if (trash.kind == "snapshot") core.overlay.remove(std::stoull(trash.name));
+      if (trash.kind == "snapshot") remove_layer(core, std::stoull(trash.name));
       if (trash.kind == "blob") core.content.remove_unheld(trash.name, cleanup_wait());
       if (trash.kind == "logs") remove_tree_at(core.root.logs.get(), trash.name);
       done.push_back(number);

@@ -65,10 +65,11 @@ struct CreateOptions {
   bool replace = false, detached = false;
   bool delete_on_exit = false;  // container, layer and task go when the task ends
   std::string rootfs;           // Rootfs(path): absolute or relative to the caller's cwd
+  std::string snapshot;         // or Snapshot(key): metadata/changes.h, add
   std::map<std::string, std::string> labels;
   std::map<std::string, std::string> extensions;  // JSON
   std::string runtime;      // "auto", "crun", "runc", a path; "": the engine's, or the namespace's
-  std::string snapshotter;  // "auto", "overlay"; "" likewise
+  std::string snapshotter;  // "auto", "overlay", "native"; "" likewise
   api::Any runtime_options = {};  // runtime_options.h
   std::string sandbox_id = {};    // "": none
   oci::SpecOptions spec;

@@ -19,6 +19,7 @@ namespace ctrd::engine {
 struct Draft {
   metadata::Container record;
   std::string spec;
+  std::string base = {};  // the snapshot it is made of
 };
 Draft draft_container(Core& core, const std::string& ns, const CreateOptions& options,
                       const Wait& wait);

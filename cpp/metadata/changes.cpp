@@ -80,10 +80,16 @@ uint64_t Changes::next_number(std::string_view what) {
   return known->second;
 }
 
-void Changes::add(std::string_view ns, Container& record, std::string_view packed_spec) {
+void Changes::add(std::string_view ns, Container& record, std::string_view packed_spec,
+                  const std::string& base) {
   need_namespace(ns);
   record.created_ns = record.updated_ns = wall_ns();
-  add_snapshot(ns, record);
+  std::optional<Snapshot> there;
+  if (!base.empty()) there = get_snapshot(view_, {ns, record.snapshotter, base});
+  if (there && there->kind != kCommitted)
+    pin(ns, record, base, *there);
+  else
+    add_snapshot(ns, record, base);
   add_owner_ref(ns, record);
   batch_.put(key_container(ns, record.id), encode(record));
   batch_.put(key_spec(ns, record.id), std::string(packed_spec));
@@ -96,7 +102,7 @@ void Changes::publish(const api::Event& event) {
   batch_.put(key_outbox(next_number("outbox")), encode(pending));
 }
 
-void Changes::add_snapshot(std::string_view ns, Container& record) {
+void Changes::add_snapshot(std::string_view ns, Container& record, const std::string& parent) {
   record.snapshot_key = record.id;
   SnapshotPlace place = place_of(ns, record);
   if (freed_ != key_snapshot(place) && find_snapshot(view_, place))
@@ -105,6 +111,7 @@ void Changes::add_snapshot(std::string_view ns, Container& record) {
   record.snapshot_number = next_number("snap");
   Snapshot snapshot;
   snapshot.number = record.snapshot_number;
+  snapshot.parent = parent;
   snapshot.bottom = record.rootfs;
   snapshot.created_ns = snapshot.updated_ns = record.created_ns;
   put_snapshot(*this, place, snapshot);
@@ -155,23 +162,28 @@ std::vector<Numbered> Changes::unpin(std::string_view ns, const Container& recor
 std::vector<Numbered> Changes::repin(std::string_view ns, Container& record,
                                      const std::string& key) {
   if (key == record.snapshot_key) return {};
-  uint64_t number = 0;
-  if (!key.empty()) {
-    if (record.snapshotter.empty())
-      throw invalid("snapshot_key", key, "the container has no snapshotter");
-    SnapshotPlace place{ns, record.snapshotter, key};
-    Snapshot snapshot = get_snapshot(view_, place);
-    bool is_pinned = any_key(view_, snapshot_ref_prefix(place) + "c/");
-    if (snapshot.kind == kCommitted || is_pinned)
-      throw failed_precondition(named(place) +
-                                (is_pinned ? ": another container has it" : ": is committed"));
-    number = snapshot.number;
-    batch_.put(key_snapshot_ref(place, "c", record.id), "");
-  }
+  if (!key.empty() && record.snapshotter.empty())
+    throw invalid("snapshot_key", key, "the container has no snapshotter");
+  std::optional<Snapshot> there;
+  if (!key.empty()) there = get_snapshot(view_, {ns, record.snapshotter, key});
   auto trash = unpin(ns, record);
-  record.snapshot_key = key;
-  record.snapshot_number = number;
+  record.snapshot_key.clear();
+  record.snapshot_number = 0;
+  if (there) pin(ns, record, key, *there);
   return trash;
+}
+
+void Changes::pin(std::string_view ns, Container& record, const std::string& key,
+                  const Snapshot& there) {
+  SnapshotPlace place{ns, record.snapshotter, key};
+  const char* why = there.kind == kCommitted ? ": is committed"
+                    : there.kind == kView    ? ": is a view, which a runtime may mount writably"
+                                             : ": another container has it";
+  if (there.kind != kActive || any_key(view_, snapshot_ref_prefix(place) + "c/"))
+    throw failed_precondition(named(place) + why);
+  batch_.put(key_snapshot_ref(place, "c", record.id), "");
+  record.snapshot_key = key;
+  record.snapshot_number = there.number;
 }
 
 }  // namespace ctrd::metadata

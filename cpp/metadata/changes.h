@@ -41,13 +41,15 @@ class Changes {
   void need_namespace(std::string_view ns);
 
   // Record, spec, snapshot and references. Takes the snapshot's number; throws kAlreadyExists if
-  // its key is taken.
-  void add(std::string_view ns, Container& record, std::string_view packed_spec);
+  // its key is taken. base: a committed snapshot that the container's own stands upon; or one that
+  // is active, and no container's: then it is that one (kFailedPrecondition).
+  void add(std::string_view ns, Container& record, std::string_view packed_spec,
+           const std::string& base = {});
   // The reverse of that. The snapshot goes unless something else refers to it; returns what is
   // trash now.
   std::vector<Numbered> drop(std::string_view ns, const Container& record);
   // Another snapshot for this record, "" for none; the old one goes as with drop(). Throws
-  // kNotFound; kFailedPrecondition if it is committed, or another container's.
+  // kNotFound; kFailedPrecondition unless it is active, and no other container's.
   std::vector<Numbered> repin(std::string_view ns, Container& record, const std::string& key);
   // Tells of a change in this batch, by a message of api/event.h.
   template <typename T>
@@ -59,7 +61,8 @@ class Changes {
 
  private:
   void publish(const api::Event& event);
-  void add_snapshot(std::string_view ns, Container& record);
+  void add_snapshot(std::string_view ns, Container& record, const std::string& parent);
+  void pin(std::string_view ns, Container& record, const std::string& key, const Snapshot& there);
   std::vector<Numbered> unpin(std::string_view ns, const Container& record);
   bool has_other_refs(std::string_view ns, const Container& record) const;
 

@@ -78,8 +78,8 @@ api::ContainerUpdate update_event(const Container& record) {
 }  // namespace
 
 Created Containers::create(std::string_view ns, Container record, std::string_view spec,
-                           const Wait& wait,
-                           const std::function<bool(const Container&)>& replaces) {
+                           const Wait& wait, const std::function<bool(const Container&)>& replaces,
+                           const std::string& base) {
   check_record(ns, record, spec);
   drop_empty(record.labels);
   std::string packed = pack_spec(spec);
@@ -91,7 +91,7 @@ Created Containers::create(std::string_view ns, Container record, std::string_vi
       if (!replaces || !replaces(*created.replaced)) throw_exists(ns, record.id);
       created.trash = changes.drop(ns, *created.replaced);
     }
-    changes.add(ns, record, packed);
+    changes.add(ns, record, packed, base);
   });
   created.record = std::move(record);
   return created;

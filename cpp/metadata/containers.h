@@ -41,11 +41,12 @@ class Containers {
 
   // Writes record, spec, snapshot record (active, key = id, number from the store, bottom =
   // record.rootfs) and reverse references in one batch. created_ns, updated_ns, snapshot_* and
-  // number are filled in. `replaces`: called under the lock with an existing record of that id;
-  // false (or empty function): kAlreadyExists (Kind::kContainer). Before the first verb of a root,
-  // or after a reboot: see check_state.
+  // number are filled in. base: as Changes::add. `replaces`: called under the lock with an existing
+  // record of that id; false (or empty function): kAlreadyExists (Kind::kContainer). Before the
+  // first verb of a root, or after a reboot: see check_state.
   Created create(std::string_view ns, Container record, std::string_view spec, const Wait& wait,
-                 const std::function<bool(const Container&)>& replaces = {});
+                 const std::function<bool(const Container&)>& replaces = {},
+                 const std::string& base = {});
   std::optional<Container> find(std::string_view ns, std::string_view id, const Wait& wait);
   // Throws kNotFound (Kind::kContainer): "container "<id>": not found in namespace <ns>".
   Container get(std::string_view ns, std::string_view id, const Wait& wait);

@@ -73,7 +73,10 @@ std::string key_snapshot_ref(const SnapshotPlace& place, std::string_view kind,
   return snapshot_ref_prefix(place).append(kind).append("/").append(escape_slashes(who));
 }
 std::string snapshot_ref_prefix(const SnapshotPlace& place) {
-  return joined(place.ns, "/ref/snap/", place.snapshotter) + '/' + escape_slashes(place.key) + '/';
+  return snapshot_refs_prefix(place.ns, place.snapshotter) + escape_slashes(place.key) + '/';
+}
+std::string snapshot_refs_prefix(std::string_view ns, std::string_view snapshotter) {
+  return joined(ns, "/ref/snap/", snapshotter) + '/';
 }
 std::string unescaped_key(std::string_view escaped) {
   std::string key;

@@ -66,6 +66,7 @@ std::string snapshot_prefix(std::string_view ns, std::string_view snapshotter);
 std::string key_snapshot_ref(const SnapshotPlace& place, std::string_view kind,
                              std::string_view who);
 std::string snapshot_ref_prefix(const SnapshotPlace& place);
+std::string snapshot_refs_prefix(std::string_view ns, std::string_view snapshotter);  // of all keys
 std::string unescaped_key(std::string_view escaped);  // of a snapshot, as it is in a key
 std::string key_owner_ref(std::string_view ns, uint64_t n, std::string_view id);
 std::string owner_ref_prefix(std::string_view ns, uint64_t n);

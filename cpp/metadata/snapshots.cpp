@@ -35,15 +35,25 @@ void check_parent(const View& view, const SnapshotPlace& parent) {
     throw invalid("parent", parent.key, "is not committed");
 }
 
-// A container that has it, if any.
-void need_unpinned(const View& view, const SnapshotPlace& place) {
+// A container that has it, "" if none.
+std::string holder_of(const View& view, const SnapshotPlace& place) {
   std::string prefix = snapshot_ref_prefix(place) + "c/", holder;
   view.scan_prefix(prefix, [&](std::string_view key, std::string_view) {
     holder = key.substr(prefix.size());
     return false;
   });
+  return holder;
+}
+
+void need_unpinned(const View& view, const SnapshotPlace& place) {
+  std::string holder = holder_of(view, place);
   if (!holder.empty())
     throw failed_precondition(named(place) + ": container \"" + holder + "\" has it");
+}
+
+void need_same(const SnapshotPlace& place, const Snapshot& there, uint64_t number) {
+  if (number && there.number != number)
+    throw Error(Code::kAborted, named(place) + ": has changed meanwhile");
 }
 
 void need_childless(const View& view, const SnapshotPlace& place) {
@@ -103,7 +113,8 @@ Snapshot Snapshots::view(std::string_view ns, const std::string& key, const std:
 }
 
 Snapshot Snapshots::commit(std::string_view ns, const std::string& name, const std::string& key,
-                           Labels labels, const Wait& wait, const std::string& parent) {
+                           Labels labels, const Wait& wait, const std::string& parent,
+                           uint64_t number) {
   check_namespace(ns);
   check_key("name", name);
   check_key("key", key);
@@ -116,6 +127,7 @@ Snapshot Snapshots::commit(std::string_view ns, const std::string& name, const s
     if (made.kind != kActive)
       throw failed_precondition(named(SnapshotPlace{ns, snapshotter_, key}) + ": is not active");
     need_unpinned(view, SnapshotPlace{ns, snapshotter_, key});
+    need_same(SnapshotPlace{ns, snapshotter_, key}, made, number);
     if (!parent.empty() && parent != made.parent) {
       if (!made.parent.empty()) throw invalid("parent", parent, "cannot be changed");
       check_parent(view, SnapshotPlace{ns, snapshotter_, parent});
@@ -130,6 +142,16 @@ Snapshot Snapshots::commit(std::string_view ns, const std::string& name, const s
     changes.publish(ns, api::SnapshotCommit{key, name, snapshotter_});
   });
   return made;
+}
+
+std::optional<Snapshot> Snapshots::find(std::string_view ns, const std::string& key,
+                                        const Wait& wait) {
+  check_namespace(ns);
+  std::optional<Snapshot> found;
+  ledger_->read(wait, [&](const View& view) {
+    found = find_snapshot(view, SnapshotPlace{ns, snapshotter_, key});
+  });
+  return found;
 }
 
 Snapshot Snapshots::stat(std::string_view ns, const std::string& key, const Wait& wait) {
@@ -179,12 +201,13 @@ Snapshot Snapshots::update(std::string_view ns, const std::string& key, const La
 }
 
 std::vector<Numbered> Snapshots::remove(std::string_view ns, const std::string& key,
-                                        const Wait& wait) {
+                                        const Wait& wait, uint64_t number) {
   check_namespace(ns);
   std::vector<Numbered> trash;
   ledger_->change(wait, [&](Changes& changes) {
     const View& view = changes.view();
     Snapshot there = get_snapshot(view, SnapshotPlace{ns, snapshotter_, key});
+    need_same(SnapshotPlace{ns, snapshotter_, key}, there, number);
     need_childless(view, SnapshotPlace{ns, snapshotter_, key});
     need_unpinned(view, SnapshotPlace{ns, snapshotter_, key});
     changes.batch().use_reserve();
@@ -193,6 +216,48 @@ std::vector<Numbered> Snapshots::remove(std::string_view ns, const std::string& 
     changes.publish(ns, api::SnapshotRemove{key, snapshotter_});
   });
   return trash;
+}
+
+std::optional<std::string> Snapshots::holder(std::string_view ns, const std::string& key,
+                                             const Wait& wait) {
+  check_namespace(ns);
+  std::string id;
+  ledger_->read(wait, [&](const View& view) {
+    id = holder_of(view, SnapshotPlace{ns, snapshotter_, key});
+  });
+  return id.empty() ? std::nullopt : std::optional(std::move(id));
+}
+
+std::map<std::string, std::string> Snapshots::holders(std::string_view ns, const Wait& wait) {
+  check_namespace(ns);
+  std::map<std::string, std::string> found;
+  const std::string prefix = snapshot_refs_prefix(ns, snapshotter_);
+  ledger_->read(wait, [&](const View& view) {
+    view.scan_prefix(prefix, [&](std::string_view key, std::string_view) {
+      key.remove_prefix(prefix.size());
+      std::size_t slash = key.find('/');
+      if (key.substr(slash).starts_with("/c/"))
+        found[unescaped_key(key.substr(0, slash))] = key.substr(slash + 3);
+      return true;
+    });
+  });
+  return found;
+}
+
+std::set<uint64_t> Snapshots::numbers(Ledger& ledger, const Wait& wait) {
+  std::set<uint64_t> found;
+  ledger.read(wait, [&](const View& view) {
+    for (const std::string& ns : find_namespaces(view))
+      view.scan_prefix(snapshot_prefix(ns), [&](std::string_view, std::string_view bytes) {
+        return found.insert(decode_snapshot(bytes).number), true;
+      });
+    view.scan_prefix(trash_prefix(), [&](std::string_view, std::string_view bytes) {
+      Trash trash = decode_trash(bytes);
+      if (trash.kind == "snapshot") found.insert(std::stoull(trash.name));
+      return true;
+    });
+  });
+  return found;
 }
 
 std::vector<Snapshot> Snapshots::chain(std::string_view ns, const std::string& key,

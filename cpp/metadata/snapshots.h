@@ -3,8 +3,10 @@
 // on disk is numbered directories, and the room snapshot's. Source: semantics.md S9.
 #pragma once
 
+#include <map>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -18,6 +20,10 @@ namespace ctrd::metadata {
 
 // A label of prepare and view: they are not needed if the snapshot that it names is there.
 inline constexpr const char* kSnapshotRefLabel = "containerd.io/snapshot.ref";
+
+// Snapshotters, as they are in keys.
+inline constexpr const char* kOverlay = "overlay";
+inline constexpr const char* kNative = "native";
 
 // Snapshot::kind
 enum SnapshotKind : int { kActive = 1, kView = 2, kCommitted = 3 };
@@ -38,8 +44,12 @@ class Snapshots {
   // An active one becomes `name`; its key is free afterwards, its labels are those given. parent:
   // for one that has none. Throws kAlreadyExists: name is used; kNotFound; kFailedPrecondition: not
   // active, or a container's; kInvalidArgument: another parent.
+  // number: the one that is meant, if not whichever has the key (0); kAborted otherwise.
   Snapshot commit(std::string_view ns, const std::string& name, const std::string& key,
-                  Labels labels, const Wait& wait, const std::string& parent = {});
+                  Labels labels, const Wait& wait, const std::string& parent = {},
+                  uint64_t number = 0);
+  // nullopt: there is none.
+  std::optional<Snapshot> find(std::string_view ns, const std::string& key, const Wait& wait);
   Snapshot stat(std::string_view ns, const std::string& key, const Wait& wait);  // kNotFound
   // In order of keys, one view.
   std::vector<std::pair<std::string, Snapshot>> list(std::string_view ns, const Filter& filter,
@@ -49,9 +59,15 @@ class Snapshots {
                   const Wait& wait, const std::optional<std::vector<std::string>>& fields = {});
   // Throws kNotFound; kFailedPrecondition: others stand upon it, or it is a container's. Returns
   // what is trash now.
-  std::vector<Numbered> remove(std::string_view ns, const std::string& key, const Wait& wait);
+  std::vector<Numbered> remove(std::string_view ns, const std::string& key, const Wait& wait,
+                               uint64_t number = 0);
+  // Keys that a container has, with its id.
+  std::map<std::string, std::string> holders(std::string_view ns, const Wait& wait);
+  std::optional<std::string> holder(std::string_view ns, const std::string& key, const Wait& wait);
   // Of one and what it stands upon, top first: its record and then its parents'. One view.
   std::vector<Snapshot> chain(std::string_view ns, const std::string& key, const Wait& wait);
+  // Of all namespaces and snapshotters, and of what is trash: whose directories may be there.
+  static std::set<uint64_t> numbers(Ledger& ledger, const Wait& wait);
 
  private:
   Snapshot make(SnapshotKind kind, std::string_view ns, const std::string& key,

@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/leftover.h"
 #include "snapshot/copy_tree.h"
+#include "snapshot/directory.h"
 
 namespace ctrd::snapshot {
 namespace {
@@ -25,7 +26,8 @@ std::vector<Mount> Native::active(uint64_t number, std::optional<uint64_t> paren
 
 std::vector<Mount> Native::view(uint64_t number, std::optional<uint64_t> parent,
                                 const Wait& wait) const {
-  make_from(number, parent, wait);
+  if (parent) return mount(*parent, "ro");
+  make_from(number, {}, wait);
   return mount(number, "ro");
 }
 
@@ -42,7 +44,7 @@ void Native::make_from(uint64_t number, std::optional<uint64_t> parent, const Wa
 
 void Native::make(uint64_t number, int parent, const Wait& wait) const {
   const std::string name = std::to_string(number);
-  if (exists_at(dir_, name)) return;
+  if (exists_at(dir_, fs_of(number))) return;
   const std::string half_made = name_of_ours(kHalfMade);
   try {
     UniqueFd top = make_dir_at(dir_, half_made, 0700);
@@ -50,10 +52,12 @@ void Native::make(uint64_t number, int parent, const Wait& wait) const {
     if (parent >= 0) copy_tree(parent, fs.get(), wait);
     if (::syncfs(fs.get()) < 0)
       throw sys_error("sync snapshot " + name);  // or a power loss tears it
-    rename_at(dir_, half_made, dir_, name);
+    make_dirs_at(dir_, name, 0700);
+    rename_at(top.get(), "fs", dir_, fs_of(number));
+    remove_tree_at(dir_, half_made);
   } catch (const Error& error) {
     remove_tree_at(dir_, half_made);
-    bool is_there = error.code() == Code::kAlreadyExists && exists_at(dir_, name);
+    bool is_there = error.code() == Code::kAlreadyExists && exists_at(dir_, fs_of(number));
     if (!is_there) throw;  // else somebody else was quicker
   } catch (...) {
     remove_tree_at(dir_, half_made);
@@ -65,16 +69,7 @@ std::vector<Mount> Native::mount(uint64_t number, const char* how) const {
   return {{"bind", path_ + '/' + fs_of(number), "", {"rbind", how}}};
 }
 
-void Native::remove(uint64_t number) const {
-  const std::string name = std::to_string(number), trash = ".trash-" + name;
-  remove_tree_at(dir_, trash);
-  try {
-    rename_at(dir_, name, dir_, trash);
-  } catch (const Error& error) {  // somebody else is at it, or has been
-    if (error.code() != Code::kNotFound && error.code() != Code::kAlreadyExists) throw;
-  }
-  remove_tree_at(dir_, trash);
-}
+void Native::remove(uint64_t number) const { remove_directory(dir_, number); }
 
 void Native::remove_leftovers() const {
   for (const std::string& name : list_dir(dir_))

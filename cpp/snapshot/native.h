@@ -20,10 +20,11 @@ class Native {
   // dir: descriptor of <root>/snapshots, path: its absolute path. dir must outlive it.
   Native(int dir, std::string path) : dir_(dir), path_(std::move(path)) {}
 
-  // Makes n's directory if it is absent: empty, or a copy of the parent's. It has its name only
-  // once it is whole; two processes may do it at a time. Throws kNotFound without that parent.
+  // Makes n's fs if it is absent: empty, or a copy of the parent's. It has its name only once it is
+  // whole; two processes may do it at a time. Throws kNotFound without that parent.
   std::vector<Mount> active(uint64_t number, std::optional<uint64_t> parent,
                             const Wait& wait) const;
+  // Only read, so it is the parent's own directory if there is one: nothing is copied.
   std::vector<Mount> view(uint64_t number, std::optional<uint64_t> parent, const Wait& wait) const;
   // The same over a directory of the user's, which is copied.
   std::vector<Mount> over(uint64_t number, int bottom, const Wait& wait) const;

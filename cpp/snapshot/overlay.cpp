@@ -7,11 +7,16 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "snapshot/directory.h"
 
 namespace ctrd::snapshot {
 namespace {
 
 constexpr char kField[] = "rootfs";
+
+// A layer's trusted.overlay.redirect and .metacopy could name any path of the layers below; the
+// kernel follows them unless told otherwise.
+const std::vector<std::string> kClosed = {"redirect_dir=nofollow", "metacopy=off"};
 
 // Overlay splits its options at ',' and its lower directories at ':'; both, and '\', are escaped by
 // '\'.
@@ -83,24 +88,26 @@ std::vector<Mount> Overlay::active(uint64_t number, const std::vector<std::strin
   make_dirs(name, top.get());
   std::string base = path_ + '/' + name;
   if (lowers.empty()) return {{"bind", base + "/fs", "", {"rbind", "rw"}}};
-  return {{"overlay",
-           "overlay",
-           "",
-           {"index=off", "workdir=" + escape_path(base + "/work"),
-            "upperdir=" + escape_path(base + "/fs"), "lowerdir=" + join_layers(lowers)}}};
+  std::vector<std::string> options = kClosed;
+  options.insert(options.end(),
+                 {"index=off", "workdir=" + escape_path(base + "/work"),
+                  "upperdir=" + escape_path(base + "/fs"), "lowerdir=" + join_layers(lowers)});
+  return {{"overlay", "overlay", "", std::move(options)}};
 }
 
-void Overlay::remove(uint64_t number) const {
-  std::string name = std::to_string(number);
-  std::string trash = ".trash-" + name;
-  remove_tree_at(dir_, trash);
-  try {
-    rename_at(dir_, name, dir_, trash);
-  } catch (const Error& error) {
-    // Somebody else is at it, or has been.
-    if (error.code() != Code::kNotFound && error.code() != Code::kAlreadyExists) throw;
-  }
-  remove_tree_at(dir_, trash);
+// The kernel wants two layers where there is no upper one.
+std::vector<Mount> Overlay::view(const std::vector<std::string>& layers) const {
+  if (layers.size() == 1) return {{"bind", layers[0], "", {"rbind", "ro"}}};
+  std::vector<std::string> options = kClosed;
+  options.insert(options.end(), {"ro", "lowerdir=" + join_layers(layers)});
+  return {{"overlay", "overlay", "", std::move(options)}};
 }
+
+std::vector<Mount> Overlay::empty_view(uint64_t number) const {
+  make_dirs(std::to_string(number), -1);
+  return {{"bind", path_ + '/' + std::to_string(number) + "/fs", "", {"rbind", "ro"}}};
+}
+
+void Overlay::remove(uint64_t number) const { remove_directory(dir_, number); }
 
 }  // namespace ctrd::snapshot

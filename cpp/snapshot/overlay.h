@@ -20,7 +20,12 @@ class Overlay {
   // mounts of an active snapshot over `lowers` (top first). Each lower must be an absolute path of
   // a directory: kNotFound/kInvalidArgument naming "rootfs". ':' '\\' and ',' in paths are escaped
   // as overlay wants.
+  // Nothing in a layer leads out of it: redirects and metacopies are not followed, nor made.
   std::vector<Mount> active(uint64_t number, const std::vector<std::string>& lowers) const;
+  // Of these layers, at least one, to be read only.
+  std::vector<Mount> view(const std::vector<std::string>& layers) const;
+  // Of nothing: n's own directory, made if absent.
+  std::vector<Mount> empty_view(uint64_t number) const;
   // Renames <n> to .trash-<n> (absent is fine) and removes it. Idempotent; safe beside another
   // process doing the same.
   void remove(uint64_t number) const;

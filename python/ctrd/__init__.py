@@ -26,9 +26,11 @@ from ._events import Event, EventStream
 from ._logging import configure as _configure
 from ._logs import Logs
 from ._module import doctor, run, start
-from ._mounts import Mount, Rootfs
+from ._mounts import Mount, Rootfs, Snapshot
 from ._namespaces import Namespaces
 from ._process import Process
+from ._snapshot_tree import SnapshotTree
+from ._snapshots import Snapshots
 from ._stats import CPUStats, IOStats, MemoryStats, PidStats, Stats
 from ._streams import Reader, Writer
 from ._task import Task
@@ -56,10 +58,13 @@ from ._values import (
     ExitStatus,
     IngestInfo,
     LogLine,
+    MountSpec,
     ProcessInfo,
     ProcessState,
     ResultList,
     RunResult,
+    SnapshotInfo,
+    SnapshotUsage,
     TaskInfo,
     TaskStatus,
 )
@@ -171,6 +176,12 @@ __all__ = [
     "run",
     "set_default_engine",
     "start",
+    "MountSpec",
+    "Snapshot",
+    "SnapshotInfo",
+    "SnapshotUsage",
+    "SnapshotTree",
+    "Snapshots",
 ]
 
 _configure()

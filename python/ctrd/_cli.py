@@ -18,10 +18,11 @@ import click
 from . import _cli_show as show
 from . import _shim
 from ._attach import DETACH_KEYS
+from ._cli_snapshot import snapshot
 from ._container import Container
 from ._core import __version__
 from ._engine import Engine
-from ._mounts import Rootfs
+from ._mounts import ImageLike, Rootfs, Snapshot
 from ._types import DEVNULL, LOG, PIPE, Status
 from ._values import ExitStatus
 from .errors import (
@@ -98,6 +99,8 @@ _leaving = click.option(
 )
 _made_of = _add(
     click.option("--rootfs", metavar="DIR", help="A root directory, in place of an image."),
+    click.option("--snapshot", metavar="NAME", help="A snapshot, in place of an image."),
+    click.option("--snapshotter", help="overlay or native."),
     click.option("--name", metavar="ID", help="Its name; one is made up otherwise."),
     click.option("--hostname"),
     click.option("--label", "-l", multiple=True, metavar="KEY=VALUE"),
@@ -139,16 +142,22 @@ def _container(options: Mapping[str, Any]) -> dict[str, Any]:
     process = _process(options["tty"], options["env"], options["workdir"], options["user"])
     more = _given(
         id=options["name"], labels=_pairs("label", options["label"]), mounts=options["volume"],
-        **{name: options[name] for name in ("hostname", "read_only", "network", "memory", "cpus", "pids", "runtime")},
+        **{name: options[name] for name in ("hostname", "read_only", "network", "memory", "cpus", "pids", "runtime",
+                                                "snapshotter")},
     )  # fmt: skip
     return {**process, **more}
 
 
-def _image(rootfs: str | None, command: tuple[str, ...]) -> tuple[Any, tuple[str, ...]]:
+def _image(options: Mapping[str, Any], command: tuple[str, ...]) -> tuple[ImageLike, tuple[str, ...]]:
+    rootfs, snapshot = options["rootfs"], options["snapshot"]
+    if rootfs is not None and snapshot is not None:
+        raise click.UsageError("--rootfs or --snapshot, not both")
     if rootfs is not None:
         return Rootfs(rootfs), command
+    if snapshot is not None:
+        return Snapshot(snapshot), command
     if not command:
-        raise click.UsageError("name an image, or --rootfs DIR")
+        raise click.UsageError("name an image, or --rootfs DIR, or --snapshot NAME")
     return command[0], command[1:]
 
 
@@ -196,7 +205,7 @@ def run(open_engine: Callable[[], Engine], /, command: tuple[str, ...], **option
 
     `ctrd run -it --rootfs DIR sh` is a shell.
     """
-    image, args = _image(options["rootfs"], command)
+    image, args = _image(options, command)
     engine = open_engine()
     with engine.containers.create(image, *args, **_container(options)) as c:
         stdin = PIPE if options["interactive"] else DEVNULL
@@ -224,12 +233,12 @@ def start(open_engine: Callable[[], Engine], /, command: tuple[str, ...], **opti
     """
     engine = open_engine()
     stdin = PIPE if options["interactive"] else DEVNULL
-    if options["rootfs"] is None and len(command) == 1:
+    if options["rootfs"] is None and options["snapshot"] is None and len(command) == 1:
         _refuse_for_old_ones(options)
         c = _find(engine, command[0])
         show.start(c, stdin, options["timeout"], again=True)
     else:
-        image, args = _image(options["rootfs"], command)
+        image, args = _image(options, command)
         c = engine.containers.create(image, *args, lifetime="detached", **_container(options))
         try:
             show.start(c, stdin, options["timeout"])
@@ -359,6 +368,9 @@ def doctor(open_engine: Callable[[], Engine], /) -> None:
     report = open_engine().doctor()
     show.checks(report)
     sys.exit(0 if report.ok else 1)
+
+
+cli.add_command(snapshot)
 
 
 @cli.group(cls=_Group)

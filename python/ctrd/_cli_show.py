@@ -8,7 +8,7 @@ import json
 import os
 import shutil
 import sys
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -20,7 +20,7 @@ from ._container import Container
 from ._process import Process
 from ._task import Task
 from ._types import LOG, Std
-from ._values import ContainerInfo, DoctorReport, ExitStatus
+from ._values import ContainerInfo, DoctorReport, ExitStatus, SnapshotInfo, SnapshotUsage
 
 
 def size() -> tuple[int, int] | bool:
@@ -56,7 +56,7 @@ def attach(process: Process[Any], keys: str, *, interactive: bool) -> ExitStatus
         return attach_to(process, "", (nothing, None, None), replay=True)
 
 
-def json_lines(rows: Sequence[ContainerInfo]) -> None:
+def json_lines(rows: Sequence[ContainerInfo | SnapshotInfo]) -> None:
     """One object a line."""
     for row in rows:
         click.echo(json.dumps(dataclasses.asdict(row), default=str))
@@ -70,8 +70,27 @@ def containers(rows: Sequence[ContainerInfo]) -> None:
 
 def _row(row: ContainerInfo) -> tuple[str, ...]:
     status = str(row.status) if row.exit is None else f"{row.status} ({int(row.exit)})"
-    labels = ",".join(f"{key}={value}" for key, value in sorted(row.labels.items()))
-    return row.id, row.image or "-", status, str(row.pid or "-"), _ago(row.created_at), labels
+    return row.id, row.image or "-", status, str(row.pid or "-"), _ago(row.created_at), _labels(row.labels)
+
+
+def snapshots(rows: Sequence[SnapshotInfo]) -> None:
+    """A table of snapshots."""
+    head = ("SNAPSHOT", "PARENT", "KIND", "CONTAINER", "CREATED", "LABELS")
+    _table(head, [_snapshot_row(row) for row in rows])
+
+
+def _snapshot_row(row: SnapshotInfo) -> tuple[str, ...]:
+    created = _ago(row.created_at)
+    return row.key, row.parent or "-", row.kind, row.container or "-", created, _labels(row.labels)
+
+
+def usage(rows: Sequence[tuple[str, SnapshotUsage]]) -> None:
+    """A table of what they take."""
+    _table(("SNAPSHOT", "BYTES", "INODES"), [(key, str(used.size), str(used.inodes)) for key, used in rows])
+
+
+def _labels(labels: Mapping[str, str]) -> str:
+    return ",".join(f"{key}={value}" for key, value in sorted(labels.items()))
 
 
 def _ago(then: datetime) -> str:

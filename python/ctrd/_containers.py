@@ -20,7 +20,7 @@ from .errors import InvalidArgument
 
 if TYPE_CHECKING:
     from ._engine import Engine
-    from ._mounts import Rootfs
+    from ._mounts import ImageLike
 
 
 class Containers:
@@ -40,11 +40,11 @@ class Containers:
         self._engine = engine
 
     @takes(CreateOptions)
-    def create(self, image: str | Rootfs, *args: str, **options: Unpack[CreateOptions]) -> Container:
+    def create(self, image: ImageLike, *args: str, **options: Unpack[CreateOptions]) -> Container:
         """Make a container: a record and a layer. Nothing runs until start().
 
         Args:
-            image: A Rootfs.
+            image: A Rootfs, or a Snapshot.
             args: The command and its arguments; never split by a shell.
             options: See CreateOptions. id: its name (made up when absent). replace: delete one of this name first.
                 lifetime: "owner" (it ends with this process) or "detached". on_exit: "keep", or "delete": container

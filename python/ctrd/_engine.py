@@ -21,11 +21,12 @@ from ._container import Container
 from ._containers import Containers
 from ._content import Content
 from ._events import EventStream, event_options
-from ._mounts import Rootfs
+from ._mounts import ImageLike
 from ._namespaces import Namespaces
 from ._options import create_options
 from ._run import RUN_KEYS, run
 from ._signature import check_known, takes
+from ._snapshots import Snapshots, close_mounts
 from ._types import DEVNULL, LOG, PIPE, PathLike, RunOptions, StartOptions
 from ._values import DoctorReport, RunResult
 from .errors import FailedPrecondition, ForkedEngine
@@ -49,6 +50,7 @@ class Engine:
         checkpoints: The stored checkpoints.
         namespaces: The collection of the root's namespaces.
         content: Its blobs.
+        snapshots: Its layers, of its snapshotter.
 
     Example:
         >>> with ctrd.Engine("/tmp/ctrd-docs/root", state="/tmp/ctrd-docs/state") as engine:
@@ -76,7 +78,8 @@ class Engine:
             namespace: Name of its part of the root; made with its first container.
             runtime: "auto" (what the namespace's label containerd.io/defaults/runtime says, else the first of crun,
                 runc that works here), a name or a path.
-            snapshotter: "auto" (what the label containerd.io/defaults/snapshotter says, else "overlay"), "overlay".
+            snapshotter: "auto" (what the label containerd.io/defaults/snapshotter says, else "overlay" if it works,
+                else "native"), "overlay", or "native", which makes whole copies.
             lock_timeout: Seconds to wait for other processes' use of the root; None waits without limit.
             config: More settings.
 
@@ -97,6 +100,8 @@ class Engine:
         self.namespaces: Namespaces = Namespaces(self)
         self.content: Content = Content(self)
         self.checkpoints: Checkpoints = Checkpoints(self)
+        self.snapshots: Snapshots = Snapshots(self)
+        self._mounts: list[_core.SnapshotMount] = []
         _open[id(self._core)] = self._core
         _engines.add(self)
 
@@ -123,20 +128,20 @@ class Engine:
 
     @overload
     def run(
-        self, image: str | Rootfs, *args: str, text: Literal[True] = True, **options: Unpack[RunOptions]
+        self, image: ImageLike, *args: str, text: Literal[True] = True, **options: Unpack[RunOptions]
     ) -> RunResult[str]: ...
     @overload
     def run(
-        self, image: str | Rootfs, *args: str, text: Literal[False], **options: Unpack[RunOptions]
+        self, image: ImageLike, *args: str, text: Literal[False], **options: Unpack[RunOptions]
     ) -> RunResult[bytes]: ...
     @overload
-    def run(self, image: str | Rootfs, *args: str, text: bool, **options: Unpack[RunOptions]) -> RunResult[Any]: ...
+    def run(self, image: ImageLike, *args: str, text: bool, **options: Unpack[RunOptions]) -> RunResult[Any]: ...
     @takes(RunOptions, stdout=PIPE, stderr=PIPE)
-    def run(self, image: str | Rootfs, *args: str, text: bool = True, **options: Unpack[RunOptions]) -> RunResult[Any]:
+    def run(self, image: ImageLike, *args: str, text: bool = True, **options: Unpack[RunOptions]) -> RunResult[Any]:
         r"""Run a command in a new container to its end; the container is gone afterwards.
 
         Args:
-            image: A Rootfs.
+            image: A Rootfs, or a Snapshot.
             args: The command and its arguments; never split by a shell.
             text: Whether stdout and stderr are str; bytes otherwise.
             options: See RunOptions and CreateOptions. input: for its stdin. stdout, stderr: PIPE (captured, the
@@ -162,11 +167,11 @@ class Engine:
         return run(self._core, self.namespace, create, options, text)
 
     @takes(StartOptions, stdin=DEVNULL, stdout=LOG, stderr=LOG)
-    def start(self, image: str | Rootfs, *args: str, text: bool = True, **options: Unpack[StartOptions]) -> Container:
+    def start(self, image: ImageLike, *args: str, text: bool = True, **options: Unpack[StartOptions]) -> Container:
         r"""Run a command in a new container in the background.
 
         Args:
-            image: A Rootfs.
+            image: A Rootfs, or a Snapshot.
             args: The command and its arguments; never split by a shell.
             text: Whether pipes give and take str; bytes otherwise.
             options: See StartOptions and CreateOptions. stdin: DEVNULL (the default), PIPE, None (the caller's own), a
@@ -243,6 +248,7 @@ class Engine:
         core = self._core
         if isinstance(core, _Closed):
             return
+        close_mounts(self)
         try:
             core.close()
         finally:

@@ -11,7 +11,7 @@ from . import _error_table as _error_table  # the core asks for it with its firs
 from ._config import EngineConfig, core_config
 from ._container import Container
 from ._engine import Engine, default_engine
-from ._mounts import Rootfs
+from ._mounts import ImageLike
 from ._signature import takes
 from ._types import DEVNULL, LOG, PIPE, RunOptions, StartOptions
 from ._values import DoctorReport, RunResult
@@ -25,7 +25,7 @@ def _chosen(engine: Engine | None) -> Engine:
 
 @overload
 def run(
-    image: str | Rootfs,
+    image: ImageLike,
     *args: str,
     engine: Engine | None = None,
     text: Literal[True] = True,
@@ -33,7 +33,7 @@ def run(
 ) -> RunResult[str]: ...
 @overload
 def run(
-    image: str | Rootfs,
+    image: ImageLike,
     *args: str,
     engine: Engine | None = None,
     text: Literal[False],
@@ -41,16 +41,20 @@ def run(
 ) -> RunResult[bytes]: ...
 @overload
 def run(
-    image: str | Rootfs, *args: str, engine: Engine | None = None, text: bool, **options: Unpack[RunOptions]
+    image: ImageLike, *args: str, engine: Engine | None = None, text: bool, **options: Unpack[RunOptions]
 ) -> RunResult[Any]: ...
 @takes(RunOptions, stdout=PIPE, stderr=PIPE)
 def run(
-    image: str | Rootfs, *args: str, engine: Engine | None = None, text: bool = True, **options: Unpack[RunOptions]
+    image: ImageLike,
+    *args: str,
+    engine: Engine | None = None,
+    text: bool = True,
+    **options: Unpack[RunOptions],
 ) -> RunResult[Any]:
     r"""Run a command in a new container to its end; the container is gone afterwards.
 
     Args:
-        image: A Rootfs.
+        image: A Rootfs, or a Snapshot.
         args: The command and its arguments; never split by a shell.
         engine: None: default_engine().
         text: Whether stdout and stderr are str; bytes otherwise.
@@ -77,12 +81,16 @@ def run(
 
 @takes(StartOptions, stdin=DEVNULL, stdout=LOG, stderr=LOG)
 def start(
-    image: str | Rootfs, *args: str, engine: Engine | None = None, text: bool = True, **options: Unpack[StartOptions]
+    image: ImageLike,
+    *args: str,
+    engine: Engine | None = None,
+    text: bool = True,
+    **options: Unpack[StartOptions],
 ) -> Container:
     """Run a command in a new container in the background.
 
     Args:
-        image: A Rootfs.
+        image: A Rootfs, or a Snapshot.
         args: The command and its arguments; never split by a shell.
         engine: None: default_engine().
         text: Whether pipes give and take str; bytes otherwise.

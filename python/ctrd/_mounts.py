@@ -6,7 +6,7 @@ from __future__ import annotations
 import os
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Literal
+from typing import Any, Literal, TypeAlias
 
 from . import _checks as checks
 from ._types import PathLike, Size
@@ -39,6 +39,27 @@ class Rootfs:
     def __setstate__(self, state: Any) -> None:
         """Take it back."""
         object.__setattr__(self, "path", Path(state))
+
+
+@dataclass(frozen=True, slots=True)
+class Snapshot:
+    """A snapshot that a container is made of, in place of an image.
+
+    A committed one: the container gets a layer of its own upon it. One that is active, and no other container's: it is
+    the container's layer, and is deleted with it. A view is FailedPrecondition: read_only=True is for that.
+
+    Attributes:
+        key: Its key or name, in the snapshotter that the container uses.
+
+    Example:
+        >>> ctrd.Snapshot("debian-12")
+        Snapshot(key='debian-12')
+    """
+
+    key: str
+
+
+ImageLike: TypeAlias = "str | Rootfs | Snapshot"
 
 
 @dataclass(frozen=True, slots=True)

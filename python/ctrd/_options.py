@@ -10,7 +10,7 @@ from typing import Any
 
 from . import _checks as checks
 from . import _core
-from ._mounts import Mount, Rootfs
+from ._mounts import Mount, Rootfs, Snapshot
 from ._signature import check_known
 from ._types import CreateOptions, LabelChange, Resources
 from .errors import ImageNotFound, InvalidArgument, PathNotFound
@@ -23,7 +23,7 @@ _RLIM_INFINITY = 2**64 - 1
 def create_options(image: object, args: tuple[object, ...], options: Mapping[str, Any]) -> _core.CreateOptions:
     """Check everything a container is made of, and put it into the core's form."""
     made, spec = _core.CreateOptions(), _core.SpecOptions()
-    made.rootfs = _rootfs(image)
+    _set_image(made, image)
     spec.args = command(args, options.get("shell"))
     resources = resource_options(options)
     mounts = _mounts(options)
@@ -38,15 +38,21 @@ def create_options(image: object, args: tuple[object, ...], options: Mapping[str
     return made
 
 
-def _rootfs(image: object) -> str:
+def _set_image(made: _core.CreateOptions, image: object) -> None:
     if isinstance(image, Rootfs):
-        return str(image.path)
+        made.rootfs = str(image.path)
+        return
+    if isinstance(image, Snapshot):
+        made.snapshot = checks.text("snapshot", image.key)
+        if not image.key:
+            raise checks.invalid("snapshot", image.key, "empty")
+        return
     if isinstance(image, str):
         checks.text("image", image)
         raise ImageNotFound(
             f"image {image!r}: there are no images yet", hint="images come later: use ctrd.Rootfs(path)"
         )
-    checks.wrong_type("image", image, "ctrd.Rootfs")
+    checks.wrong_type("image", image, "ctrd.Rootfs or ctrd.Snapshot")
 
 
 def command(args: tuple[object, ...], shell: object) -> list[str]:

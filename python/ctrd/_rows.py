@@ -19,6 +19,7 @@ from ._values import (
     ProcessInfo,
     ProcessState,
     RunResult,
+    SnapshotInfo,
     TaskInfo,
     TaskStatus,
 )
@@ -107,6 +108,16 @@ def blob_info(row: _core._BlobRow) -> BlobInfo:
     """What is known of a blob."""
     digest, size, labels, created, updated = row
     return BlobInfo(digest, size, labels, instant(created), instant(updated))
+
+
+_KINDS: tuple[Literal["active", "view", "committed"], ...] = ("active", "view", "committed")
+
+
+def snapshot_info(row: _core._SnapshotRow) -> SnapshotInfo:
+    """What is known of a snapshot."""
+    key, parent, kind, labels, created, updated, container = row
+    times = instant(created), instant(updated)
+    return SnapshotInfo(key, parent or None, _KINDS[kind - 1], labels, *times, container or None)
 
 
 def ingest_info(row: _core._IngestRow) -> IngestInfo:

@@ -407,6 +407,64 @@ class IngestInfo:
         return self.ref
 
 
+@dataclass(frozen=True, slots=True)
+class MountSpec:
+    """How to mount something: mount(8)'s words.
+
+    Attributes:
+        type: "overlay" or "bind".
+        source: What is mounted.
+        target: Where below the root filesystem; "" is its root.
+        options: mount's -o, in order.
+    """
+
+    type: str
+    source: str
+    target: str
+    options: tuple[str, ...]
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotInfo:
+    """What is known of a snapshot.
+
+    Attributes:
+        key: Its key, or its name once it is committed.
+        parent: The one that it stands upon.
+        kind: "active", "view" or "committed".
+        labels: Its labels.
+        created_at: When it was made, or committed; aware UTC.
+        updated_at: When its labels changed.
+        container: The container that has it, from list() and tree() only.
+    """
+
+    key: str
+    parent: str | None
+    kind: Literal["active", "view", "committed"]
+    labels: Mapping[str, str]
+    created_at: datetime
+    updated_at: datetime
+    container: str | None = None
+
+    @property
+    def id(self) -> str:
+        """The key."""
+        return self.key
+
+
+@dataclass(frozen=True, slots=True)
+class SnapshotUsage:
+    """What a snapshot takes on the disk, without its parents.
+
+    Attributes:
+        size: Bytes; holes in files take none, and a file with many names is counted once.
+        inodes: Files, directories and all else.
+    """
+
+    size: int
+    inodes: int
+
+
 _SHOWN = 60  # rows of a table in a notebook
 
 

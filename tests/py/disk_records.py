@@ -68,6 +68,7 @@ class Process:
 class Container:
     """<ns>/c/<id>."""
 
+    snapshotter: str
     snapshot_key: str
     snapshot_number: int
     detached: bool
@@ -81,6 +82,7 @@ class Container:
         message = fields(data)
         process = Process.decode(message.get(11, [b""])[-1])
         return cls(
+            _text(message, 6),
             _text(message, 7),
             _number(message, 8),
             _number(message, 9) == 1,
@@ -111,8 +113,8 @@ class Store:
 
     containers: dict[tuple[str, str], Container] = field(default_factory=dict)
     specs: set[tuple[str, str]] = field(default_factory=set)
-    snapshots: dict[tuple[str, str], Snapshot] = field(default_factory=dict)
-    snapshot_refs: set[tuple[str, str, str, str]] = field(default_factory=set)  # ns, key, kind, who
+    snapshots: dict[tuple[str, str, str], Snapshot] = field(default_factory=dict)  # ns, snapshotter, key
+    snapshot_refs: set[tuple[str, str, str, str, str]] = field(default_factory=set)  # the same, kind, who
     owner_refs: set[tuple[str, int, str]] = field(default_factory=set)  # ns, number, id
     owners: dict[int, Process] = field(default_factory=dict)
     blobs: dict[tuple[str, str], int] = field(default_factory=dict)  # by digest: its size
@@ -153,9 +155,9 @@ def _file_away(store: Store, key: str, value: bytes) -> None:
     elif parts[1] == "blob":
         store.blobs[parts[0], parts[2]] = _number(fields(value), 1)
     elif parts[1] == "snap":
-        store.snapshots[parts[0], _unescape(parts[3])] = Snapshot.decode(value)
+        store.snapshots[parts[0], parts[2], _unescape(parts[3])] = Snapshot.decode(value)
     elif parts[1:3] == ["ref", "snap"]:
-        store.snapshot_refs.add((parts[0], _unescape(parts[4]), parts[5], _unescape(parts[6])))
+        store.snapshot_refs.add((parts[0], parts[3], _unescape(parts[4]), parts[5], _unescape(parts[6])))
     elif parts[1:3] == ["ref", "owner"]:
         store.owner_refs.add((parts[0], int(parts[3], 16), parts[5]))
 

@@ -20,6 +20,7 @@ import hashlib
 import os
 import stat
 import sys
+from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from functools import cached_property
@@ -136,7 +137,7 @@ def whole(root: Root) -> Iterator[str]:
     for (ns, id), record in store.containers.items():
         if not record.detached and record.owner not in store.owners:
             yield f"container {ns}/{id}: there is no owner {record.owner}"
-        snapshot = store.snapshots.get((ns, record.snapshot_key))
+        snapshot = store.snapshots.get((ns, record.snapshotter, record.snapshot_key))
         if ns not in store.namespaces:
             yield f"container {ns}/{id}: there is no namespace {ns}"
         if not record.snapshot_key:
@@ -146,25 +147,33 @@ def whole(root: Root) -> Iterator[str]:
         elif snapshot.number != record.snapshot_number:
             yield f"container {ns}/{id}: its snapshot is {snapshot.number}, not {record.snapshot_number}"
     highest = store.numbers.get("snap", 0)
-    for (ns, key), snapshot in store.snapshots.items():
+    for place, snapshot in store.snapshots.items():
         if snapshot.number > highest:
-            yield f"snapshot {ns}/{key}: its number {snapshot.number} is given out again after {highest}"
+            yield f"snapshot {place}: its number {snapshot.number} is given out again after {highest}"
 
 
 def references(root: Root) -> Iterator[str]:
     """I5: the reverse keys are what a walk over all records finds."""
     store = root.store
-    refs = {(ns, one.snapshot_key, "c", id) for (ns, id), one in store.containers.items() if one.snapshot_key}
-    refs |= {(ns, one.parent, "snap", key) for (ns, key), one in store.snapshots.items() if one.parent}
+    records, snapshots = store.containers.items(), store.snapshots.items()
+    refs = {(ns, one.snapshotter, one.snapshot_key, "c", id) for (ns, id), one in records if one.snapshot_key}
+    refs |= {(ns, kind, one.parent, "snap", key) for (ns, kind, key), one in snapshots if one.parent}
     for one in refs ^ store.snapshot_refs:
         yield f"snapshot reference {one} is {'missing' if one in refs else 'left over'}"
     owned = {(ns, record.owner, id) for (ns, id), record in store.containers.items() if record.owner}
     for two in owned ^ store.owner_refs:
         yield f"owner reference {two} is {'missing' if two in owned else 'left over'}"
-    pinned = {(ns, key) for ns, key, _, _ in refs}
-    for ns, key in store.snapshots.keys() - pinned:
-        if store.snapshots[ns, key].kind != 3:
-            yield f"snapshot {ns}/{key} belongs to nothing"
+    for number, count in Counter(one.number for one in store.snapshots.values()).items():
+        if count > 1:
+            yield f"directory {number} is that of {count} snapshots"
+    for ns, kind, parent, what, key in refs:
+        there = store.snapshots.get((ns, kind, parent))
+        if what == "snap" and (there is None or there.kind != 3):
+            yield f"snapshot {ns}/{kind}/{key} stands upon {parent}, which is not committed"
+    holders = Counter((ns, kind, key) for ns, kind, key, what, _ in refs if what == "c")
+    for place, count in holders.items():
+        if count > 1:
+            yield f"snapshot {place} is that of {count} containers"
 
 
 def blobs(root: Root) -> Iterator[str]:
@@ -182,9 +191,9 @@ def blobs(root: Root) -> Iterator[str]:
 
 def committed(root: Root) -> Iterator[str]:
     """I7: the directory of a committed snapshot is there."""
-    for (ns, key), snapshot in root.store.snapshots.items():
+    for place, snapshot in root.store.snapshots.items():
         if snapshot.kind == 3 and not (root.path / f"snapshots/{snapshot.number}/fs").is_dir():
-            yield f"snapshot {ns}/{key} is committed, and its directory {snapshot.number} is missing"
+            yield f"snapshot {place} is committed, and its directory {snapshot.number} is missing"
 
 
 def leftovers(root: Root) -> Iterator[str]:
@@ -202,7 +211,7 @@ def leftovers(root: Root) -> Iterator[str]:
     for path in root.path.glob("logs/*"):
         if path.name not in instances:
             yield f"{path} belongs to no task"
-    for pattern in (".id-*", ".probe-*", ".owners/.tmp-*", "[!.]*/.new-*", "[!.]*/.del-*"):
+    for pattern in (".id-*", ".mnt-*", ".probe-*", ".owners/.tmp-*", "[!.]*/.new-*", "[!.]*/.del-*"):
         for path in root.state.glob(pattern):
             yield f"{path} is a leftover"
     yield from dead_owners(root)

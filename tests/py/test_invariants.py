@@ -108,7 +108,7 @@ def damages(place: Place) -> dict[str, tuple[Callable[[], object], tuple[str, ..
             ("I1", "I3/I4", "I5", "I10", "I12/I13", "I14/I18"),
         ),
         "no snapshot": (lambda: place.erase(alls[2]), ("I3/I4", "I8")),
-        "another snapshot": (lambda: place.change({alls[2]: snapshot + b"\x08\x01"}), ("I3/I4", "I8")),
+        "another snapshot": (lambda: place.change({alls[2]: snapshot + b"\x08\x01"}), ("I3/I4", "I5", "I8")),
         "a number from the future": (lambda: place.change({b".n/snap": b""}), ("I3/I4",)),
         "no namespace": (lambda: place.erase(b".ns/default"), ("I3/I4",)),
         "no reference": (lambda: place.erase(alls[3]), ("I5",)),
@@ -116,6 +116,16 @@ def damages(place: Place) -> dict[str, tuple[Callable[[], object], tuple[str, ..
         "no owner's reference": (lambda: place.erase(owner_ref), ("I5",)),
         "no owner": (lambda: place.erase(owner), ("I3/I4", "I8")),
         "a snapshot of nothing": (lambda: place.change({ns + b"/snap/overlay/x": snapshot}), ("I5",)),
+        "a snapshot upon one that may change": (
+            lambda: place.change(
+                {
+                    ns + b"/snap/overlay/y": b"\x08\x63\x10\x01\x1a\x04kept",
+                    ns + b"/ref/snap/overlay/kept/snap/y": b"",
+                    b".n/snap": b"\x08\x63",
+                }
+            ),
+            ("I5",),
+        ),
         "a committed snapshot without files": (
             lambda: place.change({ns + b"/snap/overlay/x": b"\x08\x63\x10\x03", b".n/snap": b"\x08\x63"}),
             ("I7",),

@@ -195,6 +195,42 @@ TEST_F(SnapshotsTest, ListFiltersInOrderOfKeys) {
   EXPECT_THAT(names({"kind==Active"}), IsEmpty());
 }
 
+TEST_F(SnapshotsTest, OneThatHasChangedMeanwhileStays) {
+  uint64_t first = prepare("work").number;
+  commit("base", "work");
+  uint64_t second = prepare("work").number;
+  EXPECT_EQ(code_of([&] { snapshots.commit("ns", "x", "work", {}, {}, {}, first); }),
+            Code::kAborted);
+  EXPECT_EQ(code_of([&] { snapshots.remove("ns", "work", {}, first); }), Code::kAborted);
+  EXPECT_EQ(snapshots.find("ns", "work", {})->number, second);
+  EXPECT_FALSE(snapshots.find("ns", "nobody", {}));
+  EXPECT_EQ(snapshots.commit("ns", "x", "work", {}, {}, {}, second).number, second);
+}
+
+TEST_F(SnapshotsTest, ContainersOfSnapshots) {
+  layer("base");
+  prepare("work", "base");
+  auto create = [&](const std::string& id, const std::string& base) {
+    Container made = record(id);
+    made.rootfs.clear();
+    return containers.create("ns", made, "{}", {}, {}, base).record;
+  };
+  EXPECT_EQ(create("one", "base").snapshot_key, "one");
+  EXPECT_EQ(snapshots.stat("ns", "one", {}).parent, "base");
+  EXPECT_EQ(create("two", "work").snapshot_number, snapshots.stat("ns", "work", {}).number);
+  EXPECT_EQ(snapshots.holders("ns", {}),
+            (std::map<std::string, std::string>{{"one", "one"}, {"work", "two"}}));
+  EXPECT_EQ(snapshots.holder("ns", "work", {}), "two");
+  EXPECT_EQ(snapshots.holder("ns", "base", {}), std::nullopt);
+  for (const char* base : {"work", "one"})
+    EXPECT_EQ(code_of([&] { create("three", base); }), Code::kFailedPrecondition) << base;
+  EXPECT_EQ(code_of([&] { create("three", "nobody"); }), Code::kNotFound);
+  EXPECT_EQ(Snapshots::numbers(*containers.ledger(), {}), (std::set<uint64_t>{1, 2, 3}));
+  ASSERT_TRUE(containers.remove("ns", "two", {}));  // its layer is trash
+  EXPECT_EQ(names(), (std::vector<std::string>{"base", "one"}));
+  EXPECT_EQ(Snapshots::numbers(*containers.ledger(), {}), (std::set<uint64_t>{1, 2, 3}));
+}
+
 TEST_F(SnapshotsTest, ChainsOf128Layers) {
   std::string parent;
   for (int i = 0; i < 128; ++i) {

@@ -213,7 +213,9 @@ TEST_F(NativeTest, ASnapshotIsACopyOfItsParent) {
   EXPECT_EQ(content(dir.get(), "1/fs/file"), "one");
   EXPECT_FALSE(exists_at(dir.get(), "1/fs/new"));
   EXPECT_THAT(native.view(3, 2, {})[0].options, ElementsAre("rbind", "ro"));
-  EXPECT_EQ(content(dir.get(), "3/fs/file"), "two");
+  EXPECT_EQ(native.view(3, 2, {})[0].source, temp.path("snapshots/2/fs"));
+  EXPECT_FALSE(exists_at(dir.get(), "3"));
+  EXPECT_EQ(native.view(3, {}, {})[0].source, temp.path("snapshots/3/fs"));
   native.active(2, 1, {});  // is there: stays as it is
   EXPECT_EQ(content(dir.get(), "2/fs/file"), "two");
   EXPECT_EQ(code_of([&] { native.active(5, 4, {}); }), Code::kNotFound);

@@ -87,6 +87,24 @@ TEST_F(OverlayTest, BindsItsOwnDirectoryWithoutLayers) {
   EXPECT_EQ(mounts[0], (Mount{"bind", temp.path("snapshots/1/fs"), "", {"rbind", "rw"}}));
 }
 
+TEST_F(OverlayTest, NothingInALayerLeadsOutOfIt) {
+  std::string lower = make_lower("a"), lowest = make_lower("b");
+  for (const auto& mounts : {overlay.active(1, {lower}), overlay.view({lower, lowest})}) {
+    EXPECT_THAT(mounts[0].options, Contains("redirect_dir=nofollow"));
+    EXPECT_THAT(mounts[0].options, Contains("metacopy=off"));
+  }
+}
+
+TEST_F(OverlayTest, ViewsAreReadOnly) {
+  std::string top = make_lower("a"), below = make_lower("b");
+  EXPECT_EQ(overlay.view({top}), (std::vector<Mount>{{"bind", top, "", {"rbind", "ro"}}}));
+  EXPECT_THAT(overlay.view({top, below})[0].options, Contains("ro"));
+  EXPECT_THAT(overlay.view({top, below})[0].options, Contains("lowerdir=" + top + ":" + below));
+  EXPECT_TRUE(list_dir(snapshots.get()).empty());
+  EXPECT_EQ(overlay.empty_view(1)[0],
+            (Mount{"bind", temp.path("snapshots/1/fs"), "", {"rbind", "ro"}}));
+}
+
 TEST_F(OverlayTest, MountsAndNeverWritesBelow) {
   make_dir_at(temp.fd(), "target", 0755);
   std::string target = temp.path("target");

@@ -11,6 +11,7 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -56,6 +57,7 @@ class Verb:
     done: Seen  # once it was told that it is done
     undone: Seen  # when nothing has happened
     halves: tuple[Seen, ...] = ()  # of one that did not come to its end: what it does in steps
+    look: Callable[[Place], Seen] = lambda place: _seen(place)
 
 
 def _create(place: Place, engine: ctrd.Engine, command: str = "true") -> ctrd.Container:
@@ -103,6 +105,50 @@ def _run(place: Place, engine: ctrd.Engine) -> None:
     assert (result.returncode, result.stdout) == (0, "x\n"), result
 
 
+def _layers(place: Place, *upto: str) -> None:
+    """A committed layer of a file, and what is asked for upon it; nothing else."""
+    with place.engine() as engine:
+        layers = engine.snapshots.with_snapshotter("native")
+        for key in ("above", "committed", "work", "base"):
+            with suppress(ctrd.NotFound):
+                layers.remove(key)
+        layers.prepare("base is made")
+        with layers.mount("base is made") as root:
+            (root / "file").write_text("x" * 5000)
+        layers.commit("base", "base is made")
+        if "work" in upto:
+            layers.prepare("work", "base")
+
+
+def _mount(_: Place, engine: ctrd.Engine) -> None:
+    with engine.snapshots.with_snapshotter("native").mount("work") as root:
+        assert (root / "file").read_text() == "x" * 5000
+
+
+BASE: Seen = {"base": ("", "3", None)}
+WORK: Seen = {**BASE, "work": ("base", "1", None)}
+
+
+def _snapshots(place: Place) -> Seen:
+    """What snapshots there are: parent and kind. Of what a killed process had mounted nothing is left."""
+    root = invariants.Root(place.root, place.state)
+    return {
+        key: (one.parent, str(one.kind), None)
+        for (_, kind, key), one in root.store.snapshots.items()
+        if kind == "native"
+    }
+
+
+def _snapshot_verb(do: Callable[[ctrd.Snapshots], object], done: Seen, undone: Seen, *upto: str) -> Verb:
+    return Verb(
+        lambda place: _layers(place, *upto),
+        lambda _, engine: do(engine.snapshots.with_snapshotter("native")),
+        done=done,
+        undone=undone,
+        look=_snapshots,
+    )
+
+
 RECORD: Seen = {ID: (LABEL, "none", None)}
 RUNNING: Seen = {ID: (LABEL, "running", None)}
 KILLED: Seen = {ID: (LABEL, "stopped", 137)}
@@ -117,6 +163,12 @@ VERBS = {
         undone=RUNNING,
         halves=(KILLED, RECORD),  # first it ends the task
     ),
+    "prepare": _snapshot_verb(lambda layers: layers.prepare("work", "base"), WORK, BASE),
+    "commit": _snapshot_verb(
+        lambda layers: layers.commit("committed", "work"), {**BASE, "committed": ("base", "3", None)}, WORK, "work"
+    ),
+    "mount": Verb(lambda place: _layers(place, "work"), _mount, done=WORK, undone=WORK, look=_snapshots),
+    "remove": _snapshot_verb(lambda layers: layers.remove("work"), BASE, WORK, "work"),
     "recover": Verb(_wreck, lambda place, _: list(place.engine().containers), done=KILLED, undone=KILLED),
 }
 
@@ -134,7 +186,7 @@ def _seen(place: Place) -> Seen:
 
 def _as_told(place: Place, what: str, verb: Verb, said: str) -> None:
     """What was acknowledged is there; a verb that failed, or died, happened as a whole or not at all."""
-    seen = _seen(place)
+    seen = verb.look(place)
     allowed = [verb.done] if said == "ok" else [verb.done, verb.undone, *verb.halves]
     if seen not in allowed:
         raise Violation(f"{what}: the client said {said!r}, and there is {seen}, expected one of {allowed}")
@@ -269,7 +321,7 @@ def _sweep(place: Place, name: str, verb: str, calls: str, fault: str, step: int
 
 
 def kill_client(count: int, seed: int) -> str:
-    """K1: the client is killed at every count-th system call of create, run, kill, delete, recover."""
+    """K1: the client is killed at every count-th system call of each verb."""
 
     def judge(what: str, said: str) -> None:
         if said not in ("", "ok"):
