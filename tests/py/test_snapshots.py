@@ -417,7 +417,9 @@ def deep(snapshots: ctrd.Snapshots, layers: int) -> str:
     return name
 
 
-def test_128_layers(overlay: ctrd.Snapshots, engine: ctrd.Engine, root_directory: Path, runtime: str) -> None:
+def test_128_layers(
+    overlay: ctrd.Snapshots, engine: ctrd.Engine, root_directory: Path, report: ctrd.DoctorReport
+) -> None:
     def system(root: Path) -> None:
         subprocess.run(["cp", "-a", f"{root_directory}/.", root], check=True)
 
@@ -434,8 +436,9 @@ def test_128_layers(overlay: ctrd.Snapshots, engine: ctrd.Engine, root_directory
     with overlay.mount("work") as root:
         assert len(list(root.glob("f*"))) == 127
         (root / "f1").write_text("new")
-    result = engine.run(ctrd.Snapshot(name), "sh", "-c", "ls / | grep -c ^f; echo x > /f1; cat /f1", runtime=runtime)
-    assert result.stdout == "127\nx\n"
+    script = "ls / | grep -c ^f; echo x > /f1; cat /f1"
+    for runtime in [check.name for check in report.checks if check.name in ("crun", "runc") and check.ok]:
+        assert engine.run(ctrd.Snapshot(name), "sh", "-c", script, runtime=runtime).stdout == "127\nx\n"
     overlay.commit("one more", "work")
     with pytest.raises(ctrd.ResourceExhausted, match="129 layers"):
         overlay.prepare("work", "one more")
@@ -686,7 +689,7 @@ while True:
 
 def test_killed_at_any_point(snapshots: ctrd.Snapshots, engine: ctrd.Engine) -> None:
     layer(snapshots, "base", None, base)
-    for at in range(often(6, 200)):
+    for at in range(often(3, 200)):
         with python(engine, LOAD, snapshots._snapshotter, str(at)) as process:
             assert process.stdout is not None
             for _ in range(1 + at % 3):
