@@ -15,7 +15,7 @@ inline constexpr std::string_view kCheckpointOptionsType = "containerd.runc.v1.C
 inline constexpr std::string_view kLinuxCheckpointOptionsType =
     "containerd.linux.runc.CheckpointOptions";
 
-inline constexpr const char* kCriuDir = "criu";  // of a bundle: work files, while CRIU runs
+inline constexpr const char* kCriuDir = "criu";          // of a bundle: work files, while CRIU runs
 inline constexpr const char* kCriuLogFile = "criu.log";  // what it said when it last failed
 
 struct CheckpointOptions {

@@ -144,9 +144,9 @@ struct ShutdownRequest {
   bool now = false;
 };
 
-// ctrd.shim.v1.Shim: Info(Empty), Detach(Empty) -> Empty, Hold (checkpoint.h), Limit -> Empty (before Start:
-// kFailedPrecondition later), Escalate(KillRequest) -> Empty. And two of Task's verbs whose answer
-// is all that there is to say of an exit, for init and execs alike:
+// ctrd.shim.v1.Shim: Info(Empty), Detach(Empty) -> Empty, Hold (checkpoint.h), Limit -> Empty
+// (before Start: kFailedPrecondition later), Escalate(KillRequest) -> Empty. And two of Task's
+// verbs whose answer is all that there is to say of an exit, for init and execs alike:
 //   Wait(WaitRequest) -> ExitInfo      parks as Task's Wait, may be asked again until Delete
 //   Delete(DeleteRequest) -> ExitInfo  as Task's Delete; only this one knows output_cut
 // Init's Wait answers when what it has written is in its log and files (at most Options.drain_ns),

@@ -15,8 +15,8 @@ namespace ctrd::oci {
 std::string first_criu_error(std::string_view log);
 // What a checkpoint or restore failed with. Kind::kCheckpoint: kFailedPrecondition, this task
 // cannot be dumped (or this image restored) as it is; kUnimplemented, this host cannot, whatever
-// the task; kResourceExhausted. Else kInternal, Kind::kRuntime. Context: hint, log_path, and what `said` has, which
-// is the runtime's own error.
+// the task; kResourceExhausted. Else kInternal, Kind::kRuntime. Context: hint, log_path, and what
+// `said` has, which is the runtime's own error.
 Error criu_error(const Error& said, std::string_view log, const std::string& log_path);
 
 }  // namespace ctrd::oci

@@ -107,9 +107,10 @@ TEST_F(MaskTest, NoPathIsAllOfThem) {
 }
 
 TEST_F(MaskTest, OtherPathsAreRefusedAndNothingChanges) {
-  for (const char* path : {"id", "runtime", "runtime.name", "runtime.options", "snapshotter", "sandboxid", "createdat",
-                           "updated_at", "annotations", "annotations.a", "labels.", "extensions.",
-                           "Labels", "image.x", "spec.process", "snapshot_key", "", "."}) {
+  for (const char* path :
+       {"id", "runtime", "runtime.name", "runtime.options", "snapshotter", "sandboxid", "createdat",
+        "updated_at", "annotations", "annotations.a", "labels.", "extensions.", "Labels", "image.x",
+        "spec.process", "snapshot_key", "", "."}) {
     Error error = error_of([&] { update(all({"image", path})); });
     EXPECT_EQ(error.code(), Code::kInvalidArgument) << path;
     EXPECT_EQ(error.find("field"), "fields");
