@@ -165,11 +165,6 @@ def test_metrics_pids_and_update(containerd: Containerd, sleeper: str) -> None:
         assert figures.cpu.usage_usec > 0
 
 
-def test_a_checkpoint_is_not_implemented(containerd: Containerd, sleeper: str) -> None:
-    assert refused(containerd, "Checkpoint").code == "UNIMPLEMENTED"
-    assert containerd.status(sleeper) == RUNNING
-
-
 def test_a_create_that_fails_leaves_nothing(containerd: Containerd, root_directory: Path) -> None:
     containerd.api.subscribe()
     for args, options, words in [

@@ -402,11 +402,7 @@ def test_without_overlay(no_upper: Path, tmp_path: Path, rootfs: ctrd.Rootfs) ->
     with ctrd.Engine(no_upper / "root", state=tmp_path / "state") as engine:
         check = next(check for check in engine.doctor().checks if check.name == "overlay")
         assert not check.ok and check.found
-        for call in (engine.run, engine.start):
-            with pytest.raises(ctrd.Unsupported) as caught:
-                call(rootfs, "true")
-            assert check.found.rsplit(":", 1)[-1] in str(caught.value) and str(no_upper) in str(caught.value)
-            assert caught.value.hint
+        assert engine.run(rootfs, "true").returncode == 0  # on a copy: the native snapshotter
         assert len(engine.containers) == 0
 
 
