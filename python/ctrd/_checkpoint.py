@@ -110,6 +110,8 @@ class Checkpoint:
 
     def __init__(self, engine: Engine, info: CheckpointInfo) -> None:
         """Made by checkpoint() and engine.checkpoints."""
+        if not isinstance(info, CheckpointInfo):
+            raise TypeError("a Checkpoint comes from checkpoint() and engine.checkpoints")
         self._engine = engine
         self._info = info
         self.ref = info.ref
