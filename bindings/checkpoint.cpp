@@ -64,15 +64,9 @@ py::tuple create_restored_task(Engine& self, const std::string& ns, const std::s
                                const StdioRow& stdio, const RestoreOptions& options) {
   const engine::Stdio chosen = to_stdio(stdio);
   const TaskRef ref{ns, id, {}};
-  engine::NewTask task = call("create_task", {}, [&](const Wait& wait) {
+  return to_row(call("create_task", {}, [&](const Wait& wait) {
     return engine::create_restored_task(self, ref, chosen, options, wait);
-  });
-  auto row =
-      py::make_tuple(text(task.instance), task.pid, task.in.get(), task.out.get(), task.err.get());
-  task.in.release();  // Python owns them from here on
-  task.out.release();
-  task.err.release();
-  return row;
+  }));
 }
 
 void bind_stored(py::module_& module) {

@@ -78,6 +78,15 @@ py::tuple to_row(const engine::ContainerInfo& info) {
                         options_row(info.runtime_options), text(info.sandbox_id));
 }
 
+py::tuple to_row(engine::NewTask task) {
+  auto row =
+      py::make_tuple(text(task.instance), task.pid, task.in.get(), task.out.get(), task.err.get());
+  task.in.release();
+  task.out.release();
+  task.err.release();
+  return row;
+}
+
 py::tuple to_row(const engine::TaskState& state) {
   return py::make_tuple(static_cast<int>(state.status), state.pid, to_row(state.exit), state.tty);
 }

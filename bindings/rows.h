@@ -23,6 +23,7 @@ engine::Stdio to_stdio(const StdioRow& row);
 
 py::object to_row(const std::optional<engine::ExitStatus>& exit);  // None if there is none
 py::tuple to_row(const engine::ContainerInfo& info);
+py::tuple to_row(engine::NewTask task);  // Python owns its descriptors from here on
 py::tuple to_row(const engine::TaskState& state);
 py::tuple to_row(const engine::TaskInfo& info);
 py::tuple to_row(const engine::TaskStats& stats);

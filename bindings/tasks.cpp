@@ -26,15 +26,9 @@ void def_task(PyEngine& cls, const char* name, const char* verb, F body) {
 py::tuple create_task(Engine& self, const std::string& ns, const std::string& id,
                       const StdioRow& stdio, bool replace_stopped) {
   const engine::Stdio chosen = to_stdio(stdio);
-  engine::NewTask task = call("create_task", {}, [&](const Wait& wait) {
+  return to_row(call("create_task", {}, [&](const Wait& wait) {
     return self.create_task(ns, id, chosen, replace_stopped, wait);
-  });
-  auto row =
-      py::make_tuple(text(task.instance), task.pid, task.in.get(), task.out.get(), task.err.get());
-  task.in.release();  // Python owns them from here on
-  task.out.release();
-  task.err.release();
-  return row;
+  }));
 }
 
 void bind_life(PyEngine& cls) {

@@ -20,10 +20,6 @@ namespace {
 
 constexpr Nanos kLimit = std::chrono::seconds(600);
 
-metadata::Checkpoints checkpoints(const Core& core) {
-  return metadata::Checkpoints(core.containers.ledger());
-}
-
 void check_options(const CheckpointOptions& options) {
   if (!options.to.name.empty()) check_identifier("ref", options.to.name);
   for (const char* known : {"refuse", "close", "keep"})

@@ -6,13 +6,13 @@
 #include <unistd.h>
 
 #include <algorithm>
-#include <charconv>
 #include <sstream>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "base/text.h"
 #include "content/sha256.h"
 #include "engine/claim.h"
 
@@ -90,13 +90,6 @@ std::string read_member(int dir, const std::string& path, const char* name) {
 
 std::string digest_of(const std::string& manifest, const std::string& spec) {
   return content::digest_of(manifest + '\n' + spec);
-}
-
-std::optional<uint64_t> to_number(const std::string& name) {
-  uint64_t n = 0;
-  auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), n);
-  bool whole = error == std::errc() && end == name.data() + name.size();
-  return whole ? std::optional(n) : std::nullopt;
 }
 
 LockFd open_locked(int parent, const std::string& name) {
@@ -203,7 +196,7 @@ void remove_left_checkpoints(Core& core, const Wait& wait) {
   if (!parent) return;
   std::vector<std::string> names = list_dir(parent->get());
   if (names.empty()) return;
-  std::vector<uint64_t> used = metadata::Checkpoints(core.containers.ledger()).numbers(wait);
+  std::vector<uint64_t> used = checkpoints(core).numbers(wait);
   for (const std::string& name : names) {
     auto number = to_number(name);
     bool known = number && std::find(used.begin(), used.end(), *number) != used.end();

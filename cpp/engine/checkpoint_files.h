@@ -19,6 +19,10 @@ namespace ctrd::engine {
 inline constexpr const char* kImagesDir = "images";
 inline constexpr const char* kLayerDir = "layer";
 
+inline metadata::Checkpoints checkpoints(const Core& core) {
+  return metadata::Checkpoints(core.containers.ledger());
+}
+
 class NewCheckpoint {
  public:
   // path: of the directory that it shall be in.

@@ -13,31 +13,17 @@
 #include "base/identifier.h"
 #include "base/log.h"
 #include "base/process.h"
+#include "engine/dir_lock.h"
 #include "engine/task.h"
 #include "oci/spec.h"
 
 namespace ctrd::engine {
 namespace {
 
-// True if `name` in parent is the very directory that is open as dir.
-bool is_named(int parent, const std::string& name, int dir) {
-  struct stat there, here;
-  if (::fstatat(parent, name.c_str(), &there, AT_SYMLINK_NOFOLLOW) < 0 || ::fstat(dir, &here) < 0)
-    return false;
-  return there.st_dev == here.st_dev && there.st_ino == here.st_ino;
-}
-
-LockFd open_bundle(int parent, const std::string& id) {
-  return LockFd::open([&] {
-    auto dir = find_dir_at(parent, id);
-    return dir ? std::move(*dir) : UniqueFd();
-  });
-}
-
 // Locked at once: recover() may look at it in between, so losing it means to try again.
 std::optional<LockFd> make_hidden(int parent, const std::string& name) {
   if (::mkdirat(parent, name.c_str(), 0700) < 0) throw sys_error("make directory " + name);
-  LockFd dir = open_bundle(parent, name);
+  LockFd dir = open_lockable(parent, name);
   if (!dir) return std::nullopt;
   if (::fchmod(dir.get(), 0700) < 0) throw sys_error("chmod " + name);
   if (!try_lock(dir.get()) || !is_named(parent, name, dir.get())) return std::nullopt;
@@ -112,7 +98,7 @@ Claimed claim_bundle(const Core& core, const std::string& ns, const std::string&
   for (;;) {
     auto parent = find_dir_at(core.root.state.get(), ns);
     if (!parent) return Claimed::kAbsent;
-    LockFd dir = open_bundle(parent->get(), id);
+    LockFd dir = open_lockable(parent->get(), id);
     if (!dir) return Claimed::kAbsent;
     bool locked = try_lock(dir.get()) && !is_supervised(dir.get());
     if (locked && is_named(parent->get(), id, dir.get())) {
@@ -133,7 +119,7 @@ void discard(const Core& core, Claim claim) {
 }
 
 void remove_leftover(int ns_dir, const std::string& name) {
-  LockFd dir = open_bundle(ns_dir, name);
+  LockFd dir = open_lockable(ns_dir, name);
   if (dir && try_lock(dir.get())) remove_tree_at(ns_dir, name);
 }
 

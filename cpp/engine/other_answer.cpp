@@ -7,6 +7,7 @@
 #include <climits>
 
 #include "api/bootstrap.h"
+#include "base/text.h"
 #include "engine/other_shim.h"
 #include "oci/json_read.h"
 
@@ -15,12 +16,6 @@ namespace {
 
 constexpr std::string_view kUnix = "unix://";
 constexpr int64_t kFirst = 2, kLast = 3;  // versions that we know
-
-std::string_view trimmed(std::string_view text) {
-  auto from = text.find_first_not_of(" \t\r\n");
-  if (from == text.npos) return {};
-  return text.substr(from, text.find_last_not_of(" \t\r\n") - from + 1);
-}
 
 bool is_scheme(std::string_view text) {
   return !text.empty() && std::ranges::all_of(text, [](char c) { return c >= 'a' && c <= 'z'; });

@@ -15,6 +15,7 @@
 #include "base/log.h"
 #include "base/mount.h"
 #include "base/spawn.h"
+#include "base/text.h"
 #include "engine/other_answer.h"
 #include "engine/rpc.h"
 #include "engine/runtime_options.h"
@@ -37,12 +38,6 @@ std::vector<std::string> parts_of(std::string_view name) {
     else
       parts.back() += c;
   return parts;
-}
-
-std::string_view trimmed(std::string_view text) {
-  auto from = text.find_first_not_of(" \t\r\n");
-  if (from == text.npos) return {};
-  return text.substr(from, text.find_last_not_of(" \t\r\n") - from + 1);
 }
 
 std::string program_of(const std::string& runtime) {

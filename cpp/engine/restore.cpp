@@ -21,10 +21,6 @@
 namespace ctrd::engine {
 namespace {
 
-metadata::Checkpoints checkpoints(const Core& core) {
-  return metadata::Checkpoints(core.containers.ledger());
-}
-
 struct Source {
   Sealed sealed;
   bool is_ours = false;

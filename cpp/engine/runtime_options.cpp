@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/runtime_options.h"
 
+#include "api/any_type.h"
 #include "base/error.h"
 #include "engine/other_shim.h"
 
@@ -9,11 +10,6 @@ namespace {
 
 constexpr std::string_view kField = "runtime_options";
 constexpr std::size_t kMost = 16 << 10;  // an event of the journal has room for them
-
-// "type.googleapis.com/containerd.runc.v1.Options" is the same.
-std::string_view bare_type(std::string_view type_url) {
-  return type_url.substr(type_url.rfind('/') + 1);
-}
 
 void check_ours_alone(const RuncOptions& options) {
   auto refuse = [](std::string_view name) {
@@ -34,7 +30,7 @@ api::Any pack(const RuncOptions& options) {
 }
 
 std::optional<RuncOptions> runc_options(const api::Any& options) {
-  if (bare_type(options.type_url) != api::kRuncOptionsType) return std::nullopt;
+  if (api::bare_type(options.type_url) != api::kRuncOptionsType) return std::nullopt;
   try {
     return api::decode<RuncOptions>(options.value);
   } catch (const Error& error) {

@@ -10,6 +10,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/mountinfo.h"
+#include "engine/dir_lock.h"
 #include "engine/snapshot_mount.h"
 #include "metadata/snapshots.h"
 #include "snapshot/directory.h"
@@ -20,20 +21,6 @@ namespace {
 
 constexpr std::size_t kMaxLayers = 128;
 constexpr Nanos kTrashLimit = std::chrono::seconds(5);  // for whoever just looks at it
-
-bool is_named(int parent, const std::string& name, int dir) {
-  struct stat there, here;
-  if (::fstatat(parent, name.c_str(), &there, AT_SYMLINK_NOFOLLOW) < 0 || ::fstat(dir, &here) < 0)
-    return false;
-  return there.st_dev == here.st_dev && there.st_ino == here.st_ino;
-}
-
-LockFd open_locked(int snapshots, const std::string& name) {
-  return LockFd::open([&] {
-    auto dir = find_dir_at(snapshots, name);
-    return dir ? std::move(*dir) : UniqueFd();
-  });
-}
 
 void take(const LockFd& dir, const std::string& name, const Wait& wait) {
   for (Nanos step = std::chrono::microseconds(50); !try_lock(dir.get());
@@ -122,7 +109,7 @@ std::optional<Layer> Layer::find(Core& core, uint64_t number, const Wait& wait) 
   const int snapshots = core.root.snapshots.get();
   const std::string name = std::to_string(number);
   for (;;) {
-    LockFd dir = open_locked(snapshots, name);
+    LockFd dir = open_lockable(snapshots, name);
     if (!dir) return std::nullopt;
     take(dir, name, wait);
     if (is_named(snapshots, name, dir.get())) return Layer(std::move(dir), number);
@@ -161,7 +148,7 @@ std::optional<std::string> find_mount(Core& core, uint64_t number) {
 }
 
 LockFd use_alone(Core& core, const Layer& layer, const std::string& what, bool look) {
-  LockFd fs = open_locked(layer.dir(), "fs");
+  LockFd fs = open_lockable(layer.dir(), "fs");
   if (fs && !try_lock(fs.get())) {
     auto where = find_mount(core, layer.number());
     throw failed_precondition(what + ": another process has it mounted" +

@@ -9,6 +9,7 @@
 #include "base/files.h"
 #include "base/leftover.h"
 #include "base/log.h"
+#include "engine/dir_lock.h"
 
 namespace ctrd::engine {
 namespace {
@@ -112,10 +113,7 @@ void unmount_leftovers(Core& core) {
   const int state = core.root.state.get();
   for (const std::string& name : list_dir(state)) {
     if (!is_leftover(name, kPrefix)) continue;
-    LockFd dir = LockFd::open([&] {
-      auto found = find_dir_at(state, name);
-      return found ? std::move(*found) : UniqueFd();
-    });
+    LockFd dir = open_lockable(state, name);
     bool is_ours = dir && try_lock(dir.get());  // else somebody is at it
     if (is_ours && unmount_leftover(dir.get())) remove_tree_at(state, name);
   }

@@ -4,12 +4,11 @@
 #include <fcntl.h>
 #include <unistd.h>
 
-#include <charconv>
-
 #include "base/error.h"
 #include "base/files.h"
 #include "base/identifier.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "engine/host.h"
 #include "engine/snapshot_layer.h"
 #include "engine/snapshot_mount.h"
@@ -244,10 +243,8 @@ std::vector<uint64_t> orphaned_layers(Core& core, const Wait& wait) {
   std::vector<std::string> names = list_dir(core.root.snapshots.get());  // before the records
   std::set<uint64_t> known = metadata::Snapshots::numbers(*core.containers.ledger(), wait);
   for (const std::string& name : names) {
-    uint64_t number = 0;
-    auto [end, error] = std::from_chars(name.data(), name.data() + name.size(), number);
-    bool is_number = error == std::errc() && end == name.data() + name.size();
-    if (is_number && !known.contains(number)) found.push_back(number);
+    auto number = to_number(name);
+    if (number && !known.contains(*number)) found.push_back(*number);
   }
   return found;
 }

@@ -29,7 +29,7 @@ struct Checkpoint {
   Labels container_labels;   // 11
   std::string kernel;        // 12; release
   std::string machine;       // 13; "x86_64"
-  std::string images;        // 14; one line an image file: size, CRC-32C in hex, name
+  std::string images;        // 14; one line an image file: size, SHA-256 in hex, name
 };
 std::string encode(const Checkpoint& record);
 // Throws kDataLoss.

@@ -64,37 +64,37 @@ const Row* find_row(std::string_view text) {
   return nullptr;
 }
 
-// What CRIU's first error means, else any later one's (it may name what led to it), else what the
-// runtime says.
-const Row* explain(const Error& said, std::string_view log, std::string_view first) {
-  if (const Row* row = find_row(first)) return row;
+// The words of the first error that `is_wanted` takes; "" if there is none.
+template <typename F>
+std::string_view find_error(std::string_view log, F is_wanted) {
   for (std::size_t at = 0; at < log.size();) {
     std::size_t end = std::min(log.find('\n', at), log.size());
     std::string_view words = words_of(log.substr(at, end - at));
-    const Row* row = words.find(kHarmless) == words.npos ? find_row(words) : nullptr;
-    if (row != nullptr) return row;
+    bool counts = !words.empty() && words.find(kHarmless) == words.npos;
+    if (counts && is_wanted(words)) return words;
     at = end + 1;
   }
-  return find_row(said.message());
+  return "";
+}
+
+// What CRIU's first error means, else any later one's (it may name what led to it), else what the
+// runtime says.
+const Row* explain(const Error& said, std::string_view log) {
+  auto words = find_error(log, [](std::string_view one) { return find_row(one) != nullptr; });
+  return find_row(words.empty() ? std::string_view(said.message()) : words);
 }
 
 }  // namespace
 
 std::string first_criu_error(std::string_view log) {
-  for (std::size_t at = 0; at < log.size();) {
-    std::size_t end = std::min(log.find('\n', at), log.size());
-    std::string_view words = words_of(log.substr(at, end - at));
-    if (!words.empty() && words.find(kHarmless) == words.npos) return std::string(words);
-    at = end + 1;
-  }
-  return "";
+  return std::string(find_error(log, [](std::string_view) { return true; }));
 }
 
 Error criu_error(const Error& said, std::string_view log, const std::string& log_path) {
   bool others = said.code() == Code::kDeadlineExceeded || said.code() == Code::kNotFound;
   if (others) return said;
   std::string first = first_criu_error(log);
-  const Row* row = explain(said, log, first);
+  const Row* row = explain(said, log);
   std::string why = row == nullptr ? "" : std::string(row->says) + ": ";
   why += first.empty() ? said.message() : "CRIU: " + first;
   if (!log_path.empty()) why += "; log: " + log_path;

@@ -6,6 +6,7 @@
 #include <iterator>
 #include <optional>
 
+#include "base/text.h"
 #include "oci/json.h"
 
 namespace ctrd::oci {
@@ -157,13 +158,6 @@ std::string quoted_name(std::string_view words, const Row& row) {
   if (from == std::string_view::npos) return "";
   auto to = words.find(row.quote, from + 1);
   return std::string(words.substr(from + 1, to - from - 1));
-}
-
-// Strips what wraps runc's words, and white space around either's.
-std::string_view trimmed(std::string_view text) {
-  auto from = text.find_first_not_of(" \t\r\n");
-  if (from == std::string_view::npos) return "";
-  return text.substr(from, text.find_last_not_of(" \t\r\n") - from + 1);
 }
 
 std::string_view tail(std::string_view text) {

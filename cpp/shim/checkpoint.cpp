@@ -9,6 +9,7 @@
 #include <cerrno>
 #include <string_view>
 
+#include "api/any_type.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
@@ -44,8 +45,7 @@ Error error_of(const oci::Command& command, const oci::Outcome& outcome) {
 }  // namespace
 
 api::CheckpointOptions checkpoint_options(const api::Any& any) {
-  std::string_view type = any.type_url;
-  type.remove_prefix(type.rfind('/') + 1);
+  std::string_view type = api::bare_type(any.type_url);
   if (type == api::kCheckpointOptionsType) return api::decode<api::CheckpointOptions>(any.value);
   if (type == api::kLinuxCheckpointOptionsType)
     return api::decode<api::LinuxCheckpointOptions>(any.value).options;

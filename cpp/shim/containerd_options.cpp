@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 
+#include "api/any_type.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
@@ -17,11 +18,6 @@ namespace ctrd::shim {
 namespace {
 
 constexpr const char* kDefaultRuntime = "runc";
-
-// "type.googleapis.com/containerd.runc.v1.Options" is the same.
-std::string_view bare_type(std::string_view type_url) {
-  return type_url.substr(type_url.rfind('/') + 1);
-}
 
 api::RuncOptions from_create_options(const api::RuncCreateOptions& theirs) {
   return {.no_pivot_root = theirs.no_pivot_root,
@@ -74,7 +70,7 @@ void check_systemd() {
 }  // namespace
 
 api::RuncOptions runc_options(const api::Any& any) {
-  std::string_view type = bare_type(any.type_url);
+  std::string_view type = api::bare_type(any.type_url);
   if (type == api::kRuncOptionsType) return api::decode<api::RuncOptions>(any.value);
   if (type == api::kCreateOptionsType)
     return from_create_options(api::decode<api::RuncCreateOptions>(any.value));

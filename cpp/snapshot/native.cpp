@@ -7,7 +7,6 @@
 #include "base/files.h"
 #include "base/leftover.h"
 #include "snapshot/copy_tree.h"
-#include "snapshot/directory.h"
 
 namespace ctrd::snapshot {
 namespace {
@@ -68,8 +67,6 @@ void Native::make(uint64_t number, int parent, const Wait& wait) const {
 std::vector<Mount> Native::mount(uint64_t number, const char* how) const {
   return {{"bind", path_ + '/' + fs_of(number), "", {"rbind", how}}};
 }
-
-void Native::remove(uint64_t number) const { remove_directory(dir_, number); }
 
 void Native::remove_leftovers() const {
   for (const std::string& name : list_dir(dir_))

@@ -28,8 +28,6 @@ class Native {
   std::vector<Mount> view(uint64_t number, std::optional<uint64_t> parent, const Wait& wait) const;
   // The same over a directory of the user's, which is copied.
   std::vector<Mount> over(uint64_t number, int bottom, const Wait& wait) const;
-  // Absent is fine; safe beside another process doing the same.
-  void remove(uint64_t number) const;
   // What processes that have ended left half made.
   void remove_leftovers() const;
 

@@ -7,7 +7,6 @@
 
 #include "base/error.h"
 #include "base/files.h"
-#include "snapshot/directory.h"
 
 namespace ctrd::snapshot {
 namespace {
@@ -107,7 +106,5 @@ std::vector<Mount> Overlay::empty_view(uint64_t number) const {
   make_dirs(std::to_string(number), -1);
   return {{"bind", path_ + '/' + std::to_string(number) + "/fs", "", {"rbind", "ro"}}};
 }
-
-void Overlay::remove(uint64_t number) const { remove_directory(dir_, number); }
 
 }  // namespace ctrd::snapshot

@@ -26,9 +26,6 @@ class Overlay {
   std::vector<Mount> view(const std::vector<std::string>& layers) const;
   // Of nothing: n's own directory, made if absent.
   std::vector<Mount> empty_view(uint64_t number) const;
-  // Renames <n> to .trash-<n> (absent is fine) and removes it. Idempotent; safe beside another
-  // process doing the same.
-  void remove(uint64_t number) const;
 
  private:
   void make_dirs(const std::string& name, int bottom) const;

@@ -16,6 +16,7 @@
 #include "base/temp_dir.h"
 #include "snapshot/copy_file.h"
 #include "snapshot/copy_tree.h"
+#include "snapshot/directory.h"
 
 namespace ctrd::snapshot {
 namespace {
@@ -219,7 +220,7 @@ TEST_F(NativeTest, ASnapshotIsACopyOfItsParent) {
   native.active(2, 1, {});  // is there: stays as it is
   EXPECT_EQ(content(dir.get(), "2/fs/file"), "two");
   EXPECT_EQ(code_of([&] { native.active(5, 4, {}); }), Code::kNotFound);
-  for (uint64_t n : {1u, 2u, 3u, 3u, 4u}) native.remove(n);
+  for (uint64_t n : {1u, 2u, 3u, 3u, 4u}) remove_directory(dir.get(), n);
   EXPECT_TRUE(list_dir(dir.get()).empty());
 }
 

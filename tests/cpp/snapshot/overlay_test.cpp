@@ -9,6 +9,7 @@
 #include <thread>
 
 #include "base/temp_dir.h"
+#include "snapshot/directory.h"
 
 namespace ctrd::snapshot {
 namespace {
@@ -167,8 +168,8 @@ TEST_F(OverlayTest, RemovesOnceAndAgain) {
   overlay.active(1, {});
   make_dirs_at(snapshots.get(), "1/work/work", 0);
   make_dirs_at(snapshots.get(), ".trash-1/left/by/a/crash", 0700);
-  overlay.remove(1);
-  overlay.remove(1);
+  remove_directory(snapshots.get(), 1);
+  remove_directory(snapshots.get(), 1);
   EXPECT_TRUE(list_dir(snapshots.get()).empty());
 }
 
@@ -177,8 +178,8 @@ TEST_F(OverlayTest, RemovesBesideAnother) {
     overlay.active(round, {});
     for (int i = 0; i < 20; ++i)
       make_dirs_at(snapshots.get(), std::to_string(round) + "/fs/" + std::to_string(i), 0700);
-    std::thread other([&] { overlay.remove(round); });
-    overlay.remove(round);
+    std::thread other([&] { remove_directory(snapshots.get(), round); });
+    remove_directory(snapshots.get(), round);
     other.join();
     EXPECT_TRUE(list_dir(snapshots.get()).empty());
   }
