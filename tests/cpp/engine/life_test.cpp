@@ -133,7 +133,9 @@ TEST_P(Life, StopAsksThenKills) {
   ExitStatus exit = engine().stop_task(task(polite), SIGTERM, kLong, soon());
   EXPECT_EQ(exit.status, 4);
   EXPECT_FALSE(exit.escalated);
-  std::string deaf = start({"/bin/sleep", "1000"});  // process 1 without a handler
+  // Process 1 without a handler; until runc's own has executed it, SIGTERM would end that.
+  std::string deaf = start({"/bin/sh", "-c", "echo up; exec sleep 1000"});
+  engine().logs(kNs, deaf, options, soon())->next(soon());
   exit = engine().stop_task(task(deaf), SIGTERM, std::chrono::milliseconds(50), soon());
   EXPECT_EQ(exit.status, 137);
   EXPECT_TRUE(exit.escalated);
