@@ -12,7 +12,6 @@ using engine::LabelChange;
 using engine::Labels;
 using engine::SnapshotInfo;
 using engine::SnapshotMount;
-using engine::SnapshotRef;
 using engine::Snapshots;
 using Text = const std::string&;
 using Fields = std::optional<std::vector<std::string>>;

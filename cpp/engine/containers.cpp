@@ -181,12 +181,15 @@ std::vector<ContainerInfo> list(Core& core, const std::string& ns, const ListOpt
       sweep(core, ns, record, wait.at_once());
       continue;
     }
-    bool has_task = bundles.contains(record.id);
-    ContainerInfo info =
-        has_task ? with_any_status(core, ns, record, wait) : info_of(std::move(record));
-    bool over = has_task && info.status == TaskStatus::kStopped &&
-                record.on_exit == metadata::OnExit::kDelete;
-    if (over && is_over(core, ns, record, wait)) continue;
+    ContainerInfo info;
+    if (bundles.contains(record.id)) {
+      info = with_any_status(core, ns, record, wait);
+      bool over =
+          info.status == TaskStatus::kStopped && record.on_exit == metadata::OnExit::kDelete;
+      if (over && is_over(core, ns, record, wait)) continue;
+    } else {
+      info = info_of(std::move(record));
+    }
     if (options.status.empty() || options.status.contains(info.status))
       result.push_back(std::move(info));
   }
