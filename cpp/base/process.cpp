@@ -22,7 +22,7 @@ namespace {
 std::optional<std::string> read_proc(pid_t pid, const char* name) {
   std::string path = "/proc/" + std::to_string(pid) + "/" + name;
   UniqueFd fd(::open(path.c_str(), O_RDONLY | O_CLOEXEC));
-  if (!fd && errno == ENOENT) return std::nullopt;
+  if (!fd && (errno == ENOENT || errno == ESRCH)) return std::nullopt;
   if (!fd) throw sys_error("open " + path);
   try {
     return read_file(fd.get());
