@@ -79,7 +79,8 @@ class Bytes:
 
 def log_records(data: bytes) -> Iterator[bytes]:
     """The records of a log or a manifest; an unfinished one at the end is left out."""
-    record, at = b"", 0
+    record: bytes | None = None  # empty too: a beginning may have no byte, where just its header fits a block's end
+    at = 0
     while at + 7 <= len(data):
         left = BLOCK - at % BLOCK
         if left < 7:
@@ -96,13 +97,13 @@ def log_records(data: bytes) -> Iterator[bytes]:
             return
         if int.from_bytes(data[at : at + 4], "little") != masked_crc(data[at + 6 : end]):
             raise Damaged(f"wrong checksum at byte {at}")
-        if (kind in (MIDDLE, LAST)) != bool(record):
+        if (kind in (MIDDLE, LAST)) != (record is not None):
             raise Damaged(f"a piece of a record at byte {at} that does not follow its beginning")
-        record += data[at + 7 : end]
+        record = (record or b"") + data[at + 7 : end]
         at = end
         if kind in (FULL, LAST):
             yield record
-            record = b""
+            record = None
 
 
 def _block(data: bytes, offset: int, size: int) -> Iterator[tuple[bytes, bytes]]:

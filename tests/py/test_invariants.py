@@ -38,6 +38,23 @@ KILLED = """if True:
 DIGEST = b"sha256:" + b"a" * 64
 
 
+def piece(kind: int, body: bytes) -> bytes:
+    """A piece of a record, as a log has it."""
+    typed = bytes([kind]) + body
+    return leveldb_reader.masked_crc(typed).to_bytes(4, "little") + len(body).to_bytes(2, "little") + typed
+
+
+def test_a_beginning_without_bytes() -> None:
+    """Seven bytes are left of a block: LevelDB puts a header there, and the whole record into the next."""
+    filler = b"x" * (leveldb_reader.BLOCK - 14)
+    block = piece(leveldb_reader.FULL, filler) + piece(leveldb_reader.FIRST, b"")
+    assert len(block) == leveldb_reader.BLOCK
+    assert list(leveldb_reader.log_records(block + piece(leveldb_reader.LAST, b"word"))) == [filler, b"word"]
+    for kind in (leveldb_reader.FULL, leveldb_reader.FIRST):
+        with pytest.raises(leveldb_reader.Damaged, match="does not follow"):
+            list(leveldb_reader.log_records(block + piece(kind, b"word")))
+
+
 class Place:
     """A root with a task that runs, one that has ended, and a container of a live process."""
 
