@@ -27,11 +27,13 @@ Error no_ingest(const std::string& ns, const std::string& ref) {
 UniqueFd Content::dir(const std::string& name) const { return make_dirs_at(root_, name, 0700); }
 
 std::unique_ptr<Writer> Content::open_writer(const std::string& ns, const std::string& ref,
-                                             const Expected& expected, const Wait& wait) {
+                                             const Expected& expected, const Wait& wait,
+                                             const std::string& lease) {
   check_ref(ns, ref);
-  std::unique_ptr<Writer> writer(new Writer(*this, ns, ref));
+  std::unique_ptr<Writer> writer(new Writer(*this, ns, ref, lease));
+  auto there = records_.find_for(ns, expected.digest, lease, ref, wait);
   if (expected.digest) {
-    if (records_.find(ns, *expected.digest, wait))
+    if (there)
       throw Error(Code::kAlreadyExists,
                   "content \"" + *expected.digest + "\": already exists in namespace " + ns)
           .with("digest", *expected.digest);
@@ -96,13 +98,18 @@ UniqueFd Content::open(const std::string& ns, const std::string& digest, const W
   }
 }
 
-void Content::remove(const std::string& ns, const std::string& digest, const Wait& wait) {
+std::vector<metadata::Numbered> Content::remove(const std::string& ns, const std::string& digest,
+                                                const Wait& wait) {
   records_.get(ns, digest, wait);
   BlobsLock held = lock(wait);
   auto trash = records_.remove(ns, digest, wait);
-  if (!trash) return;
+  const bool is_last =
+      !trash.empty() && trash[0].second.kind == "blob" && trash[0].second.name == hex_of(digest);
+  if (!is_last) return trash;
   blobs().remove(hex_of(digest));
-  records_.forget_trash_later(*trash);
+  records_.forget_trash_later(trash[0].first);
+  trash.erase(trash.begin());
+  return trash;
 }
 
 void Content::remove_unheld(const std::string& hex, const Wait& wait) {

@@ -53,7 +53,8 @@ class Writer {
 
  private:
   friend class Content;
-  Writer(Content& content, std::string ns, std::string ref) : content_(content) {
+  Writer(Content& content, std::string ns, std::string ref, std::string lease)
+      : content_(content), lease_(std::move(lease)) {
     status_.ns = std::move(ns);
     status_.ref = std::move(ref);
   }
@@ -65,7 +66,8 @@ class Writer {
   metadata::Blob record(metadata::Blob blob, const Wait& wait);
 
   Content& content_;
-  IngestStatus status_;  // while nothing was written into a shared one
+  const std::string lease_;  // that what comes belongs to, "" for none
+  IngestStatus status_;      // while nothing was written into a shared one
   std::optional<metadata::Blob> shared_;
   std::unique_ptr<Ingest> ingest_;
   bool closed_ = false;
@@ -79,8 +81,11 @@ class Content {
       : root_(root), records_(std::move(ledger)), sharing_(sharing) {}
 
   // kAlreadyExists: the namespace has the expected digest. kUnavailable: somebody writes this ref.
+  // lease: the ingest joins it, and then the blob, also one that is there already; kNotFound: there
+  // is no such lease.
   std::unique_ptr<Writer> open_writer(const std::string& ns, const std::string& ref,
-                                      const Expected& expected, const Wait& wait);
+                                      const Expected& expected, const Wait& wait,
+                                      const std::string& lease = {});
   // In order of refs. filters: by ref; containerd's language.
   std::vector<IngestStatus> ingests(const std::string& ns,
                                     const std::vector<std::string>& filters = {});
@@ -93,7 +98,9 @@ class Content {
                                    const Wait& wait);
   // At any offset, by pread(2); stays readable when it is deleted. kNotFound; kDataLoss.
   UniqueFd open(const std::string& ns, const std::string& digest, const Wait& wait);
-  void remove(const std::string& ns, const std::string& digest, const Wait& wait);
+  // What else has become trash with it: ContentRecords::remove.
+  std::vector<metadata::Numbered> remove(const std::string& ns, const std::string& digest,
+                                         const Wait& wait);
   // The bytes behind a trash key, unless a record has them again.
   void remove_unheld(const std::string& hex, const Wait& wait);
 

@@ -129,7 +129,7 @@ metadata::Blob Writer::commit_shared(const Expected&, const metadata::Labels& la
   blob.digest = shared_->digest;
   blob.size = shared_->size;
   blob.labels = labels;
-  return content_.records_.add(status_.ns, std::move(blob), true, wait);
+  return content_.records_.add(status_.ns, std::move(blob), true, wait, lease_, status_.ref);
 }
 
 metadata::Blob Writer::place(metadata::Blob blob, const Wait& wait) {
@@ -154,7 +154,7 @@ metadata::Blob Writer::record(metadata::Blob blob, const Wait& wait) {
   AtEnd undo([&] { blobs.take_back(*ingest_, hex); });
   if (!blobs.place(*ingest_, hex)) undo.forget();
   blobs.sync();  // also of one that is there: whoever placed it may have been killed here
-  blob = content_.records_.add(status_.ns, std::move(blob), false, wait);
+  blob = content_.records_.add(status_.ns, std::move(blob), false, wait, lease_, status_.ref);
   undo.forget();
   return blob;
 }

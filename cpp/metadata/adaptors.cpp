@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata/adaptors.h"
 
+#include "metadata/leases.h"
+
 namespace ctrd::metadata {
 namespace {
 
@@ -38,6 +40,12 @@ std::optional<std::string_view> find_field(std::string_view name, const Snapshot
 
 std::optional<std::string_view> find_field(const Blob& record, const FieldPath& path) {
   if (path.parts[0] == "digest") return record.digest;
+  if (path.parts[0] == "labels") return find_label(record.labels, path);
+  return std::nullopt;
+}
+
+std::optional<std::string_view> find_field(const Lease& record, const FieldPath& path) {
+  if (path.parts[0] == "id") return record.id;
   if (path.parts[0] == "labels") return find_label(record.labels, path);
   return std::nullopt;
 }

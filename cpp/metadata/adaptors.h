@@ -11,6 +11,8 @@
 
 namespace ctrd::metadata {
 
+struct Lease;  // leases.h
+
 // id, runtime.name, image, labels.<key>
 std::optional<std::string_view> find_field(const Container& record, const FieldPath& path);
 
@@ -20,6 +22,9 @@ std::optional<std::string_view> find_field(std::string_view name, const Snapshot
 
 // digest, labels.<key>
 std::optional<std::string_view> find_field(const Blob& record, const FieldPath& path);
+
+// id, labels.<key>
+std::optional<std::string_view> find_field(const Lease& record, const FieldPath& path);
 
 // labels.<key>, for every object that has labels.
 std::optional<std::string_view> find_label(const Labels& labels, const FieldPath& path);

@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "metadata/fields.h"
 #include "metadata/outbox.h"
+#include "metadata/release.h"
 #include "metadata/schema.h"
 #include "metadata/snapshot_records.h"
 #include "metadata/snapshots.h"
@@ -23,6 +24,8 @@ uint64_t decode_number(std::string_view bytes) {
 SnapshotPlace place_of(std::string_view ns, const Container& record) {
   return {ns, record.snapshotter, record.snapshot_key};
 }
+
+Object object_of(const Container& record) { return {ObjectKind::kContainer, record.id}; }
 
 }  // namespace
 
@@ -64,6 +67,52 @@ std::vector<std::string> find_namespaces(const store::View& view) {
   return names;
 }
 
+void Changes::put(const std::string& key, std::string value) {
+  gone_.erase(key);
+  batch_.put(key, std::move(value));
+}
+
+void Changes::erase(const std::string& key) {
+  gone_.insert(key);
+  batch_.erase(key);
+}
+
+bool Changes::has(const std::string& key) const {
+  return !gone_.contains(key) && view_.find(key).has_value();
+}
+
+std::optional<std::string> Changes::first_left(const std::string& prefix) const {
+  std::optional<std::string> first;
+  view_.scan_prefix(prefix, [&](std::string_view key, std::string_view) {
+    if (!gone_.contains(key)) first = key.substr(prefix.size());
+    return !first;
+  });
+  return first;
+}
+
+void Changes::relabel(std::string_view ns, const Object& object, const Labels& before,
+                      const Labels& after) {
+  for (const std::string& key : label_keys(ns, object, before)) erase(key);
+  for (const std::string& key : label_keys(ns, object, after)) put(key, "");
+}
+
+void Changes::join(std::string_view ns, std::string_view lease, const Object& object) {
+  if (lease.empty()) return;
+  if (!has(key_lease(ns, lease)))
+    throw not_found(Kind::kNone, "lease \"" + escaped(lease, 128) + "\": not found in namespace " +
+                                     std::string(ns));
+  const std::string path = path_of(object);
+  put(key_held(ns, lease, path), "");
+  put(ref_prefix(ns, path) + path_of({ObjectKind::kLease, std::string(lease)}), "");
+}
+
+void Changes::leave(std::string_view ns, std::string_view lease, const Object& object) {
+  if (lease.empty()) return;
+  const std::string path = path_of(object);
+  erase(key_held(ns, lease, path));
+  erase(ref_prefix(ns, path) + path_of({ObjectKind::kLease, std::string(lease)}));
+}
+
 void Changes::need_namespace(std::string_view ns) {
   if (ns == "version") throw invalid("namespace", ns, "is reserved");
   if (!view_.find(key_namespace(ns)))
@@ -91,8 +140,9 @@ void Changes::add(std::string_view ns, Container& record, std::string_view packe
   else
     add_snapshot(ns, record, base);
   add_owner_ref(ns, record);
-  batch_.put(key_container(ns, record.id), encode(record));
+  put(key_container(ns, record.id), encode(record));
   batch_.put(key_spec(ns, record.id), std::string(packed_spec));
+  relabel(ns, object_of(record), {}, record.labels);
   publish(ns, api::ContainerCreate{
                   record.id, record.image, {record.runtime_name, record.runtime_options}});
 }
@@ -105,7 +155,7 @@ void Changes::publish(const api::Event& event) {
 void Changes::add_snapshot(std::string_view ns, Container& record, const std::string& parent) {
   record.snapshot_key = record.id;
   SnapshotPlace place = place_of(ns, record);
-  if (freed_ != key_snapshot(place) && find_snapshot(view_, place))
+  if (has(key_snapshot(place)))
     throw Error(Code::kAlreadyExists,
                 named(place) + ": already exists in namespace " + std::string(ns));
   record.snapshot_number = next_number("snap");
@@ -115,7 +165,7 @@ void Changes::add_snapshot(std::string_view ns, Container& record, const std::st
   snapshot.bottom = record.rootfs;
   snapshot.created_ns = snapshot.updated_ns = record.created_ns;
   put_snapshot(*this, place, snapshot);
-  batch_.put(key_snapshot_ref(place, "c", record.id), "");
+  put(key_snapshot_ref(place, "c", record.id), "");
   publish(ns, api::SnapshotPrepare{record.snapshot_key, snapshot.parent, record.snapshotter});
 }
 
@@ -127,36 +177,23 @@ void Changes::drop_owner_ref(std::string_view ns, const Container& record) {
   if (record.owner) batch_.erase(key_owner_ref(ns, record.owner, record.id));
 }
 
-bool Changes::has_other_refs(std::string_view ns, const Container& record) const {
-  std::string own = key_snapshot_ref(place_of(ns, record), "c", record.id);
-  bool other = false;
-  view_.scan_prefix(snapshot_ref_prefix(place_of(ns, record)),
-                    [&](std::string_view key, std::string_view) {
-                      other = key != own;
-                      return !other;
-                    });
-  return other;
-}
-
 std::vector<Numbered> Changes::drop(std::string_view ns, const Container& record) {
-  batch_.erase(key_container(ns, record.id));
+  erase(key_container(ns, record.id));
   batch_.erase(key_spec(ns, record.id));
   drop_owner_ref(ns, record);
   publish(ns, api::ContainerDelete{record.id});
-  return unpin(ns, record);
+  Release release(*this, ns);
+  release.forget(object_of(record), record.labels);
+  return unpin(ns, record, release);
 }
 
-std::vector<Numbered> Changes::unpin(std::string_view ns, const Container& record) {
-  if (record.snapshot_key.empty()) return {};
-  SnapshotPlace place = place_of(ns, record);
-  batch_.erase(key_snapshot_ref(place, "c", record.id));
-  auto snapshot = find_snapshot(view_, place);
-  if (!snapshot || has_other_refs(ns, record)) return {};
-  freed_ = key_snapshot(place);
-  erase_snapshot(*this, place, *snapshot);
-  Numbered trash = throw_away(*this, *snapshot);
-  publish(ns, api::SnapshotRemove{record.snapshot_key, record.snapshotter});
-  return {trash};
+std::vector<Numbered> Changes::unpin(std::string_view ns, const Container& record,
+                                     Release& release) {
+  if (!record.snapshot_key.empty()) {
+    erase(key_snapshot_ref(place_of(ns, record), "c", record.id));
+    release.consider({ObjectKind::kSnapshot, record.snapshot_key, record.snapshotter});
+  }
+  return release.run().trash;
 }
 
 std::vector<Numbered> Changes::repin(std::string_view ns, Container& record,
@@ -166,7 +203,8 @@ std::vector<Numbered> Changes::repin(std::string_view ns, Container& record,
     throw invalid("snapshot_key", key, "the container has no snapshotter");
   std::optional<Snapshot> there;
   if (!key.empty()) there = get_snapshot(view_, {ns, record.snapshotter, key});
-  auto trash = unpin(ns, record);
+  Release release(*this, ns);
+  auto trash = unpin(ns, record, release);
   record.snapshot_key.clear();
   record.snapshot_number = 0;
   if (there) pin(ns, record, key, *there);
@@ -181,7 +219,7 @@ void Changes::pin(std::string_view ns, Container& record, const std::string& key
                                              : ": another container has it";
   if (there.kind != kActive || any_key(view_, snapshot_ref_prefix(place) + "c/"))
     throw failed_precondition(named(place) + why);
-  batch_.put(key_snapshot_ref(place, "c", record.id), "");
+  put(key_snapshot_ref(place, "c", record.id), "");
   record.snapshot_key = key;
   record.snapshot_number = there.number;
 }

@@ -5,17 +5,11 @@
 #include "base/identifier.h"
 #include "metadata/changes.h"
 #include "metadata/fields.h"
+#include "metadata/release.h"
 #include "metadata/schema.h"
 
 namespace ctrd::metadata {
 namespace {
-
-// As schema.h has them.
-std::string checkpoint_prefix(std::string_view ns) { return std::string(ns) + "/cp/"; }
-std::string key_checkpoint(std::string_view ns, std::string_view name) {
-  return checkpoint_prefix(ns).append(name);
-}
-std::string key_trusted(std::string_view digest) { return ".cp/" + std::string(digest); }
 
 std::string shown(std::string_view name) { return "checkpoint \"" + std::string(name) + '"'; }
 
@@ -66,7 +60,8 @@ void Checkpoints::add(std::string_view ns, const Checkpoint& record, const Wait&
       throw Error(Code::kAlreadyExists, shown(record.name) + ": there is one already",
                   Kind::kCheckpoint);
     changes.need_namespace(ns);
-    changes.batch().put(key_checkpoint(ns, record.name), encode(record));
+    changes.put(key_checkpoint(ns, record.name), encode(record));
+    changes.relabel(ns, {ObjectKind::kCheckpoint, record.name}, {}, record.labels);
   });
 }
 
@@ -100,7 +95,7 @@ std::vector<Checkpoint> Checkpoints::list(std::string_view ns, const Wait& wait)
 }
 
 std::optional<Checkpoint> Checkpoints::remove(std::string_view ns, std::string_view name,
-                                              const Wait& wait) {
+                                              const Wait& wait, std::vector<Numbered>* trash) {
   check_namespace(ns);
   check_identifier("ref", name);
   std::optional<Checkpoint> found;
@@ -108,7 +103,11 @@ std::optional<Checkpoint> Checkpoints::remove(std::string_view ns, std::string_v
     found = find_in(changes.view(), ns, name);
     if (!found) return;
     changes.batch().use_reserve();
-    changes.batch().erase(key_checkpoint(ns, name));
+    changes.erase(key_checkpoint(ns, name));
+    Release release(changes, ns);
+    release.forget({ObjectKind::kCheckpoint, found->name}, found->labels);
+    auto left = release.run().trash;
+    if (trash) *trash = std::move(left);
   });
   return found;
 }

@@ -10,6 +10,7 @@
 #include <string_view>
 #include <vector>
 
+#include "metadata/changes.h"
 #include "metadata/ledger.h"
 #include "metadata/record.h"
 
@@ -46,7 +47,9 @@ class Checkpoints {
   std::optional<Checkpoint> find(std::string_view ns, std::string_view name, const Wait& wait);
   Checkpoint get(std::string_view ns, std::string_view name, const Wait& wait);  // kNotFound
   std::vector<Checkpoint> list(std::string_view ns, const Wait& wait);           // by name
-  std::optional<Checkpoint> remove(std::string_view ns, std::string_view name, const Wait& wait);
+  // nullopt: there is none. trash: gets what its labels alone kept.
+  std::optional<Checkpoint> remove(std::string_view ns, std::string_view name, const Wait& wait,
+                                   std::vector<Numbered>* trash = nullptr);
   // Numbers in use, in all namespaces.
   std::vector<uint64_t> numbers(const Wait& wait);
   // Manifests, by digest, of directories of the user's that this root has written: they may be

@@ -142,6 +142,7 @@ Container Containers::update(std::string_view ns, std::string_view id, const Cha
   Container record;
   ledger_->change(wait, [&](Changes& changes) {
     record = get_container(changes.view(), ns, id);
+    const Labels before = record.labels;
     if (change.may && !change.may(record))
       throw Error(Code::kAborted, "container \"" + record.id + "\" has changed meanwhile",
                   Kind::kContainer);
@@ -151,6 +152,7 @@ Container Containers::update(std::string_view ns, std::string_view id, const Cha
     drop_empty(record.labels);
     check_extensions(record);
     record.updated_ns = wall_ns();
+    changes.relabel(ns, {ObjectKind::kContainer, record.id}, before, record.labels);
     changes.batch().put(key_container(ns, id), encode(record));
     changes.publish(ns, update_event(record));
   });

@@ -38,7 +38,7 @@ std::vector<std::pair<uint64_t, Record>> numbered(const View& view, const std::s
 
 bool is_referred(const View& view, uint64_t owner) {
   for (const std::string& ns : find_namespaces(view))
-    if (any_key(view, owner_ref_prefix(ns, owner))) return true;
+    if (any_key(view, owner_refs_prefix(ns, owner))) return true;
   return false;
 }
 

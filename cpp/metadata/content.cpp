@@ -1,18 +1,21 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata/content.h"
 
+#include <algorithm>
+#include <iterator>
+
 #include "base/digest.h"
 #include "base/error.h"
 #include "base/identifier.h"
 #include "base/time.h"
 #include "metadata/changes.h"
 #include "metadata/labels.h"
+#include "metadata/release.h"
 #include "metadata/schema.h"
 
 namespace ctrd::metadata {
 namespace {
 
-using store::Batch;
 using store::View;
 
 void check_names(std::string_view ns, std::string_view digest) {
@@ -25,6 +28,8 @@ std::optional<Blob> find_blob(const View& view, std::string_view ns, std::string
   if (!bytes) return std::nullopt;
   return decode_blob(digest, *bytes);
 }
+
+Object blob_object(std::string_view digest) { return {ObjectKind::kContent, std::string(digest)}; }
 
 Error no_blob(std::string_view ns, std::string_view digest) {
   return not_found(Kind::kNone, "content \"" + std::string(digest) + "\": not found in namespace " +
@@ -74,23 +79,44 @@ std::optional<Blob> ContentRecords::find_elsewhere(std::string_view ns, std::str
   return record;
 }
 
-Blob ContentRecords::add(std::string_view ns, Blob record, bool shared, const Wait& wait) {
+std::optional<Blob> ContentRecords::find_for(std::string_view ns,
+                                             const std::optional<std::string>& digest,
+                                             std::string_view lease, const std::string& ref,
+                                             const Wait& wait) {
+  if (digest) check_names(ns, *digest);
+  std::optional<Blob> record;
+  if (lease.empty()) return digest ? find(ns, *digest, wait) : record;
+  ledger_->change(wait, [&](Changes& changes) {
+    if (digest) record = find_blob(changes.view(), ns, *digest);
+    changes.join(ns, lease, record ? blob_object(*digest) : Object{ObjectKind::kIngest, ref});
+  });
+  return record;
+}
+
+Blob ContentRecords::add(std::string_view ns, Blob record, bool shared, const Wait& wait,
+                         std::string_view lease, const std::string& ref) {
   check_names(ns, record.digest);
   check_labels(record.labels);
   drop_empty(record.labels);
   record.created_ns = record.updated_ns = wall_ns();
+  bool is_there = false;
   ledger_->change(wait, [&](Changes& changes) {
-    if (changes.view().find(key_blob(ns, record.digest)))
-      throw Error(Code::kAlreadyExists, "content \"" + record.digest +
-                                            "\": already exists in namespace " + std::string(ns))
-          .with("digest", record.digest);
+    is_there = changes.view().find(key_blob(ns, record.digest)).has_value();
+    changes.join(ns, lease, blob_object(record.digest));
+    changes.leave(ns, lease, {ObjectKind::kIngest, ref});
+    if (is_there) return;
     if (shared && !other_holder(changes.view(), ns, record.digest))
       throw no_blob(ns, record.digest);
     changes.need_namespace(ns);
-    changes.batch().put(key_blob(ns, record.digest), encode(record));
-    changes.batch().put(key_blob_holder(record.digest, ns), "");
+    changes.put(key_blob(ns, record.digest), encode(record));
+    changes.put(key_blob_holder(record.digest, ns), "");
+    changes.relabel(ns, blob_object(record.digest), {}, record.labels);
     changes.publish(ns, api::ContentCreate{record.digest, static_cast<int64_t>(record.size)});
   });
+  if (is_there)
+    throw Error(Code::kAlreadyExists,
+                "content \"" + record.digest + "\": already exists in namespace " + std::string(ns))
+        .with("digest", record.digest);
   return record;
 }
 
@@ -112,31 +138,31 @@ Blob ContentRecords::update(std::string_view ns, std::string_view digest, const 
                             const Wait& wait) {
   check_names(ns, digest);
   Blob record;
-  ledger_->write(wait, [&](const View& view, Batch& batch) {
-    record = get_blob(view, ns, digest);
+  ledger_->change(wait, [&](Changes& changes) {
+    record = get_blob(changes.view(), ns, digest);
+    const Labels before = record.labels;
     apply_change(labels, record.labels);
     check_labels(record.labels);
     drop_empty(record.labels);
     record.updated_ns = wall_ns();
-    batch.put(key_blob(ns, digest), encode(record));
+    changes.relabel(ns, blob_object(digest), before, record.labels);
+    changes.put(key_blob(ns, digest), encode(record));
   });
   return record;
 }
 
-std::optional<uint64_t> ContentRecords::remove(std::string_view ns, std::string_view digest,
-                                               const Wait& wait) {
+std::vector<Numbered> ContentRecords::remove(std::string_view ns, std::string_view digest,
+                                             const Wait& wait) {
   check_names(ns, digest);
-  std::optional<uint64_t> trash;
+  std::vector<Numbered> trash;
   ledger_->change(wait, [&](Changes& changes) {
-    get_blob(changes.view(), ns, digest);
+    const Blob record = get_blob(changes.view(), ns, digest);
     changes.batch().use_reserve();
-    changes.batch().erase(key_blob(ns, digest));
-    changes.batch().erase(key_blob_holder(digest, ns));
-    if (!other_holder(changes.view(), ns, digest)) {
-      trash = changes.next_number("trash");
-      changes.batch().put(key_trash(*trash), encode(Trash{"blob", std::string(hex_of(digest))}));
-    }
-    changes.publish(ns, api::ContentDelete{std::string(digest)});
+    trash.clear();
+    if (auto own = remove_blob_record(changes, ns, record)) trash.push_back(std::move(*own));
+    Release release(changes, ns);
+    release.forget(blob_object(digest), record.labels);
+    std::ranges::move(release.run().trash, std::back_inserter(trash));
   });
   return trash;
 }

@@ -19,7 +19,9 @@ std::string joined(std::string_view a, std::string_view b, std::string_view c = 
   return std::string(a).append(b).append(c);
 }
 
-std::string escape_slashes(std::string_view key) {
+}  // namespace
+
+std::string escaped_key(std::string_view key) {
   std::string text;
   for (char c : key) {
     if (c == '/')
@@ -31,8 +33,6 @@ std::string escape_slashes(std::string_view key) {
   }
   return text;
 }
-
-}  // namespace
 
 std::string key_version() { return ".v"; }
 std::string key_state() { return ".state"; }
@@ -61,7 +61,7 @@ std::string key_container(std::string_view ns, std::string_view id) {
 std::string container_prefix(std::string_view ns) { return joined(ns, "/c/"); }
 std::string key_spec(std::string_view ns, std::string_view id) { return joined(ns, "/s/", id); }
 std::string key_snapshot(const SnapshotPlace& place) {
-  return snapshot_prefix(place.ns, place.snapshotter) + escape_slashes(place.key);
+  return snapshot_prefix(place.ns, place.snapshotter) + escaped_key(place.key);
 }
 std::string snapshot_prefix(std::string_view ns, std::string_view snapshotter) {
   return snapshot_prefix(ns).append(snapshotter) + '/';
@@ -70,10 +70,10 @@ std::string snapshot_prefix(std::string_view ns) { return joined(ns, "/snap/"); 
 
 std::string key_snapshot_ref(const SnapshotPlace& place, std::string_view kind,
                              std::string_view who) {
-  return snapshot_ref_prefix(place).append(kind).append("/").append(escape_slashes(who));
+  return snapshot_ref_prefix(place).append(kind).append("/").append(escaped_key(who));
 }
 std::string snapshot_ref_prefix(const SnapshotPlace& place) {
-  return snapshot_refs_prefix(place.ns, place.snapshotter) + escape_slashes(place.key) + '/';
+  return snapshot_refs_prefix(place.ns, place.snapshotter) + escaped_key(place.key) + '/';
 }
 std::string snapshot_refs_prefix(std::string_view ns, std::string_view snapshotter) {
   return joined(ns, "/ref/snap/", snapshotter) + '/';
@@ -93,7 +93,42 @@ std::string key_owner_ref(std::string_view ns, uint64_t n, std::string_view id) 
   return owner_ref_prefix(ns, n).append(id);
 }
 std::string owner_ref_prefix(std::string_view ns, uint64_t n) {
-  return joined(ns, "/ref/owner/", hex16(n)) + "/c/";
+  return owner_refs_prefix(ns, n) + "c/";
+}
+std::string owner_refs_prefix(std::string_view ns, uint64_t n) {
+  return joined(ns, "/ref/owner/", hex16(n)) + '/';
+}
+std::string key_owner_lease(std::string_view ns, uint64_t n, std::string_view lease) {
+  return owner_lease_prefix(ns, n) + escaped_key(lease);
+}
+std::string owner_lease_prefix(std::string_view ns, uint64_t n) {
+  return owner_refs_prefix(ns, n) + "lease/";
+}
+
+std::string key_checkpoint(std::string_view ns, std::string_view name) {
+  return checkpoint_prefix(ns).append(name);
+}
+std::string checkpoint_prefix(std::string_view ns) { return joined(ns, "/cp/"); }
+std::string key_trusted(std::string_view digest) { return joined(".cp/", digest); }
+
+std::string key_lease(std::string_view ns, std::string_view id) {
+  return lease_prefix(ns) + escaped_key(id);
+}
+std::string lease_prefix(std::string_view ns) { return joined(ns, "/lease/"); }
+std::string key_held(std::string_view ns, std::string_view lease, std::string_view object) {
+  return held_prefix(ns, lease).append(object);
+}
+std::string held_prefix(std::string_view ns, std::string_view lease) {
+  return joined(ns, "/held/") + escaped_key(lease) + '/';
+}
+std::string ref_prefix(std::string_view ns, std::string_view object) {
+  return joined(ns, "/ref/", object) + '/';
+}
+std::string key_bref(std::string_view ns, std::string_view object, std::string_view other) {
+  return bref_prefix(ns, object).append(other);
+}
+std::string bref_prefix(std::string_view ns, std::string_view object) {
+  return joined(ns, "/bref/", object) + '/';
 }
 
 std::string id_of(std::string_view key) { return std::string(key.substr(key.rfind('/') + 1)); }

@@ -22,11 +22,22 @@
 //   <ns>/ref/snap/<snapshotter>/<key>/snap/<child>
 //                                     -> ""         reverse: a child snapshot
 //   <ns>/ref/owner/<n, 16 hex>/c/<id> -> ""         reverse: records of an owner
-//   <ns>/cp/<name>  -> Checkpoint (checkpoints.h);  .cp/<digest> -> ""  a manifest made here
+//   <ns>/ref/owner/<n, 16 hex>/lease/<id>
+//                                     -> ""         reverse: leases of an owner
+//   <ns>/cp/<name>                    -> Checkpoint (checkpoints.h)
+//   .cp/<digest>                      -> ""         a manifest that was made here
+//   <ns>/lease/<id>                   -> Lease      labels, time, owner (leases.h)
+//   <ns>/held/<lease>/<object>        -> ""         what a lease holds, there or not
+//   <ns>/ref/<object>/lease/<id>      -> ""         reverse: that lease holds the object
+//   <ns>/ref/<object>/label/<other>   -> ""         reverse: a label gc.ref of the other names it
+//   <ns>/bref/<object>/<other>        -> ""         a label gc.bref of the other names the object
+// <object> is as in references.h: c/<id>, snap/<snapshotter>/<key>, blob/<digest>, ingest/<ref> ...
 // Since version 2: the rows .ns/, and the snapshotter in a snapshot's key, which was overlay.
+// Since version 3: leases, and the reverse keys of labels.
 //
 // A namespace, an id and a snapshotter are identifiers, so none contains '/' or begins with '.'. A
-// snapshot key may contain '/': it is escaped ('/' -> "%2F", '%' -> "%25").
+// snapshot key, a lease's id and an ingest's ref may contain '/': it is escaped ('/' -> "%2F",
+// '%' -> "%25").
 #pragma once
 
 #include <cstdint>
@@ -36,7 +47,7 @@
 
 namespace ctrd::metadata {
 
-inline constexpr uint64_t kSchemaVersion = 2;
+inline constexpr uint64_t kSchemaVersion = 3;
 
 std::string key_version();
 std::string key_state();
@@ -67,9 +78,24 @@ std::string key_snapshot_ref(const SnapshotPlace& place, std::string_view kind,
                              std::string_view who);
 std::string snapshot_ref_prefix(const SnapshotPlace& place);
 std::string snapshot_refs_prefix(std::string_view ns, std::string_view snapshotter);  // of all keys
-std::string unescaped_key(std::string_view escaped);  // of a snapshot, as it is in a key
+std::string escaped_key(std::string_view key);  // of a snapshot, a lease ..., as it is in a key
+std::string unescaped_key(std::string_view escaped);
 std::string key_owner_ref(std::string_view ns, uint64_t n, std::string_view id);
-std::string owner_ref_prefix(std::string_view ns, uint64_t n);
+std::string owner_ref_prefix(std::string_view ns, uint64_t n);   // of its containers
+std::string owner_refs_prefix(std::string_view ns, uint64_t n);  // of all that is its
+std::string key_owner_lease(std::string_view ns, uint64_t n, std::string_view lease);
+std::string owner_lease_prefix(std::string_view ns, uint64_t n);
+std::string key_checkpoint(std::string_view ns, std::string_view name);
+std::string checkpoint_prefix(std::string_view ns);
+std::string key_trusted(std::string_view digest);
+std::string key_lease(std::string_view ns, std::string_view id);
+std::string lease_prefix(std::string_view ns);
+// What a lease holds. object: path_of() of references.h.
+std::string key_held(std::string_view ns, std::string_view lease, std::string_view object);
+std::string held_prefix(std::string_view ns, std::string_view lease);
+std::string ref_prefix(std::string_view ns, std::string_view object);
+std::string key_bref(std::string_view ns, std::string_view object, std::string_view other);
+std::string bref_prefix(std::string_view ns, std::string_view object);
 std::string id_of(std::string_view container_key);        // last component
 std::optional<uint64_t> number_of(std::string_view key);  // of an .outbox, .trash or .owner key
 

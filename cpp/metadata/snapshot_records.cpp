@@ -21,19 +21,25 @@ Snapshot get_snapshot(const store::View& view, const SnapshotPlace& place) {
   throw not_found(Kind::kNone, named(place) + ": not found in namespace " + std::string(place.ns));
 }
 
-void put_snapshot(Changes& changes, const SnapshotPlace& place, const Snapshot& record) {
+Object object_of(const SnapshotPlace& place) {
+  return {ObjectKind::kSnapshot, std::string(place.key), std::string(place.snapshotter)};
+}
+
+void put_snapshot(Changes& changes, const SnapshotPlace& place, const Snapshot& record,
+                  const Labels& before) {
   changes.need_namespace(place.ns);
-  changes.batch().put(key_snapshot(place), encode(record));
+  changes.put(key_snapshot(place), encode(record));
+  changes.relabel(place.ns, object_of(place), before, record.labels);
   if (record.parent.empty()) return;
-  changes.batch().put(
-      key_snapshot_ref({place.ns, place.snapshotter, record.parent}, "snap", place.key), "");
+  changes.put(key_snapshot_ref({place.ns, place.snapshotter, record.parent}, "snap", place.key),
+              "");
 }
 
 void erase_snapshot(Changes& changes, const SnapshotPlace& place, const Snapshot& record) {
-  changes.batch().erase(key_snapshot(place));
+  changes.erase(key_snapshot(place));
+  changes.relabel(place.ns, object_of(place), record.labels, {});
   if (record.parent.empty()) return;
-  changes.batch().erase(
-      key_snapshot_ref({place.ns, place.snapshotter, record.parent}, "snap", place.key));
+  changes.erase(key_snapshot_ref({place.ns, place.snapshotter, record.parent}, "snap", place.key));
 }
 
 Numbered throw_away(Changes& changes, const Snapshot& record) {

@@ -12,8 +12,10 @@ namespace ctrd::metadata {
 std::optional<Snapshot> find_snapshot(const store::View& view, const SnapshotPlace& place);
 // Throws kNotFound.
 Snapshot get_snapshot(const store::View& view, const SnapshotPlace& place);
-// With the parent's reverse key.
-void put_snapshot(Changes& changes, const SnapshotPlace& place, const Snapshot& record);
+Object object_of(const SnapshotPlace& place);
+// With the reverse keys of its parent and its labels. before: the labels so far.
+void put_snapshot(Changes& changes, const SnapshotPlace& place, const Snapshot& record,
+                  const Labels& before = {});
 void erase_snapshot(Changes& changes, const SnapshotPlace& place, const Snapshot& record);
 // Its directory becomes trash.
 Numbered throw_away(Changes& changes, const Snapshot& record);

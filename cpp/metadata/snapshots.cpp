@@ -2,6 +2,7 @@
 #include "metadata/snapshots.h"
 
 #include <algorithm>
+#include <iterator>
 
 #include "base/error.h"
 #include "base/identifier.h"
@@ -9,6 +10,7 @@
 #include "metadata/adaptors.h"
 #include "metadata/fields.h"
 #include "metadata/mask.h"
+#include "metadata/release.h"
 #include "metadata/snapshot_records.h"
 
 namespace ctrd::metadata {
@@ -22,12 +24,6 @@ constexpr std::size_t kMaxChain = 4096;  // beyond that a chain has a ring in it
 void check_key(std::string_view field, std::string_view key) {
   if (key.empty()) throw invalid(field, key, "must not be empty");
   if (key.size() > kMaxKey) throw invalid(field, key, "must be at most 1024 bytes");
-}
-
-void need_free(const View& view, const SnapshotPlace& place) {
-  if (view.find(key_snapshot(place)))
-    throw Error(Code::kAlreadyExists,
-                named(place) + ": already exists in namespace " + std::string(place.ns));
 }
 
 void check_parent(const View& view, const SnapshotPlace& parent) {
@@ -67,13 +63,19 @@ void need_childless(const View& view, const SnapshotPlace& place) {
                               "\" stands upon it");
 }
 
-// The label of containerd's remote snapshots: what it names is there already.
-void check_remote(const View& view, SnapshotPlace place, const Labels& labels) {
+// The label of containerd's remote snapshots: the committed one that it names, if it is there.
+std::optional<std::string> find_remote(const View& view, SnapshotPlace place,
+                                       const Labels& labels) {
   auto target = labels.find(kSnapshotRefLabel);
-  if (target == labels.end() || target->second.empty()) return;
+  if (target == labels.end() || target->second.empty()) return std::nullopt;
   place.key = target->second;
   auto there = find_snapshot(view, place);
-  if (there && there->kind == kCommitted) need_free(view, place);
+  return there && there->kind == kCommitted ? std::optional(target->second) : std::nullopt;
+}
+
+Error there_already(const SnapshotPlace& place) {
+  return Error(Code::kAlreadyExists,
+               named(place) + ": already exists in namespace " + std::string(place.ns));
 }
 
 }  // namespace
@@ -83,11 +85,14 @@ Snapshot Snapshots::make(SnapshotKind kind, std::string_view ns, const std::stri
   check_namespace(ns);
   check_key("key", key);
   check_labels(labels);
+  const SnapshotPlace place{ns, snapshotter_, key};
   Snapshot made;
+  std::string there;
   ledger_->change(wait, [&](Changes& changes) {
     const View& view = changes.view();
-    need_free(view, SnapshotPlace{ns, snapshotter_, key});
-    check_remote(view, SnapshotPlace{ns, snapshotter_, key}, labels);
+    there = view.find(key_snapshot(place)) ? key : find_remote(view, place, labels).value_or("");
+    changes.join(ns, lease_, {ObjectKind::kSnapshot, there.empty() ? key : there, snapshotter_});
+    if (!there.empty()) return;
     if (!parent.empty()) check_parent(view, SnapshotPlace{ns, snapshotter_, parent});
     made = {};
     made.kind = kind;
@@ -96,9 +101,10 @@ Snapshot Snapshots::make(SnapshotKind kind, std::string_view ns, const std::stri
     drop_empty(made.labels);
     made.number = changes.next_number("snap");
     made.created_ns = made.updated_ns = wall_ns();
-    put_snapshot(changes, SnapshotPlace{ns, snapshotter_, key}, made);
+    put_snapshot(changes, place, made);
     if (kind == kActive) changes.publish(ns, api::SnapshotPrepare{key, parent, snapshotter_});
   });
+  if (!there.empty()) throw there_already({ns, snapshotter_, there});
   return made;
 }
 
@@ -122,7 +128,8 @@ Snapshot Snapshots::commit(std::string_view ns, const std::string& name, const s
   Snapshot made;
   ledger_->change(wait, [&](Changes& changes) {
     const View& view = changes.view();
-    need_free(view, SnapshotPlace{ns, snapshotter_, name});
+    if (view.find(key_snapshot({ns, snapshotter_, name})))
+      throw there_already({ns, snapshotter_, name});
     made = get_snapshot(view, SnapshotPlace{ns, snapshotter_, key});
     if (made.kind != kActive)
       throw failed_precondition(named(SnapshotPlace{ns, snapshotter_, key}) + ": is not active");
@@ -133,6 +140,8 @@ Snapshot Snapshots::commit(std::string_view ns, const std::string& name, const s
       check_parent(view, SnapshotPlace{ns, snapshotter_, parent});
     }
     erase_snapshot(changes, SnapshotPlace{ns, snapshotter_, key}, made);
+    changes.leave(ns, lease_, {ObjectKind::kSnapshot, key, snapshotter_});
+    changes.join(ns, lease_, {ObjectKind::kSnapshot, name, snapshotter_});
     if (!parent.empty()) made.parent = parent;
     made.kind = kCommitted;
     made.labels = labels;
@@ -190,12 +199,13 @@ Snapshot Snapshots::update(std::string_view ns, const std::string& key, const La
   Snapshot now;
   ledger_->change(wait, [&](Changes& changes) {
     now = get_snapshot(changes.view(), SnapshotPlace{ns, snapshotter_, key});
+    const Labels before = now.labels;
     Mask mask(fields, Mask::kOnlyLabels);
     mask.apply("labels", labels, now.labels);
     check_labels(now.labels);
     drop_empty(now.labels);
     now.updated_ns = wall_ns();
-    put_snapshot(changes, SnapshotPlace{ns, snapshotter_, key}, now);
+    put_snapshot(changes, SnapshotPlace{ns, snapshotter_, key}, now, before);
   });
   return now;
 }
@@ -211,9 +221,11 @@ std::vector<Numbered> Snapshots::remove(std::string_view ns, const std::string& 
     need_childless(view, SnapshotPlace{ns, snapshotter_, key});
     need_unpinned(view, SnapshotPlace{ns, snapshotter_, key});
     changes.batch().use_reserve();
-    erase_snapshot(changes, SnapshotPlace{ns, snapshotter_, key}, there);
-    trash = {throw_away(changes, there)};
-    changes.publish(ns, api::SnapshotRemove{key, snapshotter_});
+    const SnapshotPlace place{ns, snapshotter_, key};
+    trash = {remove_snapshot_record(changes, place, there)};
+    Release release(changes, ns);
+    release.forget(object_of(place), there.labels);
+    std::ranges::move(release.run().trash, std::back_inserter(trash));
   });
   return trash;
 }

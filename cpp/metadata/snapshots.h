@@ -31,8 +31,12 @@ enum SnapshotKind : int { kActive = 1, kView = 2, kCommitted = 3 };
 class Snapshots {
  public:
   // One snapshotter's: each has keys of its own in each namespace.
-  Snapshots(std::shared_ptr<Ledger> ledger, std::string snapshotter)
-      : ledger_(std::move(ledger)), snapshotter_(std::move(snapshotter)) {}
+  // lease: what is made belongs to it, also what was there already (""; kNotFound: there is no such
+  // lease). By commit the name joins it, and the key leaves it.
+  Snapshots(std::shared_ptr<Ledger> ledger, std::string snapshotter, std::string lease = {})
+      : ledger_(std::move(ledger)),
+        snapshotter_(std::move(snapshotter)),
+        lease_(std::move(lease)) {}
 
   // A new layer upon a committed one, or upon nothing (""): kActive, or kView, which is only read.
   // Throws kAlreadyExists: key is used, or what kSnapshotRefLabel names is there; kNotFound: parent
@@ -57,8 +61,8 @@ class Snapshots {
   // Labels only; fields: containerd's paths, labels and labels.<key>, as for containers.
   Snapshot update(std::string_view ns, const std::string& key, const LabelChange& labels,
                   const Wait& wait, const std::optional<std::vector<std::string>>& fields = {});
-  // Throws kNotFound; kFailedPrecondition: others stand upon it, or it is a container's. Returns
-  // what is trash now.
+  // Throws kNotFound; kFailedPrecondition: others stand upon it, or it is a container's. What its
+  // labels alone kept goes with it. Returns what is trash now.
   std::vector<Numbered> remove(std::string_view ns, const std::string& key, const Wait& wait,
                                uint64_t number = 0);
   // Keys that a container has, with its id.
@@ -74,7 +78,7 @@ class Snapshots {
                 const std::string& parent, Labels labels, const Wait& wait);
 
   std::shared_ptr<Ledger> ledger_;
-  const std::string snapshotter_;
+  const std::string snapshotter_, lease_;
 };
 
 }  // namespace ctrd::metadata

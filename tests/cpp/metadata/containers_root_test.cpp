@@ -97,11 +97,11 @@ TEST_F(ContainersTest, AnotherBootTakesTheNewState) {
 }
 
 TEST_F(ContainersTest, ANewerSchemaIsRefused) {
-  put(key_version(), std::string("\x08\x03", 2));
+  put(key_version(), std::string("\x08\x04", 2));
   Error error = error_of([&] { containers.check_state({"token", "boot", "/run/a"}, {}); });
   EXPECT_EQ(error.code(), Code::kFailedPrecondition);
   EXPECT_EQ(error.kind(), Kind::kRoot);
-  EXPECT_THAT(error.message(), HasSubstr("version 3"));
+  EXPECT_THAT(error.message(), HasSubstr("version 4"));
   EXPECT_THAT(keys(), ElementsAre(".v"));
 }
 

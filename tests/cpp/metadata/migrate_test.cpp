@@ -56,6 +56,37 @@ TEST_F(MigrateTest, From1NamespacesBecomeRecords) {
   EXPECT_EQ(code_of([&] { namespaces.remove("a", {}); }), Code::kFailedPrecondition);
 }
 
+const char* const kContentLabel = "containerd.io/gc.ref.content.config";
+const std::string kDigest = "sha256:" + std::string(64, 'a');
+
+TEST_F(MigrateTest, From2LabelsGetReverseKeys) {
+  Container web = record("web");
+  web.labels = {{kContentLabel, kDigest}};
+  Snapshot snapshot;
+  snapshot.labels = {{"containerd.io/gc.bref.content", kDigest}};
+  Blob blob;
+  blob.labels = {{"containerd.io/gc.ref.snapshot.overlay", "k/1"}};
+  put(".v", version(2));
+  put(".ns/default", encode(Namespace{}));
+  put("default/c/web", encode(web));
+  put("default/snap/native/k%2F1", encode(snapshot));
+  put("default/blob/" + kDigest, encode(blob));
+  containers.check_state(state, {});
+  EXPECT_EQ(found("default/ref/blob/" + kDigest + "/label/c/web"), "");
+  EXPECT_EQ(found("default/bref/blob/" + kDigest + "/snap/native/k%2F1"), "");
+  EXPECT_EQ(found("default/ref/snap/overlay/k%2F1/label/blob/" + kDigest), "");
+  EXPECT_EQ(found(".v"), version(kSchemaVersion));
+}
+
+TEST_F(MigrateTest, From1TheKeysOfASnapshotsLabelsAreOverlays) {
+  version_1("a", "x");
+  Snapshot snapshot;
+  snapshot.labels = {{kContentLabel, kDigest}};
+  put("a/snap/x", encode(snapshot));
+  containers.check_state(state, {});
+  EXPECT_EQ(found("a/ref/blob/" + kDigest + "/label/snap/overlay/x"), "");
+}
+
 TEST_F(MigrateTest, AnEmptyOneAndANewOneHaveTheVersionOnly) {
   containers.check_state(state, {});
   EXPECT_EQ(found(".v"), version(kSchemaVersion));

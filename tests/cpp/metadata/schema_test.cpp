@@ -8,7 +8,7 @@ namespace {
 
 // A change here is a migration: raise kSchemaVersion.
 TEST(Schema, KeysAreAsWrittenDown) {
-  EXPECT_EQ(kSchemaVersion, 2u);
+  EXPECT_EQ(kSchemaVersion, 3u);
   EXPECT_EQ(key_version(), ".v");
   EXPECT_EQ(key_state(), ".state");
   EXPECT_EQ(key_number("snap"), ".n/snap");
@@ -21,6 +21,13 @@ TEST(Schema, KeysAreAsWrittenDown) {
   EXPECT_EQ(key_snapshot_ref({"ns", "o", "a/b"}, "c", "id"), "ns/ref/snap/o/a%2Fb/c/id");
   EXPECT_EQ(key_snapshot_ref({"ns", "o", "k"}, "snap", "x/y"), "ns/ref/snap/o/k/snap/x%2Fy");
   EXPECT_EQ(key_owner_ref("ns", 1, "id"), "ns/ref/owner/0000000000000001/c/id");
+  EXPECT_EQ(key_owner_lease("ns", 1, "a/b"), "ns/ref/owner/0000000000000001/lease/a%2Fb");
+  EXPECT_EQ(key_checkpoint("ns", "warm"), "ns/cp/warm");
+  EXPECT_EQ(key_trusted("sha256:0"), ".cp/sha256:0");
+  EXPECT_EQ(key_lease("ns", "a/b"), "ns/lease/a%2Fb");
+  EXPECT_EQ(key_held("ns", "a/b", "snap/o/k"), "ns/held/a%2Fb/snap/o/k");
+  EXPECT_EQ(ref_prefix("ns", "snap/o/k"), snapshot_ref_prefix({"ns", "o", "k"}));
+  EXPECT_EQ(key_bref("ns", "c/id", "snap/o/k"), "ns/bref/c/id/snap/o/k");
 }
 
 TEST(Schema, PrefixesLeadToTheirKeys) {
