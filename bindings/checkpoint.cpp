@@ -57,7 +57,8 @@ void bind_checkpoint_options(py::module_& module) {
       .def_readwrite("labels", &RestoreOptions::labels)
       .def_readwrite("runtime", &RestoreOptions::runtime)
       .def_readwrite("tcp", &RestoreOptions::tcp)
-      .def_readwrite("allow_untrusted", &RestoreOptions::allow_untrusted);
+      .def_readwrite("allow_untrusted", &RestoreOptions::allow_untrusted)
+      .def_readwrite("allow_other_kernel", &RestoreOptions::allow_other_kernel);
 }
 
 py::tuple create_restored_task(Engine& self, const std::string& ns, const std::string& id,
@@ -79,15 +80,25 @@ void bind_stored(py::module_& module) {
       },
       py::arg("engine"), py::arg("ns"), py::arg("place"));
   module.def(
+      "copy_checkpoint",
+      [](Engine& self, const std::string& ns, const CheckpointPlace& from,
+         const CheckpointPlace& to) {
+        return row_of(call("copy", {}, [&](const Wait& wait) {
+          return engine::copy_checkpoint(self, ns, from, to, wait);
+        }));
+      },
+      py::arg("engine"), py::arg("ns"), py::arg("source"), py::arg("to"));
+  module.def(
       "list_checkpoints",
-      [](Engine& self, const std::string& ns) {
-        const auto all = call(
-            "list", {}, [&](const Wait& wait) { return engine::list_checkpoints(self, ns, wait); });
+      [](Engine& self, const std::string& ns, const std::vector<std::string>& filters) {
+        const auto all = call("list", {}, [&](const Wait& wait) {
+          return engine::list_checkpoints(self, ns, filters, wait);
+        });
         py::list rows;
         for (const CheckpointInfo& info : all) rows.append(row_of(info));
         return rows;
       },
-      py::arg("engine"), py::arg("ns"));
+      py::arg("engine"), py::arg("ns"), py::arg("filters"));
   module.def(
       "delete_checkpoint",
       [](Engine& self, const std::string& ns, const std::string& name, bool missing_ok) {

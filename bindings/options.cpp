@@ -144,6 +144,10 @@ void bind_config(py::module_& module) {
       .def(
           "set_rpc_timeout",
           [](Config& self, double seconds) { self.rpc_timeout = to_nanos(seconds); },
+          py::arg("seconds"))
+      .def(
+          "set_checkpoint_timeout",
+          [](Config& self, double seconds) { self.checkpoint_timeout = to_nanos(seconds); },
           py::arg("seconds"));
 }
 

@@ -5,23 +5,29 @@
 
 #include <sys/utsname.h>
 
+#include <csignal>
+
 #include "api/checkpoint.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/identifier.h"
 #include "base/process.h"
 #include "engine/checkpoint_files.h"
+#include "engine/criu_logs.h"
+#include "engine/restore.h"
 #include "engine/rpc.h"
-#include "engine/task.h"
+#include "engine/verbs.h"
 #include "snapshot/copy_tree.h"
 
 namespace ctrd::engine {
 namespace {
 
-constexpr Nanos kLimit = std::chrono::seconds(600);
+void check_place(const CheckpointPlace& to) {
+  if (!to.name.empty()) check_identifier("ref", to.name);
+}
 
 void check_options(const CheckpointOptions& options) {
-  if (!options.to.name.empty()) check_identifier("ref", options.to.name);
+  check_place(options.to);
   for (const char* known : {"refuse", "close", "keep"})
     if (options.tcp == known) return;
   throw invalid("tcp", options.tcp, "must be refuse, close or keep");
@@ -52,7 +58,8 @@ class Held {
 };
 
 api::CheckpointOptions shim_options(const CheckpointOptions& options) {
-  return {.exit = options.exit,
+  // Never exit: the task ends only once the checkpoint stands.
+  return {.exit = false,
           .open_tcp = options.tcp != "refuse",
           .external_unix_sockets = options.unix_sockets,
           .terminal = options.terminal,
@@ -139,11 +146,37 @@ Target choose_target(Core& core, const std::string& ns, CheckpointPlace* to, con
 }
 
 void dump(Core& core, const Task& task, const metadata::Container& record, NewCheckpoint& made,
-          const CheckpointOptions& options, const Wait& wait) {
-  Held held(task, wait);
-  held.dump(task, made.images(), shim_options(options), wait);
+          const CheckpointOptions& options, Held& held, const Wait& wait) {
+  try {
+    held.dump(task, made.images(), shim_options(options), wait);
+  } catch (const Error& error) {
+    throw with_kept_log(core, task, error);
+  }
   UniqueFd layer = open_dir_at(made.dir(), kLayerDir);
   copy_layer(core, record.snapshot_number, layer.get(), wait);
+}
+
+// From here on it stands.
+CheckpointInfo finish(Core& core, const std::string& ns, NewCheckpoint& made, const Target& target,
+                      const std::string& name, metadata::Checkpoint* record,
+                      const std::string& spec, const Wait& wait) {
+  record->name = name;
+  record->number = target.number;
+  std::string digest = made.seal(record, spec, target.name);
+  if (target.number != 0)
+    checkpoints(core).add(ns, *record, wait);
+  else
+    checkpoints(core).trust(digest, wait);
+  made.keep();
+  return to_info(core, *record, target.number != 0 ? "" : target.parent + "/" + target.name);
+}
+
+// It is still frozen: nothing of it runs on behind the checkpoint.
+void end_frozen(Core& core, const Task& task, std::optional<Held>* held, const Wait& wait) {
+  TaskRef same{task.ns, task.id, task.status.instance};
+  kill_task(core, same, SIGKILL, {}, true, wait);
+  held->reset();
+  wait_task(core, same, wait);
 }
 
 }  // namespace
@@ -154,7 +187,7 @@ CheckpointInfo checkpoint_task(Engine& engine, const TaskRef& ref, const Checkpo
   CheckpointOptions options = given;
   check_options(options);
   metadata::check_labels(options.labels);
-  Wait limit = wait.within(kLimit);
+  Wait limit = wait.within(core.config.checkpoint_timeout);
   Task task = get_live_task(core, ref, limit);
   if (!task.status.other_shim.empty())
     throw Error(Code::kUnimplemented, "container \"" + ref.id + "\": its shim makes no checkpoints",
@@ -163,17 +196,29 @@ CheckpointInfo checkpoint_task(Engine& engine, const TaskRef& ref, const Checkpo
   metadata::Full full = core.containers.get_full(ref.ns, ref.id, limit);
   Target target = choose_target(core, ref.ns, &options.to, limit);
   NewCheckpoint made(target.parent);
-  dump(core, task, full.record, made, options, limit);
+  std::optional<Held> held(std::in_place, task, limit);
+  dump(core, task, full.record, made, options, *held, limit);
+  if (!options.exit) held.reset();
   metadata::Checkpoint record = describe(full.record, options);
-  record.name = options.to.name;
-  record.number = target.number;
-  std::string digest = made.seal(&record, full.spec, target.name);
-  if (target.number != 0)
-    checkpoints(core).add(ref.ns, record, limit);
-  else
-    checkpoints(core).trust(digest, limit);
-  made.keep();
-  return to_info(core, record, target.number != 0 ? "" : target.parent + "/" + target.name);
+  CheckpointInfo info =
+      finish(core, ref.ns, made, target, options.to.name, &record, full.spec, limit);
+  if (options.exit) end_frozen(core, task, &held, limit);
+  return info;
+}
+
+CheckpointInfo copy_checkpoint(Engine& engine, const std::string& ns, const CheckpointPlace& from,
+                               const CheckpointPlace& to, const Wait& wait) {
+  Core& core = core_of(engine, wait);
+  check_place(to);
+  Source source = open_source(core, ns, {.from = from, .allow_other_kernel = true}, wait);
+  CheckpointPlace place = to;
+  Target target = choose_target(core, ns, &place, wait);
+  NewCheckpoint made(target.parent);
+  for (const char* part : {kImagesDir, kLayerDir})
+    snapshot::copy_layer(open_part(source.sealed, part).get(), open_dir_at(made.dir(), part).get(),
+                         wait);
+  metadata::Checkpoint record = source.sealed.record;
+  return finish(core, ns, made, target, place.name, &record, source.sealed.spec, wait);
 }
 
 CheckpointInfo get_checkpoint(Engine& engine, const std::string& ns, const CheckpointPlace& place,
@@ -184,10 +229,12 @@ CheckpointInfo get_checkpoint(Engine& engine, const std::string& ns, const Check
 }
 
 std::vector<CheckpointInfo> list_checkpoints(Engine& engine, const std::string& ns,
+                                             const std::vector<std::string>& filters,
                                              const Wait& wait) {
+  const metadata::Filter filter(filters);
   Core& core = core_of(engine, wait);
   std::vector<CheckpointInfo> all;
-  for (const metadata::Checkpoint& record : checkpoints(core).list(ns, wait))
+  for (const metadata::Checkpoint& record : checkpoints(core).list(ns, filter, wait))
     all.push_back(to_info(core, record, ""));
   return all;
 }

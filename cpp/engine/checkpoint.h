@@ -20,8 +20,8 @@ struct CheckpointPlace {
   std::string name, path;
 };
 struct CheckpointOptions {
-  CheckpointPlace to;  // neither: a name is made up
-  bool exit = false;
+  CheckpointPlace to;          // neither: a name is made up
+  bool exit = false;           // end the task, once the checkpoint stands
   std::string tcp = "refuse";  // what happens to established connections: "close", "keep"
   bool unix_sockets = false, terminal = false, file_locks = true;
   std::vector<std::string> empty_namespaces = {};
@@ -43,7 +43,7 @@ struct RestoreOptions {
   std::optional<std::map<std::string, std::string>> labels = {};
   std::string runtime = {};
   std::string tcp = {};  // "": what the checkpoint was told
-  bool allow_untrusted = false;
+  bool allow_untrusted = false, allow_other_kernel = false;
 };
 
 // The engine has recovered. Throws as every verb does.
@@ -53,9 +53,15 @@ Core& core_of(Engine& engine, const Wait& wait);
 // then the task is as it was, and nothing is left. The layer is copied while it is frozen.
 CheckpointInfo checkpoint_task(Engine& engine, const TaskRef& ref, const CheckpointOptions& options,
                                const Wait& wait);
+// A copy of one that this root has made, stored under a name or in a directory that it will know
+// again. Throws as checkpoint_task and restore_container do.
+CheckpointInfo copy_checkpoint(Engine& engine, const std::string& ns, const CheckpointPlace& from,
+                               const CheckpointPlace& to, const Wait& wait);
 CheckpointInfo get_checkpoint(Engine& engine, const std::string& ns, const CheckpointPlace& place,
                               const Wait& wait);
+// Fields of the filters: metadata/adaptors.h.
 std::vector<CheckpointInfo> list_checkpoints(Engine& engine, const std::string& ns,
+                                             const std::vector<std::string>& filters,
                                              const Wait& wait);
 bool delete_checkpoint(Engine& engine, const std::string& ns, const std::string& name,
                        bool missing_ok, const Wait& wait);

@@ -29,6 +29,7 @@ constexpr std::size_t kPiece = 1u << 20;
 uint64_t size_of(int fd) {
   struct stat facts {};
   if (::fstat(fd, &facts) < 0) throw sys_error("stat an image");
+  if (!S_ISREG(facts.st_mode)) throw invalid("image", "", "no regular file");
   return static_cast<uint64_t>(facts.st_size);
 }
 
@@ -88,6 +89,18 @@ std::string read_member(int dir, const std::string& path, const char* name) {
   throw damaged(path, std::string("it has no ") + name);
 }
 
+// Named in a manifest, which may be a stranger's.
+UniqueFd open_image(int dir, const std::string& path, const std::string& name) {
+  std::string shown = escaped(name, 64);
+  if (name.find('/') != name.npos || name.starts_with('.'))
+    throw damaged(path, "an image is called " + shown);
+  struct stat facts {};
+  if (::fstatat(dir, name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) < 0)
+    throw damaged(path, shown + " is missing");
+  if (!S_ISREG(facts.st_mode)) throw damaged(path, shown + " is no regular file");
+  return open_at(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+}
+
 std::string digest_of(const std::string& manifest, const std::string& spec) {
   return content::digest_of(manifest + '\n' + spec);
 }
@@ -124,6 +137,7 @@ std::string NewCheckpoint::seal(metadata::Checkpoint* record, const std::string&
   metadata::Checkpoint inside = *record;
   inside.number = 0;
   std::string manifest = kVersion + metadata::encode(inside);
+  if (::syncfs(dir()) < 0) throw sys_error("sync a checkpoint");  // before its record
   create_file_at(dir(), kSpec, spec, 0600);
   replace_file_at(dir(), kManifest, manifest, 0600, true);
   ::unlinkat(parent_.get(), name.c_str(), AT_REMOVEDIR);  // one that is empty
@@ -154,22 +168,45 @@ Sealed open_checkpoint(const std::string& path) {
   return sealed;
 }
 
+UniqueFd open_part(const Sealed& sealed, const char* name) {
+  try {
+    if (auto dir = find_dir_at(sealed.dir.get(), name)) return std::move(*dir);
+  } catch (const Error& error) {
+    if (error.sys_errno() == EACCES) throw;
+    throw damaged(sealed.path, error.message());
+  }
+  throw damaged(sealed.path, std::string("it has no ") + name);
+}
+
 void check_images(const Sealed& sealed, const Wait& wait) {
-  auto dir = find_dir_at(sealed.dir.get(), kImagesDir);
-  if (!dir) throw damaged(sealed.path, "it has no images");
+  UniqueFd dir = open_part(sealed, kImagesDir);
   std::istringstream lines(sealed.record.images);
   uint64_t size = 0;
   std::size_t count = 0;
   std::string hex, name;
   while (lines >> size >> hex >> name) {
     ++count;
-    auto file = find_at(dir->get(), name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-    if (!file) throw damaged(sealed.path, name + " is missing");
-    if (size_of(file->get()) != size) throw damaged(sealed.path, name + " has another size");
-    if (sha256_of(file->get(), wait) != hex) throw damaged(sealed.path, name + " was changed");
+    UniqueFd file = open_image(dir.get(), sealed.path, name);
+    if (size_of(file.get()) != size) throw damaged(sealed.path, name + " has another size");
+    if (sha256_of(file.get(), wait) != hex) throw damaged(sealed.path, name + " was changed");
   }
-  if (count == 0 || list_dir(dir->get()).size() != count)
+  if (count == 0 || list_dir(dir.get()).size() != count)
     throw damaged(sealed.path, "its images are not those of its manifest");
+}
+
+bool is_private(const Sealed& sealed) {
+  auto mine = [](const struct stat& facts) {
+    return facts.st_uid == 0 || facts.st_uid == ::geteuid();
+  };
+  struct stat facts {};
+  std::string whole = real_path(sealed.path);
+  for (std::size_t at = 0; at != whole.npos; at = whole.find('/', at + 1)) {
+    std::string above = whole.substr(0, std::max<std::size_t>(at, 1));
+    bool known = ::lstat(above.c_str(), &facts) == 0 && mine(facts);
+    bool sticky = (facts.st_mode & S_ISVTX) != 0;  // what is mine there, others cannot rename
+    if (!known || ((facts.st_mode & 022) != 0 && !sticky)) return false;
+  }
+  return ::fstat(sealed.dir.get(), &facts) == 0 && mine(facts) && (facts.st_mode & 077) == 0;
 }
 
 std::string checkpoints_path(const Core& core) {

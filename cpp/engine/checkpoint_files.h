@@ -52,8 +52,13 @@ struct Sealed {
 };
 // Throws kNotFound (kCheckpoint), kDataLoss: it is damaged. No link is followed inside.
 Sealed open_checkpoint(const std::string& path);
+// kImagesDir, kLayerDir: throws kDataLoss if it is missing, or a link.
+UniqueFd open_part(const Sealed& sealed, const char* name);
 // Its images are what they were: throws kDataLoss naming the file.
 void check_images(const Sealed& sealed, const Wait& wait);
+// Nobody else can change it, or put another one in its place: it is 0700, and from / on all
+// directories are root's or ours, and written by nobody else unless they are sticky.
+bool is_private(const Sealed& sealed);
 
 std::string checkpoints_path(const Core& core);  // made if absent
 void remove_checkpoint_dir(const Core& core, uint64_t number);

@@ -22,6 +22,7 @@ struct Config {
   std::string shim;  // absolute path of containerd-shim-ctrd-v2
   Nanos lock_timeout = std::chrono::seconds(30);
   Nanos rpc_timeout = std::chrono::seconds(60);
+  Nanos checkpoint_timeout = std::chrono::seconds(600);  // of a dump, and of a restore
   int64_t log_max = 64ll << 20;
 };
 

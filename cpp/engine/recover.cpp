@@ -11,6 +11,7 @@
 #include "base/identifier.h"
 #include "base/log.h"
 #include "engine/children.h"
+#include "engine/criu_logs.h"
 #include "engine/exits.h"
 #include "engine/its_own.h"
 #include "engine/leftovers.h"
@@ -117,7 +118,7 @@ void recover_logs(Core& core, const Wait& wait) {
   });
   if (!all) return;  // one of them may be that one's
   for (const auto& name : logs)
-    if (!instances.contains(name)) remove_tree_at(core.root.logs.get(), name);
+    if (name != kCriuLogs && !instances.contains(name)) remove_tree_at(core.root.logs.get(), name);
 }
 
 // A shim that is not ours goes on without a task when the client that deleted it has died before it

@@ -5,6 +5,7 @@
 // only if asked for: the images carry credentials, which CRIU puts back as they are.
 #include "engine/restore.h"
 
+#include <fcntl.h>
 #include <sys/utsname.h>
 
 #include "base/error.h"
@@ -21,28 +22,31 @@
 namespace ctrd::engine {
 namespace {
 
-struct Source {
-  Sealed sealed;
-  bool is_ours = false;
-};
-
-Error foreign(const std::string& path) {
+Error foreign(const std::string& path, const char* why = "was not made by this root") {
   return Error(Code::kPermissionDenied,
-               "checkpoint " + escaped(path) +
-                   " was not made by this root: restoring it runs what it says, as who it says",
+               "checkpoint " + escaped(path) + ' ' + why +
+                   ": restoring it runs what it says, as who it says",
                Kind::kNone)
       .with("path", path)
       .with("hint", "allow_untrusted=True, with create_task() of a container of your own");
 }
 
-void check_machine(const metadata::Checkpoint& record) {
+// CRIU can often do it, but what a process has mapped and asked of another kernel is then a guess.
+void check_machine(const metadata::Checkpoint& record, bool allow_other_kernel) {
   utsname host{};
   ::uname(&host);
-  if (record.machine == host.machine) return;
-  throw failed_precondition(
-      "checkpoint: it was made on " + escaped(record.machine, 32) + ", this is " + host.machine,
-      Kind::kCheckpoint);
+  if (record.machine != host.machine)
+    throw failed_precondition(
+        "checkpoint: it was made on " + escaped(record.machine, 32) + ", this is " + host.machine,
+        Kind::kCheckpoint);
+  if (record.kernel != host.release && !allow_other_kernel)
+    throw failed_precondition("checkpoint: it was made by kernel " + escaped(record.kernel, 64) +
+                                  ", this is " + host.release,
+                              Kind::kCheckpoint)
+        .with("hint", "allow_other_kernel=True tries it");
 }
+
+}  // namespace
 
 Source open_source(Core& core, const std::string& ns, const RestoreOptions& options,
                    const Wait& wait) {
@@ -53,13 +57,20 @@ Source open_source(Core& core, const std::string& ns, const RestoreOptions& opti
     source.is_ours = true;
   } else {
     source.sealed = open_checkpoint(options.from.path);
-    source.is_ours = checkpoints(core).is_trusted(source.sealed.digest, wait);
+    bool known = checkpoints(core).is_trusted(source.sealed.digest, wait);
+    source.is_ours = known && is_private(source.sealed);
+    if (known && !source.is_ours && !options.allow_untrusted)
+      throw foreign(source.sealed.path,
+                    "may have been changed by others: its directories are not ours alone");
   }
   if (!source.is_ours && !options.allow_untrusted) throw foreign(source.sealed.path);
-  check_machine(source.sealed.record);
+  check_machine(source.sealed.record, options.allow_other_kernel);
   check_images(source.sealed, wait);
+  open_part(source.sealed, kLayerDir);
   return source;
 }
+
+namespace {
 
 // "close" needs no connection to be there; "keep" that it was kept.
 bool closes_tcp(const metadata::Checkpoint& record, const RestoreOptions& options) {
@@ -117,7 +128,8 @@ void put_layer_back(Core& core, const metadata::Container& record, const Restora
   UniqueFd there = open_dir_at(core.root.snapshots.get(), std::to_string(record.snapshot_number));
   remove_tree_at(there.get(), "fs.new");
   UniqueFd fresh = make_dir_at(there.get(), "fs.new", 0755);
-  UniqueFd layer = open_dir(from.layer);
+  UniqueFd layer(::open(from.layer.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (!layer) throw sys_error("open " + from.layer);
   if (from.is_ours)
     snapshot::copy_layer(layer.get(), fresh.get(), wait);
   else

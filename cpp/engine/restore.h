@@ -5,10 +5,20 @@
 #include <string>
 
 #include "engine/checkpoint.h"
+#include "engine/checkpoint_files.h"
 #include "engine/core.h"
 #include "engine/launch.h"
 
 namespace ctrd::engine {
+
+struct Source {
+  Sealed sealed;
+  bool is_ours = false;
+};
+// Whole, of this machine, and made by this root unless allow_untrusted: throws kPermissionDenied,
+// kDataLoss, kFailedPrecondition (kCheckpoint).
+Source open_source(Core& core, const std::string& ns, const RestoreOptions& options,
+                   const Wait& wait);
 
 // create_task.cpp. As create_task; `from`: its process is restored by Start.
 NewTask create_task_from(Core& core, const TaskRef& ref, const Stdio& stdio, bool replace_stopped,

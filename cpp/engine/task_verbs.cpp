@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "engine/criu_logs.h"
 #include "engine/kill_shim.h"
 #include "engine/rpc.h"
 #include "engine/verbs.h"
@@ -13,11 +14,12 @@ namespace ctrd::engine {
 void start_task(Core& core, const TaskRef& ref, const Wait& wait) {
   Task task = get_live_task(core, ref, wait);
   api::StartRequest request{ref.id, ""};
-  Wait limit = wait.within(core.config.rpc_timeout);
+  bool restores = task.status.pid == 0;
+  Wait limit = wait.within(restores ? core.config.checkpoint_timeout : core.config.rpc_timeout);
   try {
     if (!ask<api::StartResponse>(core, task, "Start", request, limit)) throw task_has_ended(ref.id);
-  } catch (const Error&) {
-    throw;
+  } catch (const Error& error) {
+    throw with_kept_log(core, task, error);
   } catch (...) {  // interrupted: nobody can tell whether it runs, so it does not
     end_at_once(core, ref);
     throw;

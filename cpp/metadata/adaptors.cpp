@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata/adaptors.h"
 
+#include "metadata/checkpoints.h"
 #include "metadata/leases.h"
 
 namespace ctrd::metadata {
@@ -34,6 +35,15 @@ std::optional<std::string_view> find_field(std::string_view name, const Snapshot
   if (first == "name") return name;
   if (first == "parent") return if_set(record.parent);
   if (first == "kind") return kKinds[record.kind];
+  if (first == "labels") return find_label(record.labels, path);
+  return std::nullopt;
+}
+
+std::optional<std::string_view> find_field(const Checkpoint& record, const FieldPath& path) {
+  const std::string& first = path.parts[0];
+  if (first == "name") return record.name;
+  if (first == "container") return record.container_id;
+  if (first == "image") return if_set(record.image);
   if (first == "labels") return find_label(record.labels, path);
   return std::nullopt;
 }

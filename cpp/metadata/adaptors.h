@@ -11,7 +11,8 @@
 
 namespace ctrd::metadata {
 
-struct Lease;  // leases.h
+struct Lease;       // leases.h
+struct Checkpoint;  // checkpoints.h
 
 // id, runtime.name, image, labels.<key>
 std::optional<std::string_view> find_field(const Container& record, const FieldPath& path);
@@ -25,6 +26,8 @@ std::optional<std::string_view> find_field(const Blob& record, const FieldPath& 
 
 // id, labels.<key>
 std::optional<std::string_view> find_field(const Lease& record, const FieldPath& path);
+// name, container (the id of the one it was made of), image, labels.<key>
+std::optional<std::string_view> find_field(const Checkpoint& record, const FieldPath& path);
 
 // labels.<key>, for every object that has labels.
 std::optional<std::string_view> find_label(const Labels& labels, const FieldPath& path);

@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/identifier.h"
+#include "metadata/adaptors.h"
 #include "metadata/changes.h"
 #include "metadata/fields.h"
 #include "metadata/release.h"
@@ -81,13 +82,16 @@ Checkpoint Checkpoints::get(std::string_view ns, std::string_view name, const Wa
   return std::move(*found);
 }
 
-std::vector<Checkpoint> Checkpoints::list(std::string_view ns, const Wait& wait) {
+std::vector<Checkpoint> Checkpoints::list(std::string_view ns, const Filter& filter,
+                                          const Wait& wait) {
   check_namespace(ns);
   std::vector<Checkpoint> all;
   ledger_->read(wait, [&](const store::View& view) {
     all.clear();
     view.scan_prefix(checkpoint_prefix(ns), [&](std::string_view key, std::string_view bytes) {
-      all.push_back(decode_checkpoint(id_of(key), bytes));
+      Checkpoint record = decode_checkpoint(id_of(key), bytes);
+      auto field = [&](const FieldPath& path) { return find_field(record, path); };
+      if (filter.matches(field)) all.push_back(std::move(record));
       return true;
     });
   });

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "metadata/changes.h"
+#include "metadata/filter.h"
 #include "metadata/ledger.h"
 #include "metadata/record.h"
 
@@ -46,7 +47,8 @@ class Checkpoints {
   void add(std::string_view ns, const Checkpoint& record, const Wait& wait);
   std::optional<Checkpoint> find(std::string_view ns, std::string_view name, const Wait& wait);
   Checkpoint get(std::string_view ns, std::string_view name, const Wait& wait);  // kNotFound
-  std::vector<Checkpoint> list(std::string_view ns, const Wait& wait);           // by name
+  // Ordered by name. Fields of the filter: name, container, image, labels.<key>.
+  std::vector<Checkpoint> list(std::string_view ns, const Filter& filter, const Wait& wait);
   // nullopt: there is none. trash: gets what its labels alone kept.
   std::optional<Checkpoint> remove(std::string_view ns, std::string_view name, const Wait& wait,
                                    std::vector<Numbered>* trash = nullptr);

@@ -41,6 +41,7 @@ void check_empty(const View& view, std::string_view ns) {
       {container_prefix(ns), "containers"},
       {snapshot_prefix(ns), "snapshots"},
       {blob_prefix(ns), "content"},
+      {checkpoint_prefix(ns), "checkpoints"},
   };
   std::string all;
   for (const auto& [prefix, kind] : kinds) {

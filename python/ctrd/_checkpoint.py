@@ -82,11 +82,14 @@ def place_of(field: str, ref: object) -> _core.CheckpointPlace:
     return _core.CheckpointPlace("", str(Path(checks.path(field, ref)).absolute()))
 
 
-def restore_options(source: object, *, allow_untrusted: bool = False, tcp: str | None = None) -> _core.RestoreOptions:
+def restore_options(
+    source: object, *, allow_untrusted: bool, allow_other_kernel: bool, tcp: str | None = None
+) -> _core.RestoreOptions:
     """What create_task(checkpoint=) and restore have in common."""
     options = _core.RestoreOptions()
     options.source = place_of("checkpoint", source)
     options.allow_untrusted = checks.flag("allow_untrusted", allow_untrusted)
+    options.allow_other_kernel = checks.flag("allow_other_kernel", allow_other_kernel)
     options.tcp = "" if tcp is None else checks.choice("tcp", tcp, _TCP[1:])
     return options
 
@@ -128,6 +131,24 @@ class Checkpoint:
         """Make a container of it that runs; see engine.containers.restore."""
         return self._engine.containers.restore(self, **options)
 
+    def export(self, path: str | os.PathLike[str]) -> Path:
+        """Copy it into a directory of yours, which this root will know again: engine.checkpoints.load(path).
+
+        Args:
+            path: The directory: new, or empty.
+
+        Returns:
+            The directory, absolute.
+
+        Raises:
+            AlreadyExists: It is there, and not empty.
+            PermissionDenied: The checkpoint is not of this root.
+            DataLoss: The checkpoint is damaged.
+        """
+        to = place_of("path", Path(checks.path("path", path)))
+        row = _core.copy_checkpoint(self._engine._core, self._engine.namespace, place_of("checkpoint", self), to)
+        return Path(row["path"])
+
     def delete(self) -> None:
         """Delete a stored one; what was restored from it stays.
 
@@ -168,24 +189,40 @@ class Checkpoints:
         place = _core.CheckpointPlace(checks.text("ref", ref), "")
         return Checkpoint(self._engine, _info(_core.get_checkpoint(self._engine._core, self._engine.namespace, place)))
 
-    def load(self, path: str | os.PathLike[str]) -> Checkpoint:
-        """Return one that is in a directory of yours.
+    def load(self, path: str | os.PathLike[str], *, ref: str | None = None) -> Checkpoint:
+        """Return one that is in a directory of yours; with a name, a copy that is stored under it.
 
         Args:
             path: The directory.
+            ref: None, or a name that is free.
 
         Raises:
             CheckpointNotFound: There is no such directory.
             DataLoss: It is damaged, or no checkpoint.
+            PermissionDenied: It is to be stored, and was not made by this root.
+            AlreadyExists: There is one of this name.
         """
         whole = str(Path(checks.path("path", path)).absolute())
         place = _core.CheckpointPlace("", whole)
+        if ref is not None:
+            to = place_of("ref", checks.text("ref", ref))
+            stored = _core.copy_checkpoint(self._engine._core, self._engine.namespace, place, to)
+            return Checkpoint(self._engine, _info(stored))
         row = _core.get_checkpoint(self._engine._core, self._engine.namespace, place)
         return Checkpoint(self._engine, _info(row, whole))
 
-    def list(self) -> ResultList[CheckpointInfo]:
-        """Return what is known of all, ordered by name."""
-        rows: builtins.list[_core._CheckpointRow] = _core.list_checkpoints(self._engine._core, self._engine.namespace)
+    def list(self, *filters: str) -> ResultList[CheckpointInfo]:
+        """Return what is known of all that match, ordered by name.
+
+        Args:
+            filters: As of containers.list(); fields are name, container, image and labels.<key>.
+
+        Raises:
+            InvalidArgument: A filter is malformed; .context["position"] says where.
+        """
+        texts = [checks.text("filters", one) for one in filters]
+        core, namespace = self._engine._core, self._engine.namespace
+        rows: builtins.list[_core._CheckpointRow] = _core.list_checkpoints(core, namespace, texts)
         return ResultList(map(_info, rows))
 
     def delete(self, ref: str, *, missing_ok: bool = False) -> None:

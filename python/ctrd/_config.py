@@ -23,6 +23,7 @@ class EngineConfig:
     Attributes:
         log_max: Bytes of output kept for each container, or a str such as "64M".
         rpc_timeout: Seconds that a shim may take for an answer.
+        checkpoint_timeout: Seconds that a checkpoint may take, and a restore.
         shim: The shim program; None: CTRD_SHIM, else the one in this package.
         default_options: CreateOptions for every container of the engine; a call's own win.
 
@@ -33,6 +34,7 @@ class EngineConfig:
 
     log_max: Size = 64 << 20
     rpc_timeout: float = 60.0
+    checkpoint_timeout: float = 600.0
     shim: Path | None = None
     default_options: CreateOptions = field(default_factory=CreateOptions)
 
@@ -62,6 +64,7 @@ def core_config(
     made.shim = str(config.shim or shim_program())
     made.log_max = checks.size("log_max", config.log_max)
     made.set_rpc_timeout(_limit("rpc_timeout", config.rpc_timeout))
+    made.set_checkpoint_timeout(_limit("checkpoint_timeout", config.checkpoint_timeout))
     made.set_lock_timeout(_limit("lock_timeout", lock_timeout))
     check_known(config.default_options, CreateOptions.__annotations__, "default_options")
     return made

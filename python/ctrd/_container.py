@@ -147,6 +147,7 @@ class Container(_TaskVerbs):
         text: Literal[True] = True,
         checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
         allow_untrusted: bool = False,
+        allow_other_kernel: bool = False,
     ) -> Task[str]: ...
     @overload
     def create_task(
@@ -158,6 +159,7 @@ class Container(_TaskVerbs):
         text: Literal[False],
         checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
         allow_untrusted: bool = False,
+        allow_other_kernel: bool = False,
     ) -> Task[bytes]: ...
     @overload
     def create_task(
@@ -169,6 +171,7 @@ class Container(_TaskVerbs):
         text: bool,
         checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
         allow_untrusted: bool = False,
+        allow_other_kernel: bool = False,
     ) -> Task[Any]: ...
     def create_task(
         self,
@@ -179,6 +182,7 @@ class Container(_TaskVerbs):
         text: bool = True,
         checkpoint: Checkpoint | str | os.PathLike[str] | None = None,
         allow_untrusted: bool = False,
+        allow_other_kernel: bool = False,
     ) -> Task[Any]:
         """Prepare a task: its first process exists, and waits for start().
 
@@ -192,6 +196,7 @@ class Container(_TaskVerbs):
                 the checkpoint's, and start() restores the processes. What was /dev/null stays so.
             allow_untrusted: Whether the checkpoint may be one that this root has not made: restoring it runs what it
                 says, as the users that it says.
+            allow_other_kernel: Whether it may have been made under another kernel than this machine runs now.
 
         Raises:
             AlreadyExists: It has a task.
@@ -205,7 +210,7 @@ class Container(_TaskVerbs):
         """
         if checkpoint is None:
             return self._new_task(stdin, stdout, stderr, text, replace_stopped=False)
-        chosen = restore_options(checkpoint, allow_untrusted=allow_untrusted)
+        chosen = restore_options(checkpoint, allow_untrusted=allow_untrusted, allow_other_kernel=allow_other_kernel)
         return self._restored_task(stdin, stdout, stderr, text, chosen)
 
     def start(self, *, stdin: In = DEVNULL, stdout: Out = LOG, stderr: Out = LOG, text: bool = True) -> Self:

@@ -86,6 +86,7 @@ class Containers:
         *,
         start: bool = True,
         allow_untrusted: bool = False,
+        allow_other_kernel: bool = False,
         tcp: Literal["close", "keep"] | None = None,
         id: str | None = None,
         replace: bool = False,
@@ -101,6 +102,7 @@ class Containers:
             checkpoint: A Checkpoint, a stored one's name, or a directory.
             start: Let it run at once; else task().start() does.
             allow_untrusted: Only of a container of your own: see Container.create_task.
+            allow_other_kernel: Try it under another kernel than it was made under.
             tcp: What happens to connections; None is what the checkpoint was told.
             id: Its name; made up when absent.
             replace: Delete one of this name first.
@@ -122,7 +124,9 @@ class Containers:
             ...     twin.status()
             <TaskStatus.running: 'running'>
         """
-        chosen = restore_options(checkpoint, allow_untrusted=allow_untrusted, tcp=tcp)
+        chosen = restore_options(
+            checkpoint, allow_untrusted=allow_untrusted, allow_other_kernel=allow_other_kernel, tcp=tcp
+        )
         chosen.id = "" if id is None else checks.text("id", id)
         chosen.replace = checks.flag("replace", replace)
         chosen.labels = None if labels is None else checks.text_mapping("labels", labels)

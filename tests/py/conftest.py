@@ -139,8 +139,8 @@ def runtime(request: pytest.FixtureRequest, report: ctrd.DoctorReport) -> str:
 
 
 def left_on_disk(engine: ctrd.Engine) -> list[str]:
-    """Bundles, layers and logs below this engine's directories."""
-    found = [*engine.state.glob("[!.]*/[!.]*"), *engine.root.glob("snapshots/*"), *engine.root.glob("logs/*")]
+    """Bundles, layers and logs (not .criu: it is bounded) below this engine's directories."""
+    found = [*engine.state.glob("[!.]*/[!.]*"), *engine.root.glob("snapshots/*"), *engine.root.glob("logs/[!.]*")]
     return sorted(map(str, found))
 
 

@@ -208,7 +208,7 @@ def leftovers(root: Root) -> Iterator[str]:
             yield f"{path} belongs to no snapshot"
     instances = {bundle.instance for bundle in root.bundles.values()}
     instances |= {name for kind, name in store.trash.values() if kind == "logs"}
-    for path in root.path.glob("logs/*"):
+    for path in root.path.glob("logs/[!.]*"):
         if path.name not in instances:
             yield f"{path} belongs to no task"
     for pattern in (".id-*", ".mnt-*", ".probe-*", ".owners/.tmp-*", "[!.]*/.new-*", "[!.]*/.del-*"):

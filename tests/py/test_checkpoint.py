@@ -198,3 +198,42 @@ def test_a_killed_one_leaves_nothing(engine: ctrd.Engine, counter: ctrd.Containe
         assert directories(engine) == []
     finally:
         again.close()
+
+
+def test_copies_out_and_in(engine: ctrd.Engine, counter: ctrd.Container, tmp_path: Path) -> None:
+    made = counter.checkpoint("warm", labels={"kind": "test"})
+    out = made.export(tmp_path / "out")
+    assert out.stat().st_mode & 0o777 == 0o700
+    with pytest.raises(ctrd.AlreadyExists):
+        made.export(out)
+    made.delete()
+    again = engine.checkpoints.load(out, ref="again")
+    assert (again.ref, again.info().labels, again.container_id) == ("again", {"kind": "test"}, counter.id)
+    with pytest.raises(ctrd.AlreadyExists):
+        engine.checkpoints.load(out, ref="again")
+    for source in (again, engine.checkpoints.load(out)):
+        with source.restore() as twin:
+            counts_on(twin)
+    assert engine.checkpoints.list("labels.kind==test", "name==none").ids == ["again"]
+    assert engine.checkpoints.list(f"container=={counter.id},labels.kind!=test").ids == []
+    with pytest.raises(ctrd.InvalidArgument):
+        engine.checkpoints.list("name=")
+    other = ctrd.Engine(tmp_path / "other", state=tmp_path / "other-state")
+    try:
+        with pytest.raises(ctrd.PermissionDenied):
+            other.checkpoints.load(out, ref="mine")
+        assert directories(other) == []
+    finally:
+        other.close()
+    again.delete()
+
+
+def test_its_namespace_stays(engine: ctrd.Engine, counter: ctrd.Container, tmp_path: Path) -> None:
+    counter.checkpoint(tmp_path / "cp")
+    inner = engine.with_namespace("inner")
+    made = inner.checkpoints.load(tmp_path / "cp", ref="warm")
+    with pytest.raises(ctrd.FailedPrecondition, match="checkpoints"):
+        engine.namespaces.delete("inner")
+    made.delete()
+    engine.namespaces.delete("inner")
+
