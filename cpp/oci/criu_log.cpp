@@ -41,8 +41,6 @@ constexpr Row kRows[] = {
     {"libcriu", kHost, "the runtime cannot load CRIU's library", "install libcriu2"},
     {"CRIU version", kHost, "CRIU is too old for this runtime", "install a newer CRIU"},
     {"unknown command", kHost, "the runtime is built without CRIU", "use runc, or a crun with +CRIU in its --version"},
-    // "unknown command" goes to the standard error, which a shim's runner does not read.
-    {"it said nothing", kHost, "the runtime may be built without CRIU", "use runc, or a crun with +CRIU in its --version"},
     {"without CRIU", kHost, "the runtime is built without CRIU", "use runc, or a crun with +CRIU in its --version"},
     {"unrecognized option", kHost, "the runtime lacks such an option", "use runc"},
     {"No space left on device", Code::kResourceExhausted, "no room for the images", ""},

@@ -17,6 +17,7 @@ namespace ctrd::shim {
 namespace {
 
 constexpr off_t kLogTail = 64 << 10;
+constexpr off_t kMaxWords = 64 << 10;
 
 // Its group, so that a script's children go too.
 void kill_group(pid_t pid) { ::kill(-pid, SIGKILL); }
@@ -27,6 +28,25 @@ UniqueFd memory_file(const std::string& text) {
   write_all(file.get(), text);
   if (::lseek(file.get(), 0, SEEK_SET) < 0) throw sys_error("rewinding a runtime's input");
   return file;
+}
+
+// For a runtime's words on its standard error. A file, so that neither one that says much nor a
+// child that keeps it open holds anybody up; it cannot grow, so that what comes then is refused.
+// Closed if there can be none: a verb is worth more than its words.
+UniqueFd words_file() {
+  UniqueFd file(::memfd_create("words", MFD_CLOEXEC | MFD_ALLOW_SEALING));
+  bool made = file && ::ftruncate(file.get(), kMaxWords) == 0 &&
+              ::fcntl(file.get(), F_ADD_SEALS, F_SEAL_GROW | F_SEAL_SHRINK) == 0;
+  return made ? std::move(file) : UniqueFd();
+}
+
+// What was not written is zeros.
+std::string words_in(const UniqueFd& file) {
+  std::string text(kMaxWords, '\0');
+  ssize_t n = ::pread(file.get(), text.data(), text.size(), 0);
+  text.resize(n > 0 ? static_cast<std::size_t>(n) : 0);
+  text.resize(text.find_last_not_of('\0') + 1);
+  return text;
 }
 
 std::string tail_of(const std::string& path) {
@@ -82,8 +102,11 @@ asio::awaitable<oci::Outcome> Runner::outcome(Running running) {
 }
 
 asio::awaitable<oci::Outcome> Runner::run(oci::Command command) {
-  Running running = launch(command);
-  co_return co_await outcome(std::move(running));
+  UniqueFd words = words_file();
+  Running running = launch(command, {-1, -1, words.get()});
+  oci::Outcome ended = co_await outcome(std::move(running));
+  if (ended.status != 0) ended.err = words_in(words);
+  co_return ended;
 }
 
 void Runner::abort() {

@@ -28,7 +28,8 @@ class Runner {
   Running launch(const oci::Command& command, std::array<int, 3> stdio = {-1, -1, -1});
   // Must be awaited for every launch.
   asio::awaitable<oci::Outcome> outcome(Running running);
-  // Both, with /dev/null for stdio.
+  // Both, with nothing of a container's for stdio: what it says on its standard error is in the
+  // outcome if it fails, the first 64 KiB of it.
   asio::awaitable<oci::Outcome> run(oci::Command command);
   // Kills those that run now, and their children.
   void abort();

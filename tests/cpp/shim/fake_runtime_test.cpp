@@ -178,6 +178,36 @@ TEST(FakeRuntime, ThatHangsInStartLeavesTheTaskCreated) {
   EXPECT_EQ(shim.run(shim.task().remove()).status, 137U);
 }
 
+// The error of a Start whose runtime says this, when Create has made a process that sleeps.
+Error start_error(const std::string& on_start) {
+  Harness h(find_program("crun").value());
+  h.configure({"/bin/true"});
+  h.options.binary_name = script(h, "sleep 1000 & echo -n $! > $pidfile",
+                                 "[ $verb = start ] || exit 0; cd " + h.dir + "; " + on_start);
+  h.spawn();
+  h.create();
+  Error error = error_of([&] { h.start(); });
+  EXPECT_EQ(h.state().status, api::Status::kCreated);
+  std::string left = find_file_at(open_dir(h.dir).get(), "left").value_or("");
+  if (!left.empty()) ::kill(std::stoi(left), SIGKILL);
+  h.remove_and_leave();
+  return error;
+}
+
+// When its log says nothing: within bounds, and whoever keeps it open is not waited for.
+TEST(FakeRuntime, ItsStandardErrorHasTheWords) {
+  expect_runtime_failed(start_error("echo made of cheese >&2; exit 3"), "status 3: made of cheese");
+  std::string logs = "echo '{\"level\":\"error\",\"msg\":\"logged\"}' > $log; ";
+  Error logged = start_error(logs + "echo cheese >&2; exit 3");
+  expect_runtime_failed(logged, "status 3: logged");
+  EXPECT_EQ(logged.message().find("cheese"), std::string::npos) << logged.message();
+  Error much = start_error(
+      "sleep 1000 & echo $! > left; yes | head -c 1000000 >&2; echo too late >&2; exit 3");
+  expect_runtime_failed(much, "y\\x0ay");
+  EXPECT_EQ(much.message().find("late"), std::string::npos) << much.message();
+  EXPECT_LT(much.message().size(), 2000U);
+}
+
 // B8.
 TEST(FakeRuntime, FifoWithoutReaderEndsAtTheDeadline) {
   Harness h(find_program("crun").value());
