@@ -150,7 +150,8 @@ void check_other(const std::string& runtime, const Wanted& wanted) {
   if (wanted.deletion)
     throw lacks(runtime, "on_exit=\"delete\"", "delete the container when it has ended");
   if (wanted.limit)
-    throw lacks(runtime, "timeout=, a limit of the task", "kill it from here when it is late");
+    throw lacks(runtime, "timeout=, a limit of a process and of all that it forks",
+                "kill it from here when it is late");
   if (wanted.owner)
     throw lacks(runtime, "lifetime=\"owner\"",
                 "use lifetime=\"detached\", or run, which sees it through");
@@ -158,7 +159,7 @@ void check_other(const std::string& runtime, const Wanted& wanted) {
     throw lacks(runtime, "LOG, which is read later and by others",
                 "stdout and stderr must be PIPE, DEVNULL or a file");
   if (wanted.stdio.in == Std::kFile)
-    throw lacks(runtime, "a file as stdin", "use stdin=PIPE and write its content");
+    throw lacks(runtime, "stdin from a file", "use stdin=PIPE and write its content");
 }
 
 StdioPaths contract_paths(StdioPaths paths, bool terminal) {

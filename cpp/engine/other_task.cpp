@@ -16,19 +16,23 @@
 #include "engine/kill_shim.h"
 #include "engine/other_shim.h"
 #include "engine/rpc.h"
+#include "engine/verbs.h"
 #include "oci/runtime_errors.h"
 
 namespace ctrd::engine {
 namespace {
 
 constexpr Nanos kLook = std::chrono::seconds(2);
+constexpr Nanos kFreezerStep = std::chrono::milliseconds(1);
 constexpr Nanos kOpening = std::chrono::seconds(5);
 constexpr Nanos kShutdown = std::chrono::seconds(3);  // containerd's
 // Of exec/<exec id>/, beside those of ours: when it was begun, and that its exit was told.
 constexpr const char* kStartedFile = "started";
 constexpr const char* kToldFile = "told";
 constexpr const char* kClosedFile = "closed";        // its input ended, perhaps before its start
-constexpr const char* kEscalatedFile = "escalated";  // of the bundle
+constexpr const char* kSizeFile = "size";            // its terminal's, given before its start
+constexpr const char* kEscalatedFile = "escalated";  // of the bundle, as the next one
+constexpr const char* kTimedOutFile = "timed-out";
 
 std::string exec_file(const std::string& exec, const char* name) {
   return std::string(api::kExecDir) + "/" + exec + "/" + name;
@@ -84,8 +88,11 @@ api::ExitFile note_exit(Core& core, const Task& task, uint32_t status, int64_t e
   exit.exited_ns = exited_ns == api::kNotYet ? wall_ns() : exited_ns;
   exit.instance = before.instance;
   auto kills = read_oom_kills(open_cgroup(before.cgroups_path));
-  exit.escalated = exit.signal == SIGKILL && exists_at(task.dir.get(), kEscalatedFile);
-  exit.oom_killed = status != 0 && !exit.escalated && kills.value_or(0) > 0;
+  bool by_kill = exit.signal == SIGKILL;
+  exit.escalated = by_kill && exists_at(task.dir.get(), kEscalatedFile);
+  exit.timed_out = by_kill && exists_at(task.dir.get(), kTimedOutFile);
+  bool ours = exit.escalated || exit.timed_out;
+  exit.oom_killed = status != 0 && !ours && kills.value_or(0) > 0;
   quietly(task, [&] {
     if (readable_exit(task.dir.get())) return;
     replace_file_at(task.dir.get(), api::kExitFile, api::encode_file(exit), 0600, false);
@@ -119,10 +126,19 @@ void close_again(const Task& task, const std::string& exec) {
   begin_call(task.dir.get(), api::kTaskV2, "CloseIO", std::move(request), wait).finish(wait);
 }
 
+// As it forgets a size.
+void resize_again(const Task& task, const std::string& exec) {
+  auto request = find_file_at(task.dir.get(), exec_file(exec, kSizeFile), 1024);
+  if (!request) return;
+  Wait wait = cleanup_wait(kLook);
+  begin_call(task.dir.get(), api::kTaskV2, "ResizePty", std::move(*request), wait).finish(wait);
+}
+
 void note_exec_started(Core& core, const Task& task, const std::string& exec, uint32_t pid) {
   mark(task, exec_file(exec, api::kExecPidFile), std::to_string(pid));
   tell(core, task, api::TaskExecStarted{task.id, exec, pid});
   close_again(task, exec);
+  resize_again(task, exec);
 }
 
 api::ExitInfo exec_exit(const Task& task, const std::string& exec, uint32_t status,
@@ -158,6 +174,7 @@ api::ExitInfo note_end(Core& core, const Task& task, const std::string& exec, ui
   exit.exited_ns = file.exited_ns;
   exit.oom_killed = file.oom_killed;
   exit.escalated = file.escalated;
+  exit.timed_out = file.timed_out;
   return exit;
 }
 
@@ -188,6 +205,15 @@ void let_die(const Task& task, const api::KillRequest& kill) {
   if (kill.signal == SIGKILL && kill.exec_id.empty()) thaw_cgroup(task.status.cgroups_path);
 }
 
+// Its runtime may only have asked the freezer, which takes its time.
+void await_frozen(const Task& task) {
+  const std::string& cgroup = task.status.cgroups_path;
+  Wait wait = cleanup_wait(kLook);
+  auto may_freeze = [&] { return is_alive(init_of(task.status)) && !open_cgroup(cgroup).empty(); };
+  while (may_freeze() && !cgroup_frozen(cgroup) && !wait.expired())
+    poll_until({}, wait.within(kFreezerStep));
+}
+
 void note(Core& core, const Task& task, const ShimCall& call, const std::string& reply) {
   if (call.method == "Start") {
     std::string exec = api::decode<api::StartRequest>(call.payload).exec_id;
@@ -198,7 +224,10 @@ void note(Core& core, const Task& task, const ShimCall& call, const std::string&
     note_exec_added(core, task, api::decode<api::ExecProcessRequest>(call.payload));
   if (call.method == "Kill" || call.method == "Escalate")
     let_die(task, api::decode<api::KillRequest>(call.payload));
-  if (call.method == "Pause") tell(core, task, api::TaskPaused{task.id});
+  if (call.method == "Pause") {
+    await_frozen(task);
+    tell(core, task, api::TaskPaused{task.id});
+  }
   if (call.method == "Resume") tell(core, task, api::TaskResumed{task.id});
 }
 
@@ -249,12 +278,12 @@ std::string exec_of(const ShimCall& call) {
 ShimCall prepared(const Task& task, const ShimCall& call) {
   if (!is_other(task)) return call;
   if (call.service == api::kShimV1) return in_place_of(task, call);
-  bool starts = call.method == "Start";
-  if (!starts && call.method != "CloseIO") return call;
   std::string exec = exec_of(call);
   if (!has_row(task, exec)) return call;
-  if (starts) begin_exec(task, exec, call.began_ns);
-  if (!starts) mark(task, exec_file(exec, kClosedFile), "");
+  if (call.method == "Start") begin_exec(task, exec, call.began_ns);
+  if (call.method == "CloseIO") mark(task, exec_file(exec, kClosedFile), "");
+  if (call.method == "ResizePty")
+    replace_file_at(task.dir.get(), exec_file(exec, kSizeFile), call.payload, 0600, false);
   return call;
 }
 
@@ -330,6 +359,12 @@ void await_reader(const Task& task, const std::string& exec, int fd) {
     if (api::decode<api::StateResponse>(reply).status == api::Status::kStopped) return;
     poll_until({}, wait.within(std::chrono::milliseconds(2)));
   }
+}
+
+void kill_late(Core& core, const Task& task, const Wait& wait) {
+  mark(task, kTimedOutFile, "");
+  TaskRef same{task.ns, task.id, task.status.instance};
+  kill_task(core, same, SIGKILL, std::nullopt, true, wait);
 }
 
 void end_other_shim(const Task& task) {

@@ -39,6 +39,8 @@ void refresh(Core& core, Task* task, const Wait& wait);
 // Such a shim may answer before it has opened the input that it reads: until then a write would
 // fail.
 void await_reader(const Task& task, const std::string& exec, int fd);
+// Its timeout has come: all of it is killed, and its exit will say so (timed_out).
+void kill_late(Core& core, const Task& task, const Wait& wait);
 // After its Delete; by force if it does not go by itself.
 void end_other_shim(const Task& task);
 

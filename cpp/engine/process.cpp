@@ -132,9 +132,13 @@ UniqueFd readable_fd() {
 // State goes first on the same connection: that there is no such process, and that the shim takes
 // no more connections, is said here. A descriptor that was refused would be readable for ever.
 UniqueFd park(const Task& task, const std::string& exec, const Wait& wait) {
-  std::string state = api::encode(api::StateRequest{task.id, exec});
-  ttrpc::Call first = begin_call(task.dir.get(), api::kTaskV2, "State", std::move(state), wait);
-  first.finish(wait);
+  ShimCall state{api::kTaskV2, "State", api::encode(api::StateRequest{task.id, exec})};
+  ttrpc::Call first = begin_call(task.dir.get(), state.service, state.method, state.payload, wait);
+  try {
+    first.finish(wait);
+  } catch (const Error& error) {
+    throw refused(task, state, error);
+  }
   std::string payload = api::encode(api::WaitRequest{task.id, exec});
   ttrpc::Request parked{std::string(api::kTaskV2), "Wait", std::move(payload), 0, {}};
   return ttrpc::Call(first.take_socket(), parked, wait, 3).take_socket();

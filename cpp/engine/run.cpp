@@ -7,7 +7,6 @@
 #include "base/log.h"
 #include "engine/kill_shim.h"
 #include "engine/launch.h"
-#include "engine/other_shim.h"
 #include "engine/rpc.h"
 #include "engine/run_loop.h"
 #include "engine/task.h"
@@ -49,7 +48,6 @@ class Run {
 void Run::create(const CreateOptions& create) {
   check_stdio(stdio_of(options_));
   Draft draft = draft_container(core_, ns_, create, wait_);
-  check_supported(draft.record.runtime_name, {.limit = options_.timeout_ns.has_value()});
   args_ = oci::spec_facts(draft.spec).args;
   id_ = draft.record.id;
   if (!create.id.empty()) make_way(core_, ns_, create.id, create.replace, wait_);
@@ -82,6 +80,7 @@ void Run::see_through() {
   loop_.start_input();
   try {
     loop_.call(api::kTaskV2, "Start", api::encode(api::StartRequest{record_.id, ""}));
+    loop_.keep_limit();
     loop_.call(api::kTaskV2, "Wait", api::encode(api::WaitRequest{record_.id, ""}));
   } catch (const Error& error) {
     if (error.code() != Code::kUnavailable) throw;

@@ -51,12 +51,25 @@ void RunLoop::end_input() {
   begin_call(dir(), api::kTaskV2, "CloseIO", std::move(request), limit).finish(limit);
 }
 
+void RunLoop::keep_limit() {
+  if (is_other(*task_) && options_.timeout_ns)
+    limit_ = after(Nanos(time_limit(options_.timeout_ns)));
+}
+
+void RunLoop::end_late() {
+  limit_ = kForever;
+  kill_late(core_, *task_, wait_.within(core_.config.rpc_timeout));
+}
+
 void RunLoop::poll(std::vector<pollfd>& fds) {
   end_input();
   moved_.add(&fds);
-  if (poll_until(fds, wait_) == 0)
+  Wait wait = wait_;
+  wait.deadline = std::min(wait.deadline, limit_);
+  if (poll_until(fds, wait) > 0) return moved_.step(fds);
+  if (wait_.expired())
     throw_timeout("run" + (task_ ? " in container \"" + task_->id + "\"" : ""), wait_);
-  moved_.step(fds);
+  end_late();
 }
 
 void RunLoop::pump(ttrpc::Call& call) {

@@ -30,6 +30,8 @@ class RunLoop {
   // for ever.
   void pump(ttrpc::Call& call);
   std::string call(std::string_view service, std::string_view method, std::string payload);
+  // It runs: another shim than ours would let it run for ever, so its timeout is kept here.
+  void keep_limit();
   // From now on the program reads what it is given.
   void start_input() { moved_.start_input(); }
   // It has ended: what it has printed is read to the last byte.
@@ -38,6 +40,7 @@ class RunLoop {
 
  private:
   void end_input();
+  void end_late();
   void poll(std::vector<pollfd>& fds);
 
   Core& core_;
@@ -45,6 +48,7 @@ class RunLoop {
   const Wait& wait_;
   std::optional<Task> task_;
   std::string exec_;
+  TimePoint limit_ = kForever;
   Streams fds_;
   RunStreams moved_{options_, &fds_};
 };

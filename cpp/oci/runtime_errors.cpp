@@ -122,6 +122,7 @@ constexpr Row kRows[] = {
     {std::nullopt, "cannot ", " a running process", Code::kFailedPrecondition, Kind::kTask, ""},
     {std::nullopt, "cannot ", " a paused process", Code::kFailedPrecondition, Kind::kTask, ""},
     {std::nullopt, "cannot ", " a stopped process", Code::kFailedPrecondition, Kind::kTask, ""},
+    {std::nullopt, "cannot ", " a paused container", Code::kFailedPrecondition, Kind::kTask, ""},
     {std::nullopt, "cannot ", " a stopped container", Code::kFailedPrecondition, Kind::kTask, ""},
     {std::nullopt, "cannot ", " task in created state", Code::kFailedPrecondition, Kind::kTask, ""},
     {std::nullopt, "cannot ", " in a paused state", Code::kFailedPrecondition, Kind::kTask, ""},

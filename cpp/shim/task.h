@@ -114,6 +114,7 @@ class Task {
   void set_status(api::Status status);
   void thaw();
   bool is_frozen() const;
+  asio::awaitable<void> await_frozen();
   void check_takes_execs() const;
   // task_delete.cpp
   asio::awaitable<void> kill_and_wait();

@@ -23,6 +23,7 @@ asio::awaitable<void> Task::freeze() {
       side_.limited(oci::pause_command(side_.runtime(api::kRuntimeLogFile), side_.id));
   oci::Outcome outcome = co_await side_.runner.run(command);
   bool frozen = outcome.status == 0 && outcome.launch_errno == 0;
+  if (frozen) co_await await_frozen();
   if (status_ == api::Status::kPausing && frozen && !killed_ && !ended_) co_return;
   co_await unfreeze();
   oci::check(command, outcome);

@@ -10,6 +10,8 @@
 namespace ctrd::shim {
 namespace {
 
+constexpr Nanos kFreezerStep = std::chrono::milliseconds(1);
+
 Error wrong_state(const std::string& id, const char* verb, const char* needs) {
   return failed_precondition("task " + id + " cannot be " + verb + ": it is not " + needs,
                              Kind::kTask);
@@ -32,8 +34,9 @@ asio::awaitable<void> Task::pause() {
   oci::Command command =
       side_.limited(oci::pause_command(side_.runtime(api::kRuntimeLogFile), side_.id));
   oci::Outcome outcome = co_await side_.runner.run(command);
-  if (status_ != api::Status::kPausing) throw wrong_state(side_.id, "paused", "running");
   bool paused = outcome.status == 0 && outcome.launch_errno == 0;
+  if (paused) co_await await_frozen();
+  if (status_ != api::Status::kPausing) throw wrong_state(side_.id, "paused", "running");
   if (!paused || killed_ || ended_) {  // half-frozen, or SIGKILL came while it was being frozen
     thaw();
     status_ = api::Status::kRunning;
@@ -42,6 +45,15 @@ asio::awaitable<void> Task::pause() {
   }
   set_status(api::Status::kPaused);
   side_.publisher.publish_new(api::TaskPaused{side_.id});
+}
+
+// crun only asks v1's freezer, which takes its time with processes that are being forked.
+asio::awaitable<void> Task::await_frozen() {
+  TimePoint deadline = after(side_.limits.kill);
+  auto waits = [&] {
+    return status_ == api::Status::kPausing && !killed_ && !ended_ && Clock::now() < deadline;
+  };
+  while (waits() && !is_frozen()) co_await changed_.wait(after(kFreezerStep));
 }
 
 asio::awaitable<void> Task::resume() {

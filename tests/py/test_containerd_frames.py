@@ -4,10 +4,11 @@ from __future__ import annotations
 
 import json
 import os
+import select
 import socket
 import struct
 import subprocess
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
 
@@ -172,7 +173,7 @@ def test_containerds_own_shim_answers_the_same(tmp_path: Path, root_directory: P
 
 OK, NOT_FOUND, REFUSED = {0}, {5}, {2, 3, 6, 9}  # containerd's shim has UNKNOWN for what ours says more of
 JSON = "types.containerd.io/opencontainers/runtime-spec/1/"
-PROCESS = json.dumps({"args": ["/bin/sleep", "1"], "cwd": "/", "user": {"uid": 0, "gid": 0}})
+PROCESS = json.dumps({"args": ["/bin/sleep", "1000"], "cwd": "/", "user": {"uid": 0, "gid": 0}})
 FIELDS = {
     "Exec": text(2, "e") + text(7, text(1, f"{JSON}Process") + text(2, PROCESS)),
     "Update": text(2, text(1, f"{JSON}LinuxResources") + text(2, "{}")),
@@ -218,28 +219,102 @@ STATES: list[tuple[str, dict[str, set[int]]]] = [
 ]  # fmt: skip
 
 
+class Asking:
+    """Calls of version 2 on one connection, by the words of the tables here."""
+
+    def __init__(self, shim: Shim) -> None:
+        self.shim, self.stream = shim, -1
+        (create,) = {frame[10:] for method, frame, code, _ in rows() if (method, code) == ("Create", 0)}
+        self.create = create.replace(b".v3.Task", b".v2.Task")
+
+    def request(self, words: str, exec: str = "") -> bytes:
+        method = words.split()[0]
+        of = text(2, exec) if exec and method != "Exec" else b""
+        return self.create if method == "Create" else request(method, text(1, "golden") + of + FIELDS.get(words, b""))
+
+    def __call__(self, words: str, exec: str = "") -> tuple[int, dict[int, list[Any]]]:
+        """The code and the fields that are answered."""
+        self.stream += 2
+        stream, code, payload = self.shim.answer(ttrpc_frame(self.request(words, exec), self.stream))
+        assert stream == self.stream
+        return code, payload
+
+    def check(self, state: str, answers: dict[str, set[int]], exec: str = "") -> None:
+        for words, codes in answers.items():
+            assert self(words, exec)[0] in codes, (state, words)
+
+
 def check_states(shim: Shim) -> None:
     """Each method in each state, as shim-protocol.md's table has it."""
-    (create,) = {frame[10:] for method, frame, code, _ in rows() if (method, code) == ("Create", 0)}
-    stream = 1
+    ask = Asking(shim)
     for state, answers in STATES:
-        for words, codes in answers.items():
-            method = words.split()[0]
-            asked = request(method, text(1, "golden") + FIELDS.get(words, b""))
-            if method == "Create":
-                asked = create.replace(b".v3.Task", b".v2.Task")
-            assert shim.answer(ttrpc_frame(asked, stream))[1] in codes, (state, words)
-            stream += 2
-    shim.answer(ttrpc_frame(request("Shutdown", text(1, "golden")), stream))
+        ask.check(state, answers)
+    ask("Shutdown")
 
 
-def test_each_method_in_each_state(shim: Shim) -> None:
-    check_states(shim)
+# The same of an exec. Its state's number, of which Wait waits for the end; 0: it is not there.
+EXEC_STATES: list[tuple[str, int, dict[str, set[int]]]] = [
+    (
+        "none",
+        0,
+        dict.fromkeys("State Start Kill Delete Wait ResizePty".split(), NOT_FOUND)
+        | {"CloseIO": NOT_FOUND | {2}, "Exec": OK},
+    ),
+    ("added", 1, {"Exec": {6}, "Kill": {9}, "CloseIO": OK, "ResizePty": OK, "Delete": OK}),
+    ("deleted early", 0, dict.fromkeys(["State", "Start", "Delete"], NOT_FOUND) | {"Exec": OK, "Start it": OK}),
+    (
+        "running",
+        2,
+        dict.fromkeys(["Start", "Delete"], REFUSED)
+        | {"Exec": {6}, "ResizePty": OK, "CloseIO": OK, "Kill bad": REFUSED, "Kill": OK, "Kill 9": OK, "Wait": OK},
+    ),
+    (
+        "stopped",
+        3,
+        {"Exec": {6}, "Start": REFUSED, "Kill": NOT_FOUND, "CloseIO": OK, "ResizePty": OK | REFUSED, "Wait": OK}
+        | {"Delete": OK},
+    ),
+    ("deleted", 0, dict.fromkeys("State Start Kill Delete Wait".split(), NOT_FOUND)),
+]  # fmt: skip
 
 
-def test_each_method_in_each_state_of_containerds_own_shim(tmp_path: Path, root_directory: Path) -> None:
+def check_exec_states(shim: Shim) -> None:
+    """Each method for an exec in each state of it."""
+    ask = Asking(shim)
+    ask.check("init", {"Create": OK, "Start": OK})
+    for state, number, answers in EXEC_STATES:
+        if number:
+            code, payload = ask("State", "e")
+            assert (code, payload[4]) == (0, [number]), state
+            assert payload.get(3, [0]) != [0] or number == 1, "its pid"
+        with socket.socket(socket.AF_UNIX) as waiting:
+            waiting.connect(str(shim.path))
+            waiting.sendall(ttrpc_frame(ask.request("Wait", "e")))
+            ask("State", "e")
+            answered = bool(select.select([waiting], [], [], 0.2)[0])
+            assert answered == (number not in (1, 2)), f"{state}: whether Wait returns"
+        if state == "running":
+            ask.check("paused", {"Pause": OK})
+            assert ask("State", "e")[1][4] == [4]
+            ask.check("paused", {"Resume": OK})
+        ask.check(state, answers, "e")
+    ask.check("init", {"Kill 9": OK, "Wait": OK, "Delete": OK, "Shutdown": OK})
+
+
+CHECKS = pytest.mark.parametrize("check", [check_states, check_exec_states])
+
+
+@CHECKS
+def test_each_method_in_each_state(shim: Shim, check: Callable[[Shim], None]) -> None:
+    check(shim)
+
+
+@CHECKS
+def test_each_method_in_each_state_of_containerds_own_shim(
+    tmp_path: Path, root_directory: Path, check: Callable[[Shim], None]
+) -> None:
     theirs = Shim(tmp_path, root_directory, "runc", "containerd-shim-runc-v2", TTRPC_ADDRESS="")
-    check_states(theirs)
+    check(theirs)
     theirs.close()
     eventually(lambda: not theirs.path.exists(), "it ends")
     Path("/run/containerd/runc/golden").rmdir()

@@ -7,6 +7,7 @@ import shutil
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 from typing import Any
 
@@ -15,13 +16,17 @@ import ctrd
 import pytest
 from support import alive, eventually, python, python_says
 
-# The same tests: with this file's `engine` and `runtime` in place of conftest's.
+# The same tests: with this file's `engine` and `runtime` in place of conftest's. The others need what such a shim lacks
+# (logs, limits of execs, input from files) or does otherwise (both outputs in one pipe come in no order).
 from test_errors import test_row72_missing_program, test_row73_not_executable  # noqa: F401
 from test_exec import (  # noqa: F401
     each,
+    test_a_forgotten_process_goes_on,
     test_a_paused_container_takes_no_exec,
+    test_a_timeout_of_waiting_kills_nothing,
     test_delete,
     test_exec_is_like_popen,
+    test_ids,
     test_kill_of_all_reaches_execs,
     test_many_at_once,
     test_no_task_no_exec,
@@ -31,13 +36,24 @@ from test_exec import (  # noqa: F401
     test_signals,
     test_what_cannot_be_run,
 )
+from test_limits import test_limits_are_lifted, test_limits_at_creation, test_update_of_a_task_that_runs  # noqa: F401
 from test_pause import (  # noqa: F401
     test_a_paused_one_that_is_killed_dies,
+    test_events,
+    test_from_another_process,
     test_leaving_with_ends_a_paused_one,
     test_no_task_no_pause,
+    test_nothing_runs_once_it_is_paused,
+    test_pause_and_resume,
     test_paused_for_a_block,
+    test_stop_resumes_it,
 )
-from test_process import test_fileno_is_readable_at_the_end  # noqa: F401
+from test_process import (  # noqa: F401
+    test_asyncio_needs_nothing_else,
+    test_fileno_after_the_end,
+    test_fileno_is_readable_at_the_end,
+    test_waits_from_many_processes,
+)
 from test_run import (  # noqa: F401
     test_a_death_by_signal_is_128_and_more,
     test_both_streams_and_the_status,
@@ -45,24 +61,50 @@ from test_run import (  # noqa: F401
     test_input_and_output_larger_than_any_pipe,
     test_input_goes_to_stdin,
     test_max_output_keeps_the_beginning,
+    test_output_of_a_grandchild_that_holds_the_pipe_is_cut,
     test_streams_into_files,
     test_ten_mebibytes_on_both_streams,
+    test_timeout_kills_and_raises_with_what_there_was,
+    test_timeout_of_one_that_ends_in_time,
+    test_what_write_raises_ends_the_run,
 )
 from test_stats import (  # noqa: F401
+    test_before_the_start_while_paused_and_after_the_end,
+    test_block_devices,
     test_cpu,
+    test_flat,
+    test_memory,
     test_processes,
     test_processes_and_threads,
+    test_processes_killed_for_memory,
+    test_stream,
 )
-from test_stdin import test_closed_before_the_start  # noqa: F401
+from test_stdin import test_64_mib_through_and_out_again, test_closed_before_the_start, test_the_end_of_input  # noqa: F401
 from test_task import (  # noqa: F401
     test_a_life_in_steps,
     test_a_task_is_bound_to_one_life,
+    test_a_task_that_ends_while_being_waited_for_by_many,
+    test_delete_while_it_lives,
+    test_info_and_the_very_object,
+    test_kill_and_signals,
     test_kill_of_one_process_or_all,
     test_pipes,
+    test_pipes_of_bytes,
     test_start_again_on_the_same_container,
+    test_stop,
     test_stop_of_one_that_was_not_started,
+    test_wait_times_out_and_kills_nothing,
+    test_where_streams_may_go,
 )
-from test_tty import read_until
+from test_tty import (  # noqa: F401
+    test_a_tty_of_an_exec,
+    test_a_tty_of_the_first_process,
+    test_attach_and_detach,
+    test_attach_without_a_terminal,
+    test_ctrl_c_goes_through,
+    test_the_size_follows,
+    window,
+)
 
 RUNC = "io.containerd.runc.v2"
 SHIM = "containerd-shim-runc-v2"
@@ -123,6 +165,13 @@ def engine(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.M
     assert not (found := conftest.broken_invariants(made)), found
 
 
+@pytest.fixture
+def c(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> Iterator[ctrd.Container]:
+    """A container that sleeps."""
+    with engine.start(rootfs, "sleep", "1000", id="x") as made:
+        yield made
+
+
 def shim_of(engine: ctrd.Engine, id: str) -> int:
     """The pid of the shim, by what it was started with."""
     bundle = str(engine.state / "default" / id)
@@ -153,8 +202,6 @@ def test_what_it_lacks_is_said_before_anything_starts(
 ) -> None:
     with pytest.raises(ctrd.Unsupported, match="on_exit"):
         engine.containers.create(rootfs, "true", on_exit="delete")
-    with pytest.raises(ctrd.Unsupported, match="timeout"):
-        engine.run(rootfs, "true", timeout=60)
     with engine.containers.create(rootfs, "true", lifetime="owner") as c:
         for begin in (c.start, c.create_task):
             with pytest.raises(ctrd.Unsupported) as caught:
@@ -183,6 +230,46 @@ def test_a_run_with_an_owner(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
     assert (result.stdout, result.returncode) == ("a\n", 3)
     with engine.start(rootfs, "sleep", "1000", id="j" * 76) as c:
         assert c.run("echo", "b", check=True).stdout == "b\n"
+
+
+@both
+def test_a_run_that_is_late(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    """Its limit is the engine's, which kills all of it: what it has left in the background, and what is frozen."""
+    code = "sleep 1000 & trap '' TERM; echo begun; wait; sleep 1000"
+    with pytest.raises(ctrd.Timeout) as caught:
+        engine.run(rootfs, shell=code, id="x", timeout=3, input="x" * (1 << 20))
+    result = caught.value.result
+    assert (result.stdout, result.returncode, result.signal) == ("begun\n", 137, 9)
+    assert not list(engine.containers)
+    with pytest.raises(ctrd.Timeout), ThreadPoolExecutor(1) as pool:
+        late = pool.submit(engine.run, rootfs, "sleep", "1000", id="y", timeout=3)
+        eventually(lambda: "y" in engine.containers and engine.containers["y"].status() == "running", "it runs")
+        engine.containers["y"].pause()
+        late.result()
+
+
+@both
+def test_the_figures_of_one_whose_cgroup_is_elsewhere(
+    engine: ctrd.Engine, rootfs: ctrd.Rootfs, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """As a shim's with machines of its own: it is asked."""
+    real = shutil.which(SHIM)
+    moved = "sed -i 's|\"/ctrd-|\"/test-|' config.json"
+    fake(tmp_path, monkeypatch, SHIM, f'[ "$7" != start ] || {moved}\nexec {real} "$@"')
+    burn = "i=0; while [ $i -lt 200000 ]; do i=$((i+1)); done; echo up; sleep 1000; :"
+    with engine.start(rootfs, shell=burn, memory="64M", pids=50, stdout=tmp_path / "out") as c:
+        eventually(lambda: (tmp_path / "out").read_text() == "up\n", "it has used some")
+        eventually(lambda: c.stats().pids.current == 2, "its sleep")
+        stats = c.stats()
+        assert stats.raw == {} and (stats.memory.limit, stats.pids.limit) == (64 << 20, 50)
+        assert (stats.memory.usage or 0) > 0 and stats.memory.oom_kills == 0
+        burnt = c.run("cat", "/proc/1/stat").stdout.rpartition(")")[2].split()
+        seconds = (int(burnt[11]) + int(burnt[12])) / os.sysconf("SC_CLK_TCK")
+        assert (stats.cpu.usage or 0) >= seconds - 0.02 and (stats.cpu.user or 0) > 0
+        c.kill()
+        c.wait(timeout=60)
+        with pytest.raises(ctrd.TaskNotFound):
+            c.stats()
 
 
 def test_others_are_not_there_or_have_no_such_name(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
@@ -311,28 +398,14 @@ def test_a_client_that_dies_before_create(
     eventually(lambda: not list((engine.state / "default").glob("*")), "the bundle is gone")
 
 
-def test_terminals(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
-    assert engine.run(rootfs, shell="stty size; echo e >&2", tty=(90, 30)).stdout == "30 90\r\ne\r\n"
-    with engine.containers.create(rootfs, "sh", tty=(90, 30)) as c:
-        task = c.create_task(stdin=ctrd.PIPE, stdout=ctrd.PIPE)
-        assert task.stderr is None and task.state().tty
-        task.resize(91, 31)
-        task.start()
-        assert task.stdin
-        task.stdin.write("stty size; echo =1=\n")
-        assert "31 91\r\n" in read_until(task, "\r\n=1=\r\n")
-        with c.exec("sh", tty=(70, 20), stdin=ctrd.PIPE) as p:
-            assert p.stdin
-            p.stdin.write("stty size; echo =2=\n")
-            assert "20 70\r\n" in read_until(p, "\r\n=2=\r\n")
-            p.resize(71, 21)
-            p.stdin.write("stty size; exit 5\n")
-            assert "21 71\r\n" in read_until(p, "21 71\r\n")
-            assert p.wait(timeout=60) == 5
-        task.stdin.write("exit 4\n")
-        assert task.wait(timeout=60) == 4
-    with engine.start(rootfs, "sleep", "1000", tty=True) as c:
-        assert c.status() == "running"
+def test_a_terminal_whose_size_is_given_before_the_start(c: ctrd.Container) -> None:
+    """Such a shim forgets it: it comes a moment after the start."""
+    seen = "until [ \"$(stty size)\" = '33 77' ]; do sleep 0.01; done; echo seen"
+    with c.exec(shell=seen, tty=(10, 10), start=False) as p:
+        p.resize(76, 33)
+        p.resize(77, 33)
+        p.start()
+        assert p.communicate(timeout=60)[0] == "seen\r\n"
 
 
 def test_an_exec_is_started_once(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:

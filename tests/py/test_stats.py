@@ -33,12 +33,17 @@ def test_cpu(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str) -> None:
         assert known(c.stats().cpu.usage) >= known(cpu.usage)
 
 
-def test_memory(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str) -> None:
+def says(path: Path, word: str) -> None:
+    """Wait until it has printed that into this file."""
+    eventually(lambda: word in path.read_text(), f"it has said {word}", 60)
+
+
+def test_memory(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str, tmp_path: Path) -> None:
     code = (
         "head -c 20000000 /dev/zero > /dev/shm/f; x=$(head -c 10000000 /dev/zero | tr '\\0' x); echo up; sleep 1000; :"
     )
-    with engine.start(rootfs, shell=code, memory="256M", runtime=runtime) as c:
-        eventually(lambda: "up" in c.logs().read(), "it has its memory")
+    with engine.start(rootfs, shell=code, memory="256M", runtime=runtime, stdout=tmp_path / "out") as c:
+        says(tmp_path / "out", "up")
         memory = c.stats().memory
         assert memory.limit == 256 << 20
         assert 30_000_000 <= known(memory.usage) <= known(memory.peak) <= 256 << 20
@@ -49,12 +54,12 @@ def test_memory(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str) -> None:
         assert c.stats().memory.limit is None
 
 
-def test_processes_killed_for_memory(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str) -> None:
+def test_processes_killed_for_memory(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str, tmp_path: Path) -> None:
     # The pipeline may run out of memory twice at once: without its score the second to be killed may be the init.
     hog = 'echo 1000 > /proc/self/oom_score_adj; x=$(head -c 100000000 /dev/zero | tr "\\0" x)'
     code = f"sh -c '{hog}'; echo ended; sleep 1000"
-    with engine.start(rootfs, shell=code, memory="24M", runtime=runtime) as c:
-        eventually(lambda: "ended" in c.logs().read(), "the hog is gone", 60)
+    with engine.start(rootfs, shell=code, memory="24M", runtime=runtime, stdout=tmp_path / "out") as c:
+        says(tmp_path / "out", "ended")
         assert known(c.stats().memory.oom_kills) >= 1
 
 
@@ -77,13 +82,13 @@ def disk_of(path: Path) -> str:
     return ((whole.parent if (whole / "partition").exists() else whole) / "dev").read_text().strip()
 
 
-def test_block_devices(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str) -> None:
+def test_block_devices(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str, tmp_path: Path) -> None:
     # Since Linux 6.10 v1 counts only for devices that somebody has limited.
     limits: ctrd.Resources = {"io": {disk_of(engine.root): {"read_bps": 1 << 40, "write_bps": 1 << 40}}}
     write, read = "dd if=/dev/zero of=/f bs=1M count=8 oflag=direct", "dd if=/f of=/dev/null bs=1M iflag=direct"
     code = f"{write}; {read}; echo up; sleep 1000"
-    with engine.start(rootfs, shell=code, runtime=runtime, resources=limits) as c:
-        eventually(lambda: "up" in c.logs().read(), "it has written and read", 60)
+    with engine.start(rootfs, shell=code, runtime=runtime, resources=limits, stdout=tmp_path / "out") as c:
+        says(tmp_path / "out", "up")
         io = c.stats().io
         assert 8 << 20 <= known(io.write_bytes) <= 16 << 20
         assert 8 << 20 <= known(io.read_bytes) <= 32 << 20

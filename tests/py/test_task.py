@@ -70,15 +70,19 @@ def test_start_again_on_the_same_container(engine: ctrd.Engine, rootfs: ctrd.Roo
         assert c.start().wait() == 4
 
 
-def test_kill_and_signals(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str) -> None:
-    code = "trap 'echo usr1' USR1; trap 'echo term; exit 5' TERM; echo up; while :; do sleep 0.02; done"
-    with engine.start(rootfs, shell=code, runtime=runtime) as c:
-        lines = iter(c.logs(follow=True, since=0))
-        assert next(lines).text == "up"
+def has_said(path: Path, text: str) -> None:
+    """Wait until this is what is in its output."""
+    eventually(lambda: path.exists() and path.read_text() == text, f"it has said {text!r}")
+
+
+def test_kill_and_signals(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str, tmp_path: Path) -> None:
+    out, code = tmp_path / "out", "trap 'echo usr1' USR1; trap 'exit 5' TERM; echo up; while :; do sleep 0.02; done"
+    with engine.start(rootfs, shell=code, runtime=runtime, stdout=out) as c:
+        has_said(out, "up\n")
         c.kill("SIGUSR1")
-        assert next(lines).text == "usr1"
+        has_said(out, "up\nusr1\n")
         c.send_signal(signal.SIGUSR1)
-        assert next(lines).text == "usr1"
+        has_said(out, "up\nusr1\nusr1\n")
         c.terminate()
         status = c.wait(timeout=30)
         assert (status, status.signal) == (5, None)
@@ -110,18 +114,24 @@ def test_kill_of_one_process_or_all(engine: ctrd.Engine, rootfs: ctrd.Rootfs) ->
         assert not alive(second.pid)
 
 
-def test_stop(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str) -> None:
-    polite = "trap 'exit 3' TERM; echo up; while :; do sleep 0.02; done"
-    deaf = "trap '' TERM; echo up; while :; do sleep 0.02; done"
-    for code, grace, expected in ((polite, 30.0, (3, False)), (deaf, 0.2, (137, True))):
-        with engine.start(rootfs, shell=code, runtime=runtime) as c:
-            assert next(iter(c.logs(follow=True, since=0))).text == "up"
-            status = c.stop(grace=grace)
-            assert (int(status), status.escalated) == expected
-            assert c.stop() == status  # once more: the same
-    with engine.start(rootfs, shell="trap 'exit 4' INT; echo up; while :; do sleep 0.02; done") as c:
-        assert next(iter(c.logs(follow=True, since=0))).text == "up"
-        assert c.stop(signal="INT") == 4
+@pytest.mark.parametrize(
+    ("trap", "signal", "grace", "expected"),
+    [
+        ("'exit 3' TERM", "TERM", 30.0, (3, False)),
+        ("'' TERM", "TERM", 0.2, (137, True)),
+        ("'exit 4' INT", "INT", 30.0, (4, False)),
+    ],
+)
+def test_stop(
+    engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str, tmp_path: Path,
+    trap: str, signal: str, grace: float, expected: tuple[int, bool],
+) -> None:  # fmt: skip
+    code = f"trap {trap}; echo up; while :; do sleep 0.02; done"
+    with engine.start(rootfs, shell=code, runtime=runtime, stdout=tmp_path / "out") as c:
+        has_said(tmp_path / "out", "up\n")
+        status = c.stop(signal=signal, grace=grace)
+        assert (int(status), status.escalated) == expected
+        assert c.stop() == status  # once more: the same
 
 
 def test_stop_of_one_that_was_not_started(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str) -> None:

@@ -127,6 +127,9 @@ def test_a_tty_of_the_first_process(engine: ctrd.Engine, rootfs: ctrd.Rootfs, ru
         assert "31 91\r\n" in read_until(task, "\r\n=1=\r\n")
         task.stdin.write("exit 4\n")
         assert task.wait(timeout=30) == 4
+
+
+def test_attach_to_the_first_process_from_another(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str) -> None:
     with engine.start(rootfs, "sh", tty=True, id="y", runtime=runtime) as c:
         lines = iter(c.logs(follow=True, since=0))
         code = """

@@ -78,9 +78,9 @@ TEST(RuntimeErrors, without_a_log_stderr_is_read) {
 
 TEST(RuntimeErrors, words_of_another_shim) {
   auto code = [](Verb verb, const char* words) { return shim_error(verb, "/shim", words).code(); };
-  for (const char* words :
-       {"cannot delete a running process: unknown", "cannot start a stopped process",
-        "cannot pause task in created state", "cannot exec in a paused state"})
+  for (const char* words : {"cannot delete a running process: unknown",
+                            "cannot start a stopped process", "cannot pause task in created state",
+                            "cannot exec in a paused state", "cannot pause a paused container"})
     EXPECT_EQ(code(Verb::kState, words), Code::kFailedPrecondition) << words;
   EXPECT_EQ(code(Verb::kState, "cannot open a file of this process"), Code::kInternal);
   const char* passed_on =
