@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import pty
 import signal
 import subprocess
 import sys
@@ -13,7 +14,7 @@ from pathlib import Path
 import ctrd
 import pytest
 from conftest import left_on_disk
-from support import alive, eventually, python, python_says
+from support import alive, environment, eventually, python, python_says
 
 pytestmark = pytest.mark.root
 
@@ -229,6 +230,28 @@ def test_ctrl_c_in_a_terminal_does_not_reach_the_shim(engine: ctrd.Engine, rootf
         assert os.getpgid(init) != os.getpgid(0)
         shim = int(Path(f"/proc/{init}/stat").read_text().rsplit(")", 1)[1].split()[1])
         assert os.getsid(shim) == shim != os.getsid(0)
+
+
+@pytest.mark.parametrize("shim", ["io.containerd.ctrd.v2", "io.containerd.runc.v2"])
+def test_what_is_detached_outlives_its_terminal(engine: ctrd.Engine, rootfs: ctrd.Rootfs, shim: str) -> None:
+    code = """if True:
+        import ctrd, sys, time
+        quiet = {"stdout": ctrd.DEVNULL, "stderr": ctrd.DEVNULL}
+        other = {} if "ctrd" in sys.argv[2] else {"runtime": sys.argv[2]}
+        ctrd.start(ctrd.Rootfs(sys.argv[1]), "sleep", "1000", id="x", lifetime="detached", **quiet, **other)
+        print("up", flush=True)
+        time.sleep(1000)
+    """
+    master, slave = pty.openpty()
+    command = ["setsid", "--ctty", sys.executable, "-c", code, str(rootfs.path), shim]
+    with subprocess.Popen(command, stdin=slave, stdout=slave, stderr=slave, env=environment(engine)) as client:
+        os.close(slave)
+        with os.fdopen(master) as screen:
+            assert screen.readline() == "up\n"
+        assert client.wait(60) == -signal.SIGHUP
+    c = engine.containers["x"]
+    assert c.status() == "running" and c.run("echo", "on").stdout == "on\n"
+    c.delete(force=True)
 
 
 def test_signals_and_umask_of_the_caller_do_not_reach_the_container(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
