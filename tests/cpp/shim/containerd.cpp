@@ -34,13 +34,16 @@ api::Event envelope_of(const std::string& request) {
 
 }  // namespace
 
-EventServer::EventServer(const std::string& path) : path_(path) {
+EventServer::EventServer(const std::string& path, std::string refused)
+    : path_(path), refused_(std::move(refused)) {
   server_.emplace(loop_, listen_on(path),
                   [this](ttrpc::Request request) -> boost::asio::awaitable<std::string> {
                     EXPECT_EQ(request.service, "containerd.services.events.ttrpc.v1.Events");
                     EXPECT_EQ(request.method, "Forward");
+                    api::Event event = envelope_of(request.payload);
+                    if (event.topic == refused_) throw invalid("topic", event.topic, "is refused");
                     std::lock_guard lock(mutex_);
-                    events_.push_back(envelope_of(request.payload));
+                    events_.push_back(std::move(event));
                     co_return std::string();
                   });
   thread_ = std::thread([this] { loop_.run(); });

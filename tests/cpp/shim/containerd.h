@@ -18,7 +18,8 @@ namespace ctrd::shim {
 // containerd's ttrpc address, from construction to destruction.
 class EventServer {
  public:
-  explicit EventServer(const std::string& path);
+  // refused: the topic of events that it does not take.
+  explicit EventServer(const std::string& path, std::string refused = {});
   ~EventServer();
 
   std::vector<api::Event> events() const;
@@ -27,7 +28,7 @@ class EventServer {
  private:
   mutable std::mutex mutex_;
   std::vector<api::Event> events_;
-  std::string path_;
+  std::string path_, refused_;
   boost::asio::io_context loop_{1};
   std::optional<ttrpc::Server> server_;
   std::thread thread_;
