@@ -8,6 +8,8 @@
 #include <charconv>
 
 #include "api/bundle.h"
+#include "api/checkpoint.h"
+#include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/pidfd.h"
@@ -35,6 +37,15 @@ std::string option(const std::vector<std::string>& args, const char* name) {
   return at == args.end() || at + 1 == args.end() ? "" : at[1];
 }
 
+// It works in the folder that it is given, and names neither its runtime nor the container.
+bool is_criu(pid_t pid, const std::string& bundle) {
+  try {
+    return real_path("/proc/" + std::to_string(pid) + "/cwd") == bundle + "/" + api::kCriuDir;
+  } catch (const Error&) {
+    return false;  // it has gone, or its folder
+  }
+}
+
 // A runtime: its command line has "--root <bundle>/rt", as the shim gives it (other shims add the
 // namespace). Or a shim that is not ours, or its `start`: "-address <bundle>".
 bool works_on(pid_t pid, const std::string& bundle) {
@@ -42,7 +53,7 @@ bool works_on(pid_t pid, const std::string& bundle) {
   if (!facts) return false;
   std::string root = bundle + "/" + api::kRuntimeDir, given = option(facts->args, "--root");
   return given == root || given.starts_with(root + "/") ||
-         option(facts->args, "-address") == bundle;
+         option(facts->args, "-address") == bundle || is_criu(pid, bundle);
 }
 
 void kill_and_wait(pid_t pid, const std::string& bundle) {

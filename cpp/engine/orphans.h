@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // A runtime whose shim was killed dies with it, but a moment after the claim is free: until then it
-// goes on making cgroups behind the back of whoever cleans up.
+// goes on making cgroups behind the back of whoever cleans up. Its criu does not die with it.
 #pragma once
 
 #include <string>

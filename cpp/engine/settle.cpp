@@ -6,6 +6,7 @@
 #include <algorithm>
 
 #include "api/bundle.h"
+#include "api/checkpoint.h"
 #include "base/cgroup.h"
 #include "base/error.h"
 #include "base/files.h"
@@ -24,7 +25,8 @@ constexpr uint32_t kNobodyKnows = 255;
 // bundle: its path. The shim may have died in the middle of the create of a runtime.
 void kill_everything(const std::string& bundle, const api::StatusFile& status, Nanos limit) {
   if (status.boot_id != boot_id() && !status.boot_id.empty()) return;
-  if (status.status == api::Status::kUnknown) kill_runtime(bundle);
+  bool with_criu = exists_at(open_dir(bundle).get(), api::kCriuDir);
+  if (status.status == api::Status::kUnknown || with_criu) kill_runtime(bundle);
   signal_process(init_of(status), SIGKILL);
   if (!status.cgroups_path.starts_with("/ctrd-")) return;
   if (kill_cgroup(status.cgroups_path, cleanup_wait(limit))) return;
@@ -54,7 +56,8 @@ void clean_up_other(const Claim& claim, const api::StatusFile& status) {
 
 // What the shim would have removed: nobody answers there any more.
 void remove_remains(int bundle) {
-  for (const char* name : {api::kSocketFile, api::kIoDir, api::kRuntimeDir, api::kInitPidFile})
+  for (const char* name :
+       {api::kSocketFile, api::kIoDir, api::kRuntimeDir, api::kInitPidFile, api::kCriuDir})
     remove_tree_at(bundle, name);
 }
 

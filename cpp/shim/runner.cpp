@@ -18,9 +18,20 @@ namespace {
 
 constexpr off_t kLogTail = 64 << 10;
 constexpr off_t kMaxWords = 64 << 10;
+constexpr Nanos kGroupEnds = std::chrono::seconds(2), kRoundEvery = std::chrono::milliseconds(2);
 
 // Its group, so that a script's children go too.
 void kill_group(pid_t pid) { ::kill(-pid, SIGKILL); }
+
+// Of one that failed: somebody may have killed it alone, and its criu would go on, up to leaving
+// the task frozen as it had found it.
+asio::awaitable<void> end_group(pid_t pid) {
+  for (TimePoint deadline = after(kGroupEnds); Clock::now() < deadline;) {
+    kill_group(pid);
+    if (::kill(-pid, 0) < 0) co_return;  // all reaped
+    co_await pause_for(kRoundEvery);
+  }
+}
 
 UniqueFd memory_file(const std::string& text) {
   UniqueFd file(::memfd_create("input", MFD_CLOEXEC));
@@ -97,7 +108,10 @@ asio::awaitable<oci::Outcome> Runner::outcome(Running running) {
   running_.erase(running.pid);
   ended_.notify();
   outcome.status = ended->status;
-  if (ended->status != 0) outcome.log = tail_of(running.log);
+  if (ended->status != 0) {
+    co_await end_group(running.pid);
+    outcome.log = tail_of(running.log);
+  }
   co_return outcome;
 }
 

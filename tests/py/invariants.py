@@ -304,7 +304,7 @@ def bundles_have_records(root: Root) -> Iterator[str]:
             yield f"{bundle.path} has no container; in it: {special}"
         elif bundle.status in ("", "unknown") and not is_locked(bundle.path, locks):
             yield f"{bundle.path} is half made, and nobody makes it"
-        for path in (bundle.path / "rt").glob("*"):
+        for path in (bundle.path / "rt").glob("[!.]*"):
             if path.name != id:
                 yield f"{path} is a runtime's state of no container"
     for place in ("/run/crun", "/run/runc"):

@@ -21,6 +21,8 @@ QUICK = {
     "kill-both": 6,
     "kill-creates": 10,
     "kill-probes": 4,
+    "checkpoint-kills": 4,
+    "checkpoint-rounds": 2,
     "sweep-client": 400,
     "sweep-shim": 90,
     "sweep-errors": 400,

@@ -11,6 +11,7 @@ from pathlib import Path
 HERE = Path(__file__).resolve().parent
 sys.path[:0] = [str(HERE), str(HERE.parent)]
 
+import checkpoints  # noqa: E402
 import containerds  # noqa: E402
 import crowds  # noqa: E402
 import kills  # noqa: E402
@@ -27,6 +28,8 @@ SOAKS: dict[str, tuple[Callable[[int, int], str], int]] = {
     "kill-both": (kills.both, 500),
     "kill-creates": (kills.creates, 500),
     "kill-probes": (kills.probes, 100),
+    "checkpoint-kills": (checkpoints.kills, 200),
+    "checkpoint-rounds": (checkpoints.rounds, 100),
     "sweep-client": (sweeps.kill_client, 1),
     "sweep-shim": (sweeps.kill_shim, 1),
     "sweep-errors": (sweeps.errors, 1),
