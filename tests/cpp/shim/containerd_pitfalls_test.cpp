@@ -7,6 +7,7 @@
 #include <filesystem>
 
 #include "base/files.h"
+#include "base/mount.h"
 #include "base/process.h"
 #include "shim/containerd.h"
 #include "shim/forwarder.h"
@@ -99,6 +100,9 @@ TEST_P(Pitfalls, MessagesThatCannotBeReadAreRefused) {
   api::UpdateTaskRequest update{.id = c.h.id, .resources = {"x", "{"}, .annotations = {}};
   EXPECT_EQ(error_of([&] { c.h.call<api::Empty>("Update", update); }).code(),
             Code::kInvalidArgument);
+  constexpr const char* kSandbox = "containerd.runtime.sandbox.v1.Sandbox";
+  EXPECT_EQ(error_of([&] { c.h.raw_call(kSandbox, "CreateSandbox", ""); }).code(),
+            Code::kUnimplemented);
   EXPECT_EQ(c.h.state().status, api::Status::kRunning);
   end();
 }
@@ -141,7 +145,70 @@ TEST_P(Pitfalls, AnExecThatWasAddedBeforeTheEndIsNotStartedAfterIt) {
   EXPECT_EQ(c.h.wait().exit_status, 137U);
   Error error = error_of([&] { c.h.start("e"); });
   EXPECT_EQ(error.code(), Code::kFailedPrecondition) << error.message();
+  auto deleted = c.h.call<api::DeleteResponse>("Delete", api::DeleteRequest{c.h.id, "e"});
+  EXPECT_EQ(deleted.exit_status, 0U);
+  EXPECT_EQ(deleted.exited_ns, api::kNotYet);
   c.h.remove();
+  finish(c);
+}
+
+// A bundle whose rootfs is not empty, or a mount point, stays for ever: containerd only rmdirs it.
+struct Mounted : Pitfalls {
+  void run_mounted() {
+    for (const char* name : {"upper", "work", "data"})
+      make_dir_at(open_dir(c.h.dir).get(), name, 0755);
+    std::string upper = "upperdir=" + c.h.dir + "/upper", work = "workdir=" + c.h.dir + "/work";
+    c.h.rootfs = {
+        {.type = "overlay",
+         .source = "overlay",
+         .target = "",
+         .options = {"lowerdir=" + busybox_root(), upper, work}},
+        {.type = "bind", .source = c.h.dir + "/data", .target = "tmp", .options = {"rbind"}}};
+    std::filesystem::create_directory(c.h.bundle + "/rootfs");
+    run({{"root", {{"path", "rootfs"}}}});
+    EXPECT_EQ(mounts_below(c.h.bundle).size(), 2U);  // in containerd's namespace
+  }
+  void expect_empty() const {
+    EXPECT_TRUE(mounts_below(c.h.bundle).empty());
+    EXPECT_TRUE(std::filesystem::is_empty(c.h.bundle + "/rootfs"));
+    EXPECT_TRUE(std::filesystem::exists(c.h.dir + "/data"));
+  }
+};
+CTRD_EACH_RUNTIME(Mounted);
+
+TEST_P(Mounted, NothingIsLeftInTheBundle) {
+  run_mounted();
+  end();
+  expect_empty();
+}
+
+TEST_P(Mounted, NorWhenTheShimWasKilled) {
+  run_mounted();
+  ::kill(c.h.shim.pid, SIGKILL);
+  EXPECT_EQ(c.h.exit_status(), 137);
+  EXPECT_EQ(c.clean_up().pid, static_cast<uint32_t>(pid));
+  expect_empty();
+}
+
+TEST_P(Mounted, NorWhenCreateFails) {
+  c.h.rootfs = {{.type = "bind", .source = busybox_root(), .target = "", .options = {"rbind"}}};
+  std::filesystem::create_directory(c.h.bundle + "/rootfs");
+  std::filesystem::create_directory(c.h.dir + "/data");
+  c.h.configure({"/nothing"}, {{"root", {{"path", "rootfs"}}}});
+  c.start();
+  EXPECT_EQ(error_of([&] { c.create(); }).code(), Code::kNotFound);
+  expect_empty();
+  finish(c);
+}
+
+// By hand, with the runtime's own program: TestKillContainerDeletedByRunc.
+TEST_P(Pitfalls, ARuntimeThatWasToldToDeleteIt) {
+  run();
+  SpawnSpec spec{.argv = {runtime(), "--root", c.h.bundle + "/rt", "delete", "--force", c.h.id}};
+  EXPECT_EQ(run_command(spec, "", soon()).exit.status, 0);
+  EXPECT_EQ(c.h.wait().exit_status, 137U);
+  EXPECT_EQ(error_of([&] { c.h.kill(SIGKILL); }).code(), Code::kNotFound);
+  EXPECT_EQ(c.h.remove().exit_status, 137U);
   finish(c);
 }
 
