@@ -5,7 +5,8 @@
 
 namespace ctrd::bindings {
 void bind_checkpoints(py::module_& module);
-}
+void bind_fsck(py::module_& module);
+}  // namespace ctrd::bindings
 
 PYBIND11_MODULE(_core, module) {
   using namespace ctrd::bindings;
@@ -22,4 +23,5 @@ PYBIND11_MODULE(_core, module) {
   bind_snapshots(module);
   bind_engine(module);
   bind_checkpoints(module);
+  bind_fsck(module);
 }

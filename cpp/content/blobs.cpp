@@ -52,6 +52,16 @@ void Blobs::take_back(const Ingest& ingest, std::string_view hex) const {
 
 bool Blobs::remove(std::string_view hex) const { return unlink_at(dir_.get(), std::string(hex)); }
 
+bool Blobs::has(std::string_view hex) const { return exists_at(dir_.get(), std::string(hex)); }
+
+std::string Blobs::digest_of(std::string_view hex, const Wait& wait) const {
+  auto file = find_at(dir_.get(), std::string(hex), O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+  if (!file) return "";
+  Sha256 hash;
+  hash_file(file->get(), hash, wait);
+  return "sha256:" + hash.hex();
+}
+
 UniqueFd Blobs::open(std::string_view hex, uint64_t size) const {
   auto file = find_at(dir_.get(), std::string(hex), O_RDONLY | O_NOFOLLOW);
   std::string expected = std::to_string(size) + " bytes";

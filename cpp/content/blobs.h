@@ -37,6 +37,9 @@ class Blobs {
   void take_back(const Ingest& ingest, std::string_view hex) const;
   // The lock is held, and no record has it.
   bool remove(std::string_view hex) const;
+  bool has(std::string_view hex) const;
+  // Of the bytes that are there; "" if none are.
+  std::string digest_of(std::string_view hex, const Wait& wait) const;
   // Throws kDataLoss, with its path, if it is not there or not of this size.
   UniqueFd open(std::string_view hex, uint64_t size) const;
 

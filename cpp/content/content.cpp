@@ -117,4 +117,13 @@ void Content::remove_unheld(const std::string& hex, const Wait& wait) {
   if (!records_.is_held("sha256:" + hex, wait)) blobs().remove(hex);
 }
 
+bool Content::is_unheld(const std::string& hex, const Wait& wait) {
+  BlobsLock held = lock(wait);
+  return blobs().has(hex) && !records_.is_held("sha256:" + hex, wait);
+}
+
+bool Content::is_whole(const std::string& digest, const Wait& wait) const {
+  return blobs().digest_of(hex_of(digest), wait) == digest;
+}
+
 }  // namespace ctrd::content

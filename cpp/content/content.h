@@ -103,6 +103,10 @@ class Content {
                                          const Wait& wait);
   // The bytes behind a trash key, unless a record has them again.
   void remove_unheld(const std::string& hex, const Wait& wait);
+  // Bytes are there, and no namespace has a record of them.
+  bool is_unheld(const std::string& hex, const Wait& wait);
+  // They are what their digest says.
+  bool is_whole(const std::string& digest, const Wait& wait) const;
 
  private:
   friend class Writer;

@@ -118,6 +118,30 @@ void remove_locked(int ingests, const std::string& name, int dir) {
   remove_tree_at(ingests, name);
 }
 
+// "" if it is half made, or half removed.
+std::string full_ref_of(int dir) {
+  std::string full = find_file_at(dir, "ref", 64 << 10).value_or("");
+  bool is_whole = full.find('/') != full.npos && find_at(dir, "data", O_PATH).has_value();
+  return is_whole ? full : "";
+}
+
+// nullopt: somebody writes it, or it is too young, or gone.
+std::optional<Locked> try_lock_stale(int ingests, const std::string& name, int64_t before_ns) {
+  auto dir = find_dir_at(ingests, name);
+  if (!dir) return std::nullopt;
+  std::optional<Locked> locked;
+  try {
+    locked = try_lock_in(std::move(*dir), ingests, name, name);
+  } catch (const Error& error) {
+    if (error.code() != Code::kUnavailable) throw;
+  }
+  if (!locked) return std::nullopt;
+  const std::string full = full_ref_of(locked->dir.get());
+  auto status = read_status(locked->dir.get(), full.substr(0, full.find('/')));
+  if (!full.empty() && (!status || status->updated_ns >= before_ns)) return std::nullopt;
+  return locked;
+}
+
 void write_at(int fd, std::string_view bytes, uint64_t offset) {
   while (!bytes.empty()) {
     ssize_t done = ::pwrite(fd, bytes.data(), bytes.size(), static_cast<off_t>(offset));
@@ -192,20 +216,21 @@ void Ingest::resume(std::optional<uint64_t> total, const Wait& wait) {
   hash_data(wait);
 }
 
-void Ingest::hash_data(const Wait& wait) {
+uint64_t hash_file(int fd, Sha256& hash, const Wait& wait) {
   std::string buffer(1 << 20, '\0');
-  status_.offset = 0;
+  uint64_t offset = 0;
   for (;;) {
     wait.check();
-    ssize_t size =
-        ::pread(data(), buffer.data(), buffer.size(), static_cast<off_t>(status_.offset));
+    ssize_t size = ::pread(fd, buffer.data(), buffer.size(), static_cast<off_t>(offset));
     if (size < 0 && errno == EINTR) continue;
-    if (size < 0) throw sys_error("read an ingest's data");
-    if (size == 0) return;
-    hash_.update(std::string_view(buffer).substr(0, static_cast<std::size_t>(size)));
-    status_.offset += static_cast<uint64_t>(size);
+    if (size < 0) throw sys_error("read content");
+    if (size == 0) return offset;
+    hash.update(std::string_view(buffer).substr(0, static_cast<std::size_t>(size)));
+    offset += static_cast<uint64_t>(size);
   }
 }
+
+void Ingest::hash_data(const Wait& wait) { status_.offset = hash_file(data(), hash_, wait); }
 
 Ingest::~Ingest() {
   if (removed_ || !data_ || generation_ != store::process_generation()) return;
@@ -269,6 +294,23 @@ std::optional<IngestStatus> find_ingest(int ingests, const std::string& ns,
                                         const std::string& ref) {
   auto dir = find_dir_at(ingests, name_of(ns, ref));
   return dir ? read_status(dir->get(), ns) : std::nullopt;
+}
+
+std::vector<StaleIngest> stale_ingests(int ingests, int64_t before_ns) {
+  std::vector<StaleIngest> found;
+  for (const std::string& name : list_dir(ingests))
+    if (auto locked = try_lock_stale(ingests, name, before_ns))
+      found.push_back({name, full_ref_of(locked->dir.get())});
+  return found;
+}
+
+void remove_stale_ingests(int ingests, int64_t before_ns,
+                          const std::function<bool(const std::string&)>& spares) {
+  for (const std::string& name : list_dir(ingests)) {
+    auto locked = try_lock_stale(ingests, name, before_ns);
+    if (locked && !spares(full_ref_of(locked->dir.get())))
+      remove_locked(ingests, name, locked->dir.get());
+  }
 }
 
 bool abort_ingest(int ingests, const std::string& ns, const std::string& ref) {

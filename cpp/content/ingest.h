@@ -10,6 +10,7 @@
 #pragma once
 
 #include <cstdint>
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -76,6 +77,19 @@ class Ingest {
   const uint64_t generation_ = store::process_generation();
   bool removed_ = false;
 };
+
+// Hashes all of a file; returns its size.
+uint64_t hash_file(int fd, Sha256& hash, const Wait& wait);
+
+// Those that nobody writes, and that are half made or were written to last before that time.
+struct StaleIngest {
+  std::string name;  // of its directory
+  std::string ref;   // "<namespace>/<ref>"; "" for a half made one
+};
+std::vector<StaleIngest> stale_ingests(int ingests, int64_t before_ns);
+// spares: asked with the ref.
+void remove_stale_ingests(int ingests, int64_t before_ns,
+                          const std::function<bool(const std::string&)>& spares);
 
 std::vector<IngestStatus> list_ingests(int ingests, std::string_view ns);
 std::optional<IngestStatus> find_ingest(int ingests, const std::string& ns, const std::string& ref);

@@ -34,9 +34,13 @@ void Core::leave(const Wait& wait) {
   owner->leave(root, containers, wait);
 }
 
-void Core::enter(const Wait& wait) {
+void Core::check() const {
   check_not_forked(generation);
   if (closed) throw failed_precondition("engine is closed");
+}
+
+void Core::enter(const Wait& wait) {
+  check();
   reap_ending(Wait{}.at_once());
   if (ready_) return;
   auto lock = lock_patiently(first_, wait, "wait for the first verb");

@@ -29,6 +29,8 @@ struct Core {
   // The first line of every verb: throws if closed or forked; the first one checks the state token
   // and recovers.
   void enter(const Wait& wait);
+  // What enter() throws without looking at the root.
+  void check() const;
   // Of a record with an owner. Ours never has.
   bool owner_has_died(const metadata::Container& record) const;
   // <state>/<ns>/<name>: a bundle, or what belongs to the namespace. nullopt: not there.

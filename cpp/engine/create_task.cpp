@@ -63,7 +63,7 @@ NewTask create_task_from(Core& core, const TaskRef& ref, const Stdio& stdio, boo
   metadata::Full full = read_record(core, ns, id, wait);
   bool owned = full.record.lifetime == metadata::Lifetime::kOwner;
   check_supported(full.record.runtime_name, {.owner = owned, .stdio = stdio});
-  if (from != nullptr) put_layer_back(core, full.record, *from, wait);
+  if (from != nullptr) put_layer_back(core, ns, full.record, *from, wait);
   launch.restore(from);
   Streams streams = launch.take_streams();
   NewTask task;

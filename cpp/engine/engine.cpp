@@ -7,6 +7,7 @@
 #include "engine/checkpoint.h"
 #include "engine/core.h"
 #include "engine/fork.h"
+#include "engine/fsck.h"
 #include "engine/snapshots.h"
 #include "engine/verbs.h"
 
@@ -21,6 +22,10 @@ bool is_damaged(const Error& error) {
 class Entered final : public Engine {
  public:
   Core& entered(const Wait& wait) { return enter(wait); }
+  Core& unentered() {
+    core_.check();
+    return core_;
+  }
   explicit Entered(const Config& config) : core_(config) {}
 
   const std::string& root() const override { return core_.root.path; }
@@ -39,7 +44,7 @@ class Entered final : public Engine {
     try {
       return get(ns, id, wait);
     } catch (const Error& error) {
-      if (!is_damaged(error)) throw;
+      if (!is_damaged(error) && error.code() != Code::kNotFound) throw;
       auto info = engine::find_running(core_, ns, id, wait);
       if (!info) throw;
       return *info;
@@ -231,6 +236,8 @@ class Entered final : public Engine {
 Core& core_of(Engine& engine, const Wait& wait) {
   return static_cast<Entered&>(engine).entered(wait);  // the only class there is
 }
+
+Core& core_unentered(Engine& engine) { return static_cast<Entered&>(engine).unentered(); }
 
 std::shared_ptr<Engine> Engine::open(const Config& config) {
   install_fork_handler();

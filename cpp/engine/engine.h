@@ -71,8 +71,8 @@ class Engine {
                                const Wait& wait) = 0;
   virtual ContainerInfo get(const std::string& ns, const std::string& id,
                             const Wait& wait) = 0;  // kNotFound (Kind::kContainer)
-  // The same; if the records are damaged (kDataLoss, kRoot), by its task: id, status and pid, with
-  // which it can be ended.
+  // The same; if the records are damaged (kDataLoss, kRoot), or have lost it though its task is
+  // there, by its task: id, status and pid, with which it can be ended.
   virtual ContainerInfo find(const std::string& ns, const std::string& id, const Wait& wait) = 0;
   virtual bool contains(const std::string& ns, const std::string& id, const Wait& wait) = 0;
   // Filters are checked before anything is read; what does not match takes no memory.

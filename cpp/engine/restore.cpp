@@ -14,6 +14,7 @@
 #include "base/process.h"
 #include "engine/checkpoint_files.h"
 #include "engine/host.h"
+#include "engine/task_layer.h"
 #include "engine/verbs.h"
 #include "oci/rename.h"
 #include "oci/spec.h"
@@ -121,10 +122,10 @@ Restoration restoration(const Source& source, const RestoreOptions& options) {
 
 }  // namespace
 
-void put_layer_back(Core& core, const metadata::Container& record, const Restoration& from,
-                    const Wait& wait) {
+void put_layer_back(Core& core, const std::string& ns, const metadata::Container& record,
+                    const Restoration& from, const Wait& wait) {
   if (from.layer.empty()) return;
-  core.overlay.active(record.snapshot_number, {record.rootfs});  // makes its directories
+  task_mounts(core, ns, record, wait);  // makes its directories, upon what it stands on
   UniqueFd there = open_dir_at(core.root.snapshots.get(), std::to_string(record.snapshot_number));
   remove_tree_at(there.get(), "fs.new");
   UniqueFd fresh = make_dir_at(there.get(), "fs.new", 0755);

@@ -25,7 +25,7 @@ NewTask create_task_from(Core& core, const TaskRef& ref, const Stdio& stdio, boo
                          const Restoration* from, const Wait& wait);
 // The container's layer becomes the checkpoint's, whole or not at all. The claim is held: it has no
 // task.
-void put_layer_back(Core& core, const metadata::Container& record, const Restoration& from,
-                    const Wait& wait);
+void put_layer_back(Core& core, const std::string& ns, const metadata::Container& record,
+                    const Restoration& from, const Wait& wait);
 
 }  // namespace ctrd::engine

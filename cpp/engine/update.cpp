@@ -118,6 +118,36 @@ void need_no_task(Core& core, const std::string& ns, const std::string& id, cons
     throw failed_precondition("container \"" + id + "\": its task has its snapshot", Kind::kTask);
 }
 
+// None can be made while this lives: it has the claim of the bundle that is there, or of an empty
+// one.
+class NoTask {
+ public:
+  NoTask(Core& core, const std::string& ns, const std::string& id, const Wait& wait) : core_(core) {
+    for (;;) {
+      need_no_task(core, ns, id, wait);
+      Claimed claimed =
+          claim_bundle(core, ns, id, wait.within(std::chrono::milliseconds(500)), &claim_);
+      if (claimed == Claimed::kTaken) return;
+      if (claimed == Claimed::kHeld)
+        throw failed_precondition("container \"" + id + "\": a task of it is just being made",
+                                  Kind::kTask);
+      claim_ = make_bundle(core, ns, id);
+      is_new_ = claim_.has_value();
+      if (is_new_) return;
+    }
+  }
+  NoTask(const NoTask&) = delete;
+  NoTask& operator=(const NoTask&) = delete;
+  ~NoTask() {
+    if (is_new_) Discard(core_, std::move(claim_));
+  }
+
+ private:
+  Core& core_;
+  std::optional<Claim> claim_;
+  bool is_new_ = false;
+};
+
 metadata::Containers::Change change_of(const RecordChange& wanted) {
   metadata::Containers::Change change;
   change.labels = wanted.labels;
@@ -155,8 +185,9 @@ ContainerInfo update(Core& core, const std::string& ns, const std::string& id,
   check_identifier("id", id);
   if (wanted.fields && !wanted.annotations.empty())
     throw invalid("annotations", "", "cannot be given beside fields: they are the spec's");
+  std::optional<NoTask> no_task;
   if (names(wanted, "snapshotkey") && (wanted.fields || wanted.snapshot_key))
-    need_no_task(core, ns, id, wait);
+    no_task.emplace(core, ns, id, wait);
   std::unique_ptr<Limits> limits;
   if (wanted.resources) limits = limit_task(core, ns, id, *wanted.resources, wait);
   try {

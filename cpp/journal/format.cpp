@@ -5,23 +5,13 @@
 #include <charconv>
 #include <cstdio>
 
+#include "base/crc32c.h"
 #include "base/error.h"
 
 namespace ctrd::journal {
 namespace {
 
 constexpr std::size_t kHexDigits = 8;
-
-constexpr std::array<uint32_t, 256> make_table() {
-  std::array<uint32_t, 256> table{};
-  for (uint32_t i = 0; i < 256; ++i) {
-    uint32_t sum = i;
-    for (int bit = 0; bit < 8; ++bit) sum = (sum >> 1) ^ (sum & 1 ? 0x82f63b78u : 0);
-    table[i] = sum;
-  }
-  return table;
-}
-constexpr auto kTable = make_table();
 
 std::optional<uint32_t> parse_hex(std::string_view digits) {
   uint32_t value = 0;
@@ -31,12 +21,6 @@ std::optional<uint32_t> parse_hex(std::string_view digits) {
 }
 
 }  // namespace
-
-uint32_t crc32c(std::string_view bytes) {
-  uint32_t sum = ~0u;
-  for (char c : bytes) sum = (sum >> 8) ^ kTable[(sum ^ static_cast<unsigned char>(c)) & 0xff];
-  return ~sum;
-}
 
 std::string encode_record(std::string_view body) {
   if (body.size() > kMaxBody)

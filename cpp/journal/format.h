@@ -18,8 +18,6 @@ constexpr std::size_t kRecordHeader = 17;
 constexpr std::size_t kRecordFrame = kRecordHeader + 1;  // what is not body
 constexpr std::size_t kMaxBody = 256 << 10;
 
-uint32_t crc32c(std::string_view bytes);  // Castagnoli. Source: RFC 3720, appendix B.4
-
 // Throws invalid for a body longer than kMaxBody.
 std::string encode_record(std::string_view body);
 

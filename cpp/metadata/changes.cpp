@@ -13,14 +13,6 @@
 namespace ctrd::metadata {
 namespace {
 
-std::string encode_number(uint64_t n) { return FieldWriter().add(1, n).take(); }
-
-uint64_t decode_number(std::string_view bytes) {
-  uint64_t n = 0;
-  read_fields(bytes, "number", [&](Field field) { return field.read(1, n); });
-  return n;
-}
-
 SnapshotPlace place_of(std::string_view ns, const Container& record) {
   return {ns, record.snapshotter, record.snapshot_key};
 }

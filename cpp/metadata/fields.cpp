@@ -60,6 +60,14 @@ bool Field::read(uint32_t tag, ProcessKey& value) {
   return true;
 }
 
+std::string encode_number(uint64_t n) { return FieldWriter().add(1, n).take(); }
+
+uint64_t decode_number(std::string_view bytes) {
+  uint64_t n = 0;
+  read_fields(bytes, "number", [&](Field field) { return field.read(1, n); });
+  return n;
+}
+
 FieldWriter& FieldWriter::add(uint32_t tag, std::string_view value) {
   if (!value.empty())
     protozero::pbf_writer(bytes_).add_bytes(tag, protozero::data_view(value.data(), value.size()));

@@ -48,6 +48,10 @@ void read_fields(std::string_view bytes, std::string_view what, F f) {
   }
 }
 
+// A record that is one number.
+std::string encode_number(uint64_t n);
+uint64_t decode_number(std::string_view bytes);
+
 class FieldWriter {
  public:
   FieldWriter& add(uint32_t tag, std::string_view value);

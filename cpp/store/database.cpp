@@ -31,10 +31,11 @@ leveldb::Logger* no_logger() {
   return logger;
 }
 
-leveldb::Options options(Env* env, bool reuse) {
+leveldb::Options options(Env* env, LogUse log) {
   leveldb::Options result;
   result.create_if_missing = true;
-  result.reuse_logs = reuse;
+  result.reuse_logs = log == LogUse::kReuse;
+  result.paranoid_checks = log != LogUse::kTorn;
   result.env = env;
   result.info_log = no_logger();
   result.write_buffer_size = kWriteBuffer;
@@ -73,11 +74,11 @@ void prepare_leveldb() {
   leveldb::Env::Default();
 }
 
-Database::Database(int dir, std::string path, bool reuse)
+Database::Database(int dir, std::string path, LogUse log)
     : path_(std::move(path)), opening_(next_opening()) {
   check_current(dir);
   leveldb::DB* db = nullptr;
-  leveldb::Status status = leveldb::DB::Open(options(&env_, reuse), fd_path(dir), &db);
+  leveldb::Status status = leveldb::DB::Open(options(&env_, log), fd_path(dir), &db);
   db_.reset(db);
   check(status, "open");
   env_.run_background();

@@ -20,14 +20,19 @@ namespace ctrd::store {
 Error status_error(const leveldb::Status& status, const std::string& what, const std::string& path,
                    const std::string& file = {});
 
+// How an opening takes the log that is there.
+enum class LogUse {
+  kReuse,  // its last user closed it: go on writing behind it
+  kWhole,  // read it; damage in it is damage of the database, what a killed writer left is none
+  kTorn,   // the same, and what cannot be read at its end is left out, as after a power loss
+};
+
 // Makes what LevelDB keeps for the whole process, so that no fork comes between.
 void prepare_leveldb();
 
 class Database : public View {
  public:
-  // dir: descriptor of the directory. reuse: append to the log that is there, which is safe only if
-  // its last user closed it.
-  Database(int dir, std::string path, bool reuse);
+  Database(int dir, std::string path, LogUse log);  // dir: descriptor of the directory
   ~Database() override;  // also finishes what LevelDB wanted done in the background
 
   std::optional<std::string> find(std::string_view key) const override;

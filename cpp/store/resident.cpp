@@ -5,6 +5,8 @@
 
 #include "base/error.h"
 #include "base/files.h"
+#include "store/log_file.h"
+#include "store/repair.h"
 
 namespace ctrd::store {
 
@@ -33,7 +35,27 @@ bool Resident::open(const StoreConfig& config, TimePoint since, TimePoint until)
   return true;
 }
 
-void Resident::open_database(bool reuse) { database_.emplace(dir_.get(), path_, reuse); }
+// What a kill leaves at a log's end is no damage, and what a power loss leaves none that counts.
+void Resident::open_database(bool was_clean) {
+  try {
+    database_.emplace(dir_.get(), path_, was_clean ? LogUse::kReuse : LogUse::kWhole);
+  } catch (const Error& error) {
+    if (was_clean || error.code() != Code::kDataLoss || !are_only_torn(dir_.get())) throw;
+    database_.emplace(dir_.get(), path_, LogUse::kTorn);
+  }
+}
+
+bool Resident::lock(TimePoint since, TimePoint until) {
+  close();
+  lock_ = DatabaseLock::take(dir_.get(), since, until);
+  return lock_ != nullptr;
+}
+
+std::vector<DamagedFile> Resident::repair() {
+  std::vector<DamagedFile> damage = repair_database(dir_.get(), path_);
+  lock_->mark_clean();
+  return damage;
+}
 
 bool Resident::release_reserve(const Error& error) const {
   return is_full(error) && reserve_ && reserve_->release();

@@ -33,6 +33,10 @@ class Resident {
 
   // Open it, unless it is. False: the lock was not got in time.
   bool open(const StoreConfig& config, TimePoint since, TimePoint until);
+  // The lock alone: it is closed.
+  bool lock(TimePoint since, TimePoint until);
+  // With the lock alone.
+  std::vector<DamagedFile> repair();
   Database& database() { return *database_; }
   // As Database's; on a full disk once more without the reserve, if the batch may use it.
   void apply(const Batch& batch);
@@ -43,7 +47,7 @@ class Resident {
   void close_if_free();
 
  private:
-  void open_database(bool reuse);
+  void open_database(bool was_clean);
   bool release_reserve(const Error& error) const;
   void close();
   bool tick();  // the timer's

@@ -16,7 +16,10 @@ namespace {
 constexpr std::array kErrors = {ENOSPC, EDQUOT, EFBIG, EIO,    EMFILE,  ENFILE,      ENOMEM,
                                 EAGAIN, EACCES, EPERM, EROFS,  ENOTDIR, ENOENT,      EISDIR,
                                 ELOOP,  EINTR,  EBADF, EINVAL, EEXIST,  ENAMETOOLONG};
-constexpr char kHint[] = "restore the directory from a copy, or move it away to begin anew";
+constexpr char kHint[] =
+    "ctrd fsck --repair (engine.fsck(repair=True)) keeps what can be read; or restore the "
+    "directory "
+    "from a copy";
 
 int errno_of(const std::string& words) {
   for (int err : kErrors)

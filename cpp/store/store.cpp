@@ -74,11 +74,17 @@ class SharedStore : public Store {
       if (!batch.empty()) resident_->apply(batch);
     });
   }
+  std::vector<DamagedFile> repair(const Wait& wait) override {
+    check_process();
+    std::unique_ptr<Turn> turn = take(wait, Take::kLock);
+    return resident_->repair();
+  }
 
  private:
+  enum class Take { kOpen, kLock };
   void run(const Wait& wait, const std::function<void()>& f);
-  std::unique_ptr<Turn> take(const Wait& wait);
-  std::unique_ptr<Turn> try_take(uint64_t ticket, TimePoint since, TimePoint until);
+  std::unique_ptr<Turn> take(const Wait& wait, Take what = Take::kOpen);
+  std::unique_ptr<Turn> try_take(Take what, uint64_t ticket, TimePoint since, TimePoint until);
   void check_process() const;
 
   std::shared_ptr<Resident> resident_;
@@ -98,20 +104,22 @@ void SharedStore::check_process() const {
                             Kind::kFork);
 }
 
-std::unique_ptr<Turn> SharedStore::try_take(uint64_t ticket, TimePoint since, TimePoint until) {
+std::unique_ptr<Turn> SharedStore::try_take(Take what, uint64_t ticket, TimePoint since,
+                                            TimePoint until) {
   if (!resident_->turns.take(ticket, until)) return nullptr;
   auto turn = std::make_unique<Turn>(*resident_);
-  if (!resident_->open(config_, since, until)) return nullptr;
-  return turn;
+  bool got =
+      what == Take::kOpen ? resident_->open(config_, since, until) : resident_->lock(since, until);
+  return got ? std::move(turn) : nullptr;
 }
 
-std::unique_ptr<Turn> SharedStore::take(const Wait& wait) {
+std::unique_ptr<Turn> SharedStore::take(const Wait& wait, Take what) {
   uint64_t ticket = resident_->turns.ticket();
   TimePoint since = Clock::now();
   TimePoint deadline = std::min(wait.deadline, after(config_.lock_timeout));
   for (;;) {
     TimePoint until = wait.interrupted ? std::min(deadline, after(kSlice)) : deadline;
-    if (auto turn = try_take(ticket, since, until)) return turn;
+    if (auto turn = try_take(what, ticket, since, until)) return turn;
     wait.check();  // may run anything, a store operation too: nothing is held here
     if (Clock::now() >= deadline)
       throw root_busy(resident_->path(), DatabaseLock::holder(resident_->dir()));

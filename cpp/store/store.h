@@ -68,6 +68,11 @@ struct StoreConfig {
   std::shared_ptr<Reserve> reserve = {};
 };
 
+// Of a database: what of this file could not be read.
+struct DamagedFile {
+  std::string file, problem;
+};
+
 class Store {
  public:
   // dir: the metadata directory (0700, exists). Takes no lock and opens nothing. Two Stores of one
@@ -85,6 +90,9 @@ class Store {
   // empty batch writes nothing. If f throws, nothing is written. A failed write (disk full ...)
   // throws, closes the database with its marker dirty, and nothing of it is visible later.
   virtual void write(const Wait& wait, const std::function<void(const View&, Batch&)>& f) = 0;
+  // Makes the database anew of all that can be read of its files, and keeps those that cannot be
+  // read whole in <dir>/lost. Waits and throws as the others. Also for one that is well.
+  virtual std::vector<DamagedFile> repair(const Wait& wait) = 0;
 };
 
 // Called once by the process (engine's atfork handler): in the child, closes all inherited lock

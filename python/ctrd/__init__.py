@@ -23,6 +23,7 @@ from ._content import Content
 from ._core import __version__ as __version__
 from ._engine import Engine, default_engine, set_default_engine
 from ._events import Event, EventStream
+from ._fsck import FsckProblem, FsckReport
 from ._logging import configure as _configure
 from ._logs import Logs
 from ._module import doctor, run, start
@@ -132,6 +133,8 @@ __all__ = [
     "ExitStatus",
     "FailedPrecondition",
     "ForkedEngine",
+    "FsckProblem",
+    "FsckReport",
     "IOStats",
     "ImageNotFound",
     "IngestInfo",

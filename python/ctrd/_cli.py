@@ -370,6 +370,17 @@ def doctor(open_engine: Callable[[], Engine], /) -> None:
     sys.exit(0 if report.ok else 1)
 
 
+@cli.command()
+@click.option("--repair", is_flag=True, help="Mend what can be mended.")
+@click.option("--verify", is_flag=True, help="Read all blobs and checkpoints, for their digests.")
+@_engine
+def fsck(open_engine: Callable[[], Engine], /, repair: bool, verify: bool) -> None:
+    """Compare the records with what is on the disk."""
+    report = open_engine().fsck(repair=repair, verify=verify)
+    click.echo("".join(f"{problem}\n" for problem in report.problems), nl=False)
+    sys.exit(0 if report.ok else 1)
+
+
 cli.add_command(snapshot)
 
 

@@ -21,6 +21,7 @@ from ._container import Container
 from ._containers import Containers
 from ._content import Content
 from ._events import EventStream, event_options
+from ._fsck import FsckProblem, FsckReport
 from ._mounts import ImageLike
 from ._namespaces import Namespaces
 from ._options import create_options
@@ -223,6 +224,30 @@ class Engine:
             (True, '/tasks/create', 0)
         """
         return EventStream(self._core.events(event_options(filters, since, follow)))
+
+    def fsck(self, *, repair: bool = False, verify: bool = False) -> FsckReport:
+        """Compare the store with the disk, and with itself; repair what can be repaired.
+
+        It looks at the root as a crash or a damaged disk has left it, before anything is recovered. A repair removes
+        nothing that a living process uses. A damaged database is made anew of all that can be read of it; files and
+        records that cannot be read are kept in <root>/metadata/lost.
+
+        Args:
+            repair: Whether to change anything. With the state directory that this engine was given, if the root knows
+                another one that nobody uses.
+            verify: Whether to read all blobs and checkpoints, for their digests.
+
+        Returns:
+            What was found, and what of it is repaired.
+
+        Raises:
+            RootBusy: Another process has the root.
+
+        Example:
+            >>> engine.fsck().ok
+            True
+        """
+        return FsckReport(tuple(FsckProblem(*row) for row in _core.fsck(self._core, repair, verify)))
 
     def doctor(self) -> DoctorReport:
         """Look at what this machine has of what containers need.

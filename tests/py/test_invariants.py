@@ -59,7 +59,7 @@ class Place:
     """A root with a task that runs, one that has ended, and a container of a live process."""
 
     def __init__(self, engine: ctrd.Engine) -> None:
-        self.root, self.state = engine.root, engine.state
+        self.engine, self.root, self.state = engine, engine.root, engine.state
 
     def found(self, **options: bool) -> list[str]:
         return invariants.violations(self.root, self.state, **{"settled": True, **options})  # type: ignore[arg-type]

@@ -1,0 +1,247 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/fsck.h"
+
+#include <algorithm>
+
+#include "base/error.h"
+#include "base/files.h"
+#include "base/log.h"
+#include "base/text.h"
+#include "engine/core.h"
+#include "engine/fsck_disk.h"
+#include "engine/snapshot_layer.h"
+#include "engine/verbs.h"
+#include "metadata/fields.h"
+#include "metadata/schema.h"
+
+namespace ctrd::engine {
+namespace {
+
+using metadata::Finding;
+using store::View;
+
+constexpr const char* kLost = "lost";
+
+struct Look {
+  Findings findings;
+  DiskNames names;
+  metadata::DiskFacts facts;
+  metadata::Checked checked;
+  bool has_database = true;  // it can be read
+  bool knows_state = true;   // the records' state directory is ours, or of another boot
+  bool may_repair = true;    // or nobody uses it
+};
+
+bool is_damage(const Error& error) {
+  return error.code() == Code::kDataLoss && error.kind() == Kind::kRoot;
+}
+
+void check_version(const View& view, Findings& findings) {
+  if (!view.find(metadata::key_version())) return;
+  auto version = metadata::find_version(view);
+  if (version && *version > metadata::kSchemaVersion)
+    throw failed_precondition("fsck: schema version " + std::to_string(*version) +
+                                  ": this ctrd knows up to " +
+                                  std::to_string(metadata::kSchemaVersion),
+                              Kind::kRoot);
+  if (!version)
+    findings.push_back({"version", "metadata", "damaged", "the schema's", true});
+  else if (*version < metadata::kSchemaVersion)
+    findings.push_back(
+        {"version", "metadata", "stale",
+         "the schema is " + std::to_string(*version) + "; any verb brings it up to date", true});
+}
+
+void check_state(const Core& core, const View& view, Look& look) {
+  if (!view.find(metadata::key_state())) return;
+  auto known = metadata::find_state(view);
+  std::optional<Finding> finding;
+  if (!known)
+    finding = Finding{"state", core.root.state_path, "damaged", "its record cannot be read", true};
+  else
+    finding = check_state_directory(core, *known);
+  look.knows_state = !finding;
+  look.may_repair = !finding || finding->repairable;
+  if (finding) look.findings.push_back(std::move(*finding));
+}
+
+// Without changing anything.
+Look look_at(Core& core, bool verify, const Wait& wait) {
+  Look look;
+  look.names = list_names(core);
+  look.facts = disk_facts(core, look.names);
+  try {
+    core.containers.ledger()->read(wait, [&](const View& view) {
+      look.findings.clear();
+      check_version(view, look.findings);
+      check_state(core, view, look);
+      look.checked = metadata::check_records(view, look.facts);
+    });
+  } catch (const Error& error) {
+    if (!is_damage(error)) throw;
+    look.has_database = false;
+    look.findings = {
+        {"database", std::string(error.find("file")), "damaged", error.message(), true}};
+    return look;
+  }
+  std::ranges::copy(look.checked.findings, std::back_inserter(look.findings));
+  if (look.knows_state)  // another one's tasks and locks are not seen
+    std::ranges::copy(check_disk(core, look.names, look.checked.all, verify, wait),
+                      std::back_inserter(look.findings));
+  return look;
+}
+
+UniqueFd lost_dir(const Core& core) {
+  UniqueFd metadata = core.root.metadata();
+  return make_dirs_at(metadata.get(), kLost, 0700);
+}
+
+std::string free_name(int dir, const std::string& wanted) {
+  std::string name = wanted;
+  for (int i = 1; exists_at(dir, name); ++i) name = wanted + "." + std::to_string(i);
+  return name;
+}
+
+// A key as a file's name: at most 255 bytes, nothing of a path in it.
+std::string file_name(const std::string& key) {
+  std::string name = "record ";
+  for (char c : key.substr(0, 200))
+    name += c == '/' || static_cast<unsigned char>(c) < 32 ? '_' : c;
+  return name;
+}
+
+// Before they are erased: the key, a line feed, the value.
+void save(const Core& core, const std::map<std::string, std::string>& lost) {
+  if (lost.empty()) return;
+  UniqueFd dir = lost_dir(core);
+  for (const auto& [key, value] : lost)
+    replace_file_at(dir.get(), free_name(dir.get(), file_name(key)), key + "\n" + value, 0600,
+                    true);
+}
+
+void keep_aside(const Core& core, int parent, const std::string& name, const std::string& as) {
+  UniqueFd dir = lost_dir(core);
+  rename_at(parent, name, dir.get(), free_name(dir.get(), as));
+}
+
+bool is_orphan(const Finding& finding, const std::string& prefix) {
+  return finding.problem == "orphaned" && finding.key.starts_with(prefix);
+}
+
+// What one of them cannot have now, the next fsck tries again.
+template <typename F>
+void quietly(const Finding& finding, const F& f) {
+  try {
+    f();
+  } catch (const Error& error) {
+    if (error.kind() == Kind::kRoot || error.code() == Code::kCancelled) throw;
+    log(Level::kWarning, "fsck: " + finding.kind + " " + finding.key + ": " + error.message());
+  }
+}
+
+// Before anybody removes them as leftovers: one of them may be what a lost record spoke of.
+void keep_directories(Core& core, const Look& look) {
+  if (!look.checked.hides_directories) return;
+  for (const Finding& one : look.findings) {
+    const std::string name = one.key.substr(one.key.find('/') + 1);
+    if (one.kind == "snapshot" && is_orphan(one, "snapshots/") && one.repairable)
+      quietly(one, [&] {
+        if (auto layer = Layer::find(core, to_number(name).value_or(0), cleanup_wait()))
+          use_alone(core, *layer, one.key);
+        keep_aside(core, core.root.snapshots.get(), name, "snapshot " + name);
+      });
+    if (one.kind == "checkpoint" && is_orphan(one, "checkpoints/"))
+      quietly(one, [&] {
+        UniqueFd parent = open_dir_at(core.root.dir.get(), "checkpoints");
+        keep_aside(core, parent.get(), name, "checkpoint " + name);
+      });
+  }
+}
+
+// Those that have ended, but whose shims are there still: recovery leaves them alone.
+void remove_forgotten(Core& core, const Look& look, const Wait& wait) {
+  for (const Finding& one : look.findings) {
+    const std::size_t slash = one.key.find('/');
+    if (one.kind != "task" || one.problem != "orphaned" || !one.repairable) continue;
+    const TaskRef task{one.key.substr(0, slash), one.key.substr(slash + 1), ""};
+    quietly(one, [&] { delete_task(core, task, false, wait); });
+  }
+}
+
+void remove_orphans(Core& core, const Look& look, const Wait& wait) {
+  for (const Finding& one : look.findings) {
+    wait.check();
+    if (one.kind == "snapshot" && is_orphan(one, "snapshots/") && one.repairable)
+      quietly(one, [&] { remove_layer(core, to_number(one.key.substr(10)).value_or(0)); });
+    if (one.kind == "content" && is_orphan(one, "sha256:"))
+      quietly(one, [&] { core.content.remove_unheld(one.key.substr(7), wait); });
+  }
+  if (auto dir = find_dir_at(core.root.dir.get(), "content/ingest"))
+    content::remove_stale_ingests(
+        dir->get(), wall_ns() - stale_after().count(),
+        [&](const std::string& ref) { return is_leased(look.checked.all, ref); });
+}
+
+void repair_records(Core& core, const Look& look, const Wait& wait) {
+  const bool adopts = std::ranges::any_of(
+      look.findings, [](const Finding& one) { return one.kind == "state" && one.repairable; });
+  save(core, look.checked.lost);
+  keep_directories(core, look);
+  core.containers.ledger()->write(wait, [&](const View& view, store::Batch& batch) {
+    if (view.find(metadata::key_version()) && !metadata::find_version(view))
+      batch.put(metadata::key_version(), metadata::encode_number(metadata::kSchemaVersion));
+    if (adopts) batch.put(metadata::key_state(), metadata::encode(core.root.token));
+    metadata::repair_records(view, batch, look.facts, look.checked.lost);
+  });
+}
+
+void repair(Core& core, const Look& look, const Wait& wait) {
+  repair_records(core, look, wait);
+  core.enter(wait);
+  recover(core, wait);  // bundles, owners, logs, trash, leftovers
+  remove_forgotten(core, look, wait);
+  remove_orphans(core, look, wait);
+}
+
+bool is_same(const Finding& a, const Finding& b) {
+  return a.kind == b.kind && a.key == b.key && a.problem == b.problem;
+}
+
+std::vector<FsckFinding> outcome(Findings before, Findings after) {
+  std::vector<FsckFinding> all;
+  for (Finding& one : before) {
+    auto left = std::ranges::find_if(after, [&](const Finding& now) { return is_same(now, one); });
+    const bool repaired = left == after.end();
+    if (!repaired) after.erase(left);
+    all.push_back({std::move(one), repaired});
+  }
+  for (Finding& one : after) all.push_back({std::move(one), false});
+  return all;
+}
+
+std::vector<FsckFinding> with_rest(std::vector<FsckFinding> found, Findings before,
+                                   Findings after) {
+  std::ranges::move(outcome(std::move(before), std::move(after)), std::back_inserter(found));
+  return found;
+}
+
+}  // namespace
+
+std::vector<FsckFinding> fsck(Engine& engine, const FsckOptions& options, const Wait& wait) {
+  Core& core = core_unentered(engine);
+  std::vector<FsckFinding> found;
+  Look look = look_at(core, options.verify, wait);
+  if (!options.repair) return outcome(look.findings, look.findings);
+  if (!look.has_database) {
+    for (auto& file : core.containers.ledger()->repair(wait))
+      found.push_back({{"database", file.file, "damaged", file.problem, true}, true});
+    if (found.empty()) found.push_back({look.findings[0], true});
+    look = look_at(core, options.verify, wait);
+  }
+  if (!look.may_repair) return with_rest(std::move(found), look.findings, look.findings);
+  repair(core, look, wait);
+  Look after = look_at(core, options.verify, wait);
+  return with_rest(std::move(found), std::move(look.findings), std::move(after.findings));
+}
+
+}  // namespace ctrd::engine
