@@ -15,9 +15,9 @@ namespace {
 constexpr std::size_t kMaxCommand = 128;
 constexpr std::size_t kMaxLine = 512;
 
-std::string command_line() {
+std::string command_line(pid_t pid) {
   std::string text;
-  auto facts = process_facts(::getpid());
+  auto facts = process_facts(pid);
   if (!facts) return text;
   for (const std::string& arg : facts->args) text.append(text.empty() ? "" : " ").append(arg);
   return escaped(text, kMaxCommand);
@@ -63,9 +63,11 @@ Holder decode_holder(std::string_view text) {
 }
 
 Holder this_holder() {
-  static const std::string command = command_line();  // a forked child's is the same
+  static const std::string command = command_line(::getpid());  // a forked child's is the same
   return {kDirty, boot_id(), ::getpid(), wall_ns(), command};
 }
+
+Holder holder_of(pid_t pid) { return {kDirty, boot_id(), pid, wall_ns(), command_line(pid)}; }
 
 Holder read_holder(int fd) {
   char text[kMaxLine];

@@ -1,29 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "store/lock.h"
 
+#include <fcntl.h>
 #include <time.h>
 
 #include <algorithm>
+#include <cerrno>
 #include <exception>
+#include <functional>
+#include <limits>
+#include <optional>
 
+#include "base/error.h"
 #include "base/process.h"
 
 namespace ctrd::store {
 namespace {
 
 using std::chrono::microseconds;
-using std::chrono::milliseconds;
 
-// Newcomers try every 0.8 ms, those that have waited for 20 ms every 0.1 ms: the gate has no queue,
-// so this is what keeps the longest wait short.
-constexpr Nanos kLongPause = microseconds(800);
-constexpr Nanos kShortPause = microseconds(100);
-constexpr Nanos kAged = milliseconds(20);
-
-Nanos pause_after(Nanos waited) {
-  auto step = (kLongPause - kShortPause) * std::min(waited, kAged).count() / kAged.count();
-  return kLongPause - step;
-}
+constexpr Nanos kInQueue = microseconds(400);
+constexpr Nanos kFirst = microseconds(100);
 
 // False: a signal came.
 bool pause(Nanos duration) {
@@ -31,23 +28,68 @@ bool pause(Nanos duration) {
   return ::clock_nanosleep(CLOCK_MONOTONIC, 0, &time, nullptr) == 0;
 }
 
-bool try_until(LockFile& file, TimePoint since, TimePoint until) {
-  while (!file.try_lock()) {
+bool try_until(const std::function<bool()>& done, Nanos step, TimePoint until) {
+  while (!done()) {
     TimePoint now = Clock::now();
-    if (now >= until || !pause(std::min<Nanos>(pause_after(now - since), until - now)))
-      return false;
+    if (now >= until || !pause(std::min<Nanos>(step, until - now))) return false;
   }
   return true;
 }
+
+// A place in the queue: the byte, in a file that has none, at the time at which its owner came,
+// locked by fcntl(2). It goes with a process that is killed, a fork()ed child has none of it, and
+// the kernel says whose it is. Any close of that file would end it: only here it is opened, by the
+// thread that has the turn.
+class Place {
+ public:
+  Place(int dir, TimePoint since) : file_(dir, "queue"), at_(since.time_since_epoch().count()) {
+    while (!set(F_WRLCK)) ++at_;  // somebody has come at the same time
+  }
+  ~Place() { set(F_UNLCK); }
+  Place(const Place&) = delete;
+  Place& operator=(const Place&) = delete;
+
+  bool is_first() const { return !first_of(file_.fd(), at_); }
+
+  // Who is first among those who came before that time.
+  static std::optional<pid_t> first_of(int fd, off_t before) {
+    struct flock one = range(F_WRLCK, 0, before);  // size 0 would be: all
+    if (before == 0 || ::fcntl(fd, F_GETLK, &one) < 0 || one.l_type == F_UNLCK) return std::nullopt;
+    return one.l_pid;
+  }
+
+ private:
+  static struct flock range(short type, off_t start, off_t size) {
+    struct flock lock {};
+    lock.l_type = type;
+    lock.l_whence = SEEK_SET;
+    lock.l_start = start;
+    lock.l_len = size;
+    return lock;
+  }
+  // False: it is somebody else's.
+  bool set(short type) const {
+    struct flock one = range(type, at_, 1);
+    if (::fcntl(file_.fd(), F_SETLK, &one) == 0) return true;
+    if (errno == EAGAIN || errno == EACCES || type == F_UNLCK) return false;
+    throw sys_error("lock a place in the queue of the store");
+  }
+
+  LockFile file_;
+  off_t at_;
+};
 
 }  // namespace
 
 std::unique_ptr<DatabaseLock> DatabaseLock::take(int dir, TimePoint since, TimePoint until) {
   std::unique_ptr<DatabaseLock> lock(new DatabaseLock(dir));
-  if (!try_until(lock->gate_, since, until)) return nullptr;
+  {
+    const Place place(dir, since);
+    if (!try_until([&] { return place.is_first(); }, kInQueue, until)) return nullptr;
+    if (!try_until([&] { return lock->gate_.try_lock(); }, kFirst, until)) return nullptr;
+  }
   name_holder(lock->gate_.fd());
-  // In the gate there is one at most, so it may be the quickest.
-  if (!try_until(lock->db_, since - kAged, until)) return nullptr;
+  if (!try_until([&] { return lock->db_.try_lock(); }, kFirst, until)) return nullptr;
   lock->gate_.unlock();
   Holder last = read_holder(lock->db_.fd());
   lock->was_clean_ = last.marker == kClean && last.boot == boot_id();
@@ -64,9 +106,12 @@ bool DatabaseLock::wanted() noexcept try {
 }
 
 Holder DatabaseLock::holder(int dir) {
-  LockFile db(dir, "db");
+  LockFile db(dir, "db"), gate(dir, "gate");
   if (!db.try_lock()) return read_holder(db.fd());
-  return read_holder(LockFile(dir, "gate").fd());  // stopped in there, say
+  if (!gate.try_lock()) return read_holder(gate.fd());  // stopped in there, say
+  const LockFile queue(dir, "queue");
+  auto first = Place::first_of(queue.fd(), std::numeric_limits<off_t>::max());
+  return first ? holder_of(*first) : read_holder(gate.fd());
 }
 
 }  // namespace ctrd::store

@@ -1,7 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
-// The turnstile of two lock files: take gate, take db, release gate. Only the process in the gate
-// contends for db, so none starves there. Locks are tried, not awaited: a flock that blocks can be
-// neither interrupted nor given a deadline.
+// The turnstile of two lock files, and a queue before it: wait to be first in the queue, take gate,
+// take db, release gate. First come, first served: with the gate alone, whoever tries at the right
+// moment passes those who have waited for long. Locks are tried, not awaited: one that blocks can
+// be neither interrupted nor given a deadline.
 #pragma once
 
 #include <memory>
@@ -18,9 +19,10 @@ namespace ctrd::store {
 class DatabaseLock {
  public:
   // dir: where the lock files are. Tries until `until`, giving up early after a signal. nullptr:
-  // not got. since: when the caller began to wait; who has waited longer tries more often.
+  // not got. since: when the caller began to wait, which is its place in the queue.
   static std::unique_ptr<DatabaseLock> take(int dir, TimePoint since, TimePoint until);
-  // Who keeps others out: who has it, or sits in the gate without taking it, or had it last.
+  // Who keeps others out: who has it, or sits in the gate or at the queue's head without going on,
+  // or had it last. Not while this thread waits.
   static Holder holder(int dir);
 
   // The last holder closed the database, in this boot.

@@ -169,6 +169,29 @@ TEST_F(IdleHolderTest, StoppedInTheGateItIsNamed) {
             std::to_string(waiter.child().pid));
 }
 
+// The same of who is next behind it.
+TEST_F(IdleHolderTest, StoppedInTheQueueItIsNamed) {
+  Helper last({"hold", temp.path()});
+  ASSERT_EQ(last.line(), "held");
+  Helper in_gate({"get", temp.path(), "a"});
+  ASSERT_TRUE(comes_true([&] {
+    Holder there = decode_holder(find_file_at(temp.fd(), "gate").value_or(""));
+    return there.pid == in_gate.child().pid;
+  }));
+  Helper next({"get", temp.path(), "a"});
+  const std::string pid = std::to_string(next.child().pid);
+  ASSERT_TRUE(comes_true([&] { return !descriptors_below(temp.path("queue"), pid).empty(); }));
+  ::kill(next.child().pid, SIGSTOP);
+  ASSERT_TRUE(comes_true([&] { return is_stopped(next.child().pid); }));
+  EXPECT_EQ(last.wait(), 0);
+  EXPECT_EQ(in_gate.line(), "1");
+  EXPECT_EQ(in_gate.wait(), 0);
+  auto store = open_store(temp.path(), {milliseconds(60)});
+  EXPECT_EQ(error_of([&] { get(*store, "a"); }).find("holder_pid"), pid);
+  next.kill();  // its place goes with it
+  EXPECT_EQ(get(*store, "a"), "1");
+}
+
 // A signal handler may use the store again: nothing may be held while it runs.
 TEST_F(BusyTest, AnInterruptionMayUseTheStore) {
   auto store = open_store(temp.path());
