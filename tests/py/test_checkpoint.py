@@ -236,4 +236,3 @@ def test_its_namespace_stays(engine: ctrd.Engine, counter: ctrd.Container, tmp_p
         engine.namespaces.delete("inner")
     made.delete()
     engine.namespaces.delete("inner")
-

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -178,6 +180,28 @@ def test_a_create_that_fails_leaves_nothing(containerd: Containerd, root_directo
     assert [topic for topic, _ in containerd.api.events("x") if topic != "/tasks/delete"] == []
     assert containerd.start_task(root_directory, "x", "/bin/sleep", "1000") > 0
     containerd.end("x")
+
+
+# As a snapshotter gives it. containerd only rmdirs the bundle's rootfs: what is left there keeps the bundle for ever.
+@pytest.mark.parametrize("killed", [False, True])
+def test_a_root_of_mounts(containerd: Containerd, root_directory: Path, tmp_path: Path, killed: bool) -> None:
+    for name in ("upper", "work"):
+        (tmp_path / name).mkdir()
+    options = [f"lowerdir={root_directory}", f"upperdir={tmp_path}/upper", f"workdir={tmp_path}/work"]
+    spec = containerd.spec(root_directory, "x", "/bin/sh", "-c", "echo here > /written; exec sleep 1000")
+    spec["root"]["path"] = "rootfs"
+    containerd.add_container("x", spec)
+    mount = message("containerd.types.Mount")(type="overlay", source="overlay", options=options)
+    pid = containerd.api.task("Create", container_id="x", rootfs=[mount]).pid
+    containerd.api.task("Start", container_id="x")
+    eventually((tmp_path / "upper/written").exists, "it has written into its layer")
+    if killed:
+        (shim,) = containerd.shims()
+        os.kill(shim, signal.SIGKILL)
+        eventually(lambda: not alive(pid) and not containerd.bundles(), "containerd has had it cleaned up")
+        containerd.api.container("Delete", id="x")
+    else:
+        containerd.end("x")
 
 
 @pytest.mark.parametrize("containerd_of_session", ["crun"], indirect=True)
