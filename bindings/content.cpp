@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bindings/call.h"
 #include "bindings/rows.h"
+#include "engine/gc.h"
 
 namespace ctrd::bindings {
 
@@ -45,12 +46,13 @@ py::tuple commit(Writer& self, const Digest& digest, Size size, const Labels& la
 void bind_ingests(PyEngine& cls) {
   cls.def(
          "open_ingest",
-         [](Engine& self, Id ns, Id ref, const Digest& digest, Size size) {
+         [](Engine& self, Id ns, Id ref, const Digest& digest, Size size, Id lease) {
            return call("ingest", {}, [&](const Wait& wait) {
-             return self.content(wait).open_writer(ns, ref, {digest, size}, wait);
+             return self.content(wait).open_writer(ns, ref, {digest, size}, wait, lease);
            });
          },
-         py::arg("ns"), py::arg("ref"), py::arg("digest"), py::arg("size"), py::keep_alive<0, 1>())
+         py::arg("ns"), py::arg("ref"), py::arg("digest"), py::arg("size"), py::arg("lease"),
+         py::keep_alive<0, 1>())
       .def(
           "ingests",
           [](Engine& self, Id ns, const std::vector<std::string>& filters) {
@@ -104,7 +106,7 @@ void bind_blobs(PyEngine& cls) {
           "remove_blob",
           [](Engine& self, Id ns, Id digest) {
             call("delete", {},
-                 [&](const Wait& wait) { self.content(wait).remove(ns, digest, wait); });
+                 [&](const Wait& wait) { engine::remove_content(self, ns, digest, wait); });
           },
           py::arg("ns"), py::arg("digest"));
 }

@@ -9,6 +9,8 @@ namespace ctrd::bindings {
 using engine::Config;
 using engine::Engine;
 
+void bind_lease_verbs(PyEngine& cls);  // leases.cpp
+
 void bind_engine(py::module_& module) {
   PyEngine cls(module, "Engine");
   cls.def_static(
@@ -39,6 +41,7 @@ void bind_engine(py::module_& module) {
   bind_event_stream(cls);
   bind_content_verbs(cls);
   bind_snapshot_verbs(cls);
+  bind_lease_verbs(cls);
   module.def(
       "doctor",
       [](const Config& config) {

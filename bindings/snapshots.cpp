@@ -50,23 +50,23 @@ auto with(const char* verb, Engine& self, const F& f) {
 }
 
 py::list prepare(Engine& self, Text ns, Text snapshotter, Text key, Text parent,
-                 const Labels& labels) {
+                 const Labels& labels, Text lease) {
   return mount_rows(with("prepare", self, [&](Snapshots& all, const Wait& wait) {
-    return all.prepare({ns, key, snapshotter}, parent, labels, wait);
+    return all.prepare({ns, key, snapshotter, lease}, parent, labels, wait);
   }));
 }
 
-py::list view(Engine& self, Text ns, Text snapshotter, Text key, Text parent,
-              const Labels& labels) {
+py::list view(Engine& self, Text ns, Text snapshotter, Text key, Text parent, const Labels& labels,
+              Text lease) {
   return mount_rows(with("view", self, [&](Snapshots& all, const Wait& wait) {
-    return all.view({ns, key, snapshotter}, parent, labels, wait);
+    return all.view({ns, key, snapshotter, lease}, parent, labels, wait);
   }));
 }
 
-py::tuple commit(Engine& self, Text ns, Text snapshotter, Text name, Text key,
-                 const Labels& labels) {
+py::tuple commit(Engine& self, Text ns, Text snapshotter, Text name, Text key, const Labels& labels,
+                 Text lease) {
   return snapshot_row(with("commit", self, [&](Snapshots& all, const Wait& wait) {
-    return all.commit(name, {ns, key, snapshotter}, labels, wait);
+    return all.commit(name, {ns, key, snapshotter, lease}, labels, wait);
   }));
 }
 
@@ -127,10 +127,10 @@ void bind_snapshots(py::module_& module) {
 
 void bind_snapshot_verbs(PyEngine& cls) {
   const py::arg ns("ns"), snapshotter("snapshotter"), key("key");
-  const py::arg parent("parent"), labels("labels");
-  cls.def("prepare_snapshot", prepare, ns, snapshotter, key, parent, labels)
-      .def("view_snapshot", view, ns, snapshotter, key, parent, labels)
-      .def("commit_snapshot", commit, ns, snapshotter, py::arg("name"), key, labels)
+  const py::arg parent("parent"), labels("labels"), lease("lease");
+  cls.def("prepare_snapshot", prepare, ns, snapshotter, key, parent, labels, lease)
+      .def("view_snapshot", view, ns, snapshotter, key, parent, labels, lease)
+      .def("commit_snapshot", commit, ns, snapshotter, py::arg("name"), key, labels, lease)
       .def("snapshot_mounts", mounts, ns, snapshotter, key)
       .def("mount_snapshot", mount, ns, snapshotter, key, py::arg("target"), py::keep_alive<0, 1>())
       .def("snapshot", stat, ns, snapshotter, key)

@@ -153,12 +153,43 @@ def life(engine: ctrd.Engine, busybox: ctrd.Rootfs, debian: ctrd.Rootfs, where: 
         web.kill()
         show(f"web ended with {web.wait(timeout=30)!r}, and is {web.status()}")
 
+    garbage(engine, web)
     name = str(web.spec()["linux"]["cgroupsPath"]).strip("/").removesuffix("web")
     with step("delete them"):
         web.delete()
         job.delete()
         show(f"{len(engine.containers)} containers left")
     return name
+
+
+def garbage(engine: ctrd.Engine, web: ctrd.Container) -> None:
+    """Labels, filters, layers, leases, and what goes."""
+    with step("labels and filters"):
+        engine.containers.update("web", labels={"tier": "front", "env": None})
+        for wanted in ("labels.tier==front", 'labels.app~=^(web|job)$,labels.env!="demo"', "labels.env"):
+            show(f"{wanted}: {engine.containers.list(wanted).ids}")
+
+    with step("layers: made in a lease, so that nobody collects them meanwhile"), engine.lease("build"):
+        for name, parent in (("base", None), ("tools", "base"), ("app", "tools")):
+            engine.snapshots.prepare(f"{name} is made", parent)
+            with engine.snapshots.mount(f"{name} is made") as path:
+                (path / name).write_text(name * 1000)
+            engine.snapshots.commit(name, f"{name} is made")
+        c = engine.containers.create(ctrd.Snapshot("tools"), "true", id="user")
+        show(str(engine.snapshots.tree()))
+        show(f"gc() would remove {engine.gc(dry_run=True).removed}")
+        show(str(engine.explain("snapshot", "tools")))
+
+    with step("the lease is over: what it alone held is gone"):
+        show(str(engine.snapshots.tree()))
+        show(str(engine.explain("snapshot", "tools")))
+
+    with step("without a lease and without a user a layer is garbage"):
+        c.delete()
+        show(str(engine.explain("snapshot", "base")))
+        report = engine.gc()
+        show(f"gc() removed {report.removed}, {report.freed} bytes")
+        show(f"left: {engine.snapshots.list().ids}; why: {engine.explain('snapshot', web.id).paths[0]}")
 
 
 def main() -> None:

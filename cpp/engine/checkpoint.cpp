@@ -242,9 +242,11 @@ std::vector<CheckpointInfo> list_checkpoints(Engine& engine, const std::string& 
 bool delete_checkpoint(Engine& engine, const std::string& ns, const std::string& name,
                        bool missing_ok, const Wait& wait) {
   Core& core = core_of(engine, wait);
-  auto gone = checkpoints(core).remove(ns, name, wait);
+  metadata::Removed left;
+  auto gone = checkpoints(core).remove(ns, name, wait, &left.trash);
   if (!gone && !missing_ok) checkpoints(core).get(ns, name, wait);  // says so
   if (gone) remove_checkpoint_dir(core, gone->number);
+  empty_trash(core, left);
   return gone.has_value();
 }
 

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "engine/children.h"
+#include "engine/leases.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
@@ -30,6 +31,14 @@ void close(Core& core, const Wait& wait) {
   for (const auto& [key, created_ns] : core.made()) {
     try {
       remove_mine(core, key.first, key.second, created_ns, wait);
+    } catch (...) {
+      if (!first) first = std::current_exception();
+    }
+  }
+  for (const auto& [key, created_ns] : core.made_leases()) {
+    try {
+      release_lease(core, key.first, key.second, wait,
+                    [&](const metadata::Lease& now) { return now.created_ns == created_ns; });
     } catch (...) {
       if (!first) first = std::current_exception();
     }

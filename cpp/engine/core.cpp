@@ -18,6 +18,7 @@ Core::Core(const Config& config_)
       containers(store::Store::at(root.metadata(),
                                   {.lock_timeout = config_.lock_timeout, .reserve = root.reserve})),
       namespaces(containers.ledger()),
+      leases(containers.ledger()),
       content(root.dir.get(), containers.ledger()),
       overlay(root.snapshots.get(), root.path + "/snapshots"),
       owner(Owner::join(root)),
@@ -31,7 +32,7 @@ Core::~Core() {
 
 void Core::leave(const Wait& wait) {
   left_ = true;
-  owner->leave(root, containers, wait);
+  owner->leave(root, containers, leases, wait);
 }
 
 void Core::check() const {
@@ -86,6 +87,21 @@ void Core::forget(const std::string& ns, const std::string& id) {
 std::map<std::pair<std::string, std::string>, int64_t> Core::made() const {
   std::lock_guard lock(mutex_);
   return made_;
+}
+
+void Core::remember_lease(const std::string& ns, const metadata::Lease& record) {
+  std::lock_guard lock(mutex_);
+  made_leases_[{ns, record.id}] = record.created_ns;
+}
+
+void Core::forget_lease(const std::string& ns, const std::string& id) {
+  std::lock_guard lock(mutex_);
+  made_leases_.erase({ns, id});
+}
+
+std::map<std::pair<std::string, std::string>, int64_t> Core::made_leases() const {
+  std::lock_guard lock(mutex_);
+  return made_leases_;
 }
 
 Wait cleanup_wait(Nanos limit) { return Wait{after(limit), {}}; }

@@ -17,6 +17,7 @@
 #include "engine/probe_cache.h"
 #include "engine/root.h"
 #include "metadata/containers.h"
+#include "metadata/leases.h"
 #include "metadata/namespaces.h"
 #include "snapshot/overlay.h"
 
@@ -45,6 +46,7 @@ struct Core {
   const std::shared_ptr<Events> events;
   metadata::Containers containers;
   metadata::Namespaces namespaces;
+  metadata::Leases leases;
   content::Content content;
   const snapshot::Overlay overlay;
   const std::shared_ptr<Owner> owner;
@@ -55,13 +57,17 @@ struct Core {
   void remember(const std::string& ns, const metadata::Container& record);
   void forget(const std::string& ns, const std::string& id);
   std::map<std::pair<std::string, std::string>, int64_t> made() const;
+  // The same of leases that this process owns.
+  void remember_lease(const std::string& ns, const metadata::Lease& record);
+  void forget_lease(const std::string& ns, const std::string& id);
+  std::map<std::pair<std::string, std::string>, int64_t> made_leases() const;
   std::atomic<bool> closed{false};
   // Gives up this engine's part in the process's owner; once, by close() or the destructor.
   void leave(const Wait& wait);
 
  private:
   mutable std::mutex mutex_;
-  std::map<std::pair<std::string, std::string>, int64_t> made_;
+  std::map<std::pair<std::string, std::string>, int64_t> made_, made_leases_;
   std::timed_mutex first_;
   std::atomic<bool> ready_{false};
   bool left_ = false;

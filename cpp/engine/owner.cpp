@@ -84,10 +84,11 @@ void Owner::leave() noexcept {
   --engines_;
 }
 
-void Owner::leave(const Root& root, metadata::Containers& containers, const Wait& wait) {
+void Owner::leave(const Root& root, metadata::Containers& containers, metadata::Leases& leases,
+                  const Wait& wait) {
   std::lock_guard lock(mutex_);
   if (--engines_ > 0 || number_ == 0) return;
-  if (!containers.owned(number_, wait).empty()) return;
+  if (!containers.owned(number_, wait).empty() || !leases.owned(number_, wait).empty()) return;
   containers.forget_owner(number_, wait);
   unlink_at(root.owners.get(), std::to_string(number_));
   lock_.reset();

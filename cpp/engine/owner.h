@@ -1,7 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
-// Who owns containers: this process has one number per state directory, and holds the lock of
-// <state>/.owners/<n> for its life. The lock is what says that an owner lives: it is let go however
-// the process ends. Source: design.md 3.
+// Who owns containers and leases: this process has one number per state directory, and holds the
+// lock of <state>/.owners/<n> for its life. The lock is what says that an owner lives: it is let go
+// however the process ends. Source: design.md 3.
 #pragma once
 
 #include <cstdint>
@@ -11,6 +11,7 @@
 #include "engine/fork.h"
 #include "engine/root.h"
 #include "metadata/containers.h"
+#include "metadata/leases.h"
 
 namespace ctrd::engine {
 
@@ -23,7 +24,8 @@ class Owner {
   bool is_ours(uint64_t number) const;
   // An engine ends. The last one to be closed gives the number back if no record refers to it.
   void leave() noexcept;
-  void leave(const Root& root, metadata::Containers& containers, const Wait& wait);
+  void leave(const Root& root, metadata::Containers& containers, metadata::Leases& leases,
+             const Wait& wait);
 
  private:
   mutable std::timed_mutex mutex_;

@@ -14,6 +14,7 @@
 #include "engine/criu_logs.h"
 #include "engine/exits.h"
 #include "engine/its_own.h"
+#include "engine/leases.h"
 #include "engine/leftovers.h"
 #include "engine/other_task.h"
 #include "engine/settle.h"
@@ -64,6 +65,7 @@ bool sweep_owned(Core& core, uint64_t owner, const Wait& wait) {
       cleans("container " + id, wait, [&] { swept = sweep_by_force(core, ns, *record, limit); });
     all &= !dead || swept;
   }
+  cleans("a lease", wait, [&] { all &= sweep_leases(core, owner, wait); });
   return all;
 }
 

@@ -147,6 +147,60 @@ std::optional<std::string> find_mount(Core& core, uint64_t number) {
   return std::nullopt;
 }
 
+namespace {
+
+// The numbers of this root's layers in an overlay's options.
+void note_layers(const Core& core, const MountEntry& entry,
+                 std::map<uint64_t, std::string>* found) {
+  const std::string options = plain(entry.options);
+  const std::string prefix = plain(core.root.path + "/snapshots/");
+  for (std::size_t at = options.find(prefix); at != options.npos; at = options.find(prefix, at)) {
+    at += prefix.size();
+    const std::size_t end = std::min(options.find_first_not_of("0123456789", at), options.size());
+    if (end > at && options.compare(end, 3, "/fs") == 0)
+      found->emplace(std::stoull(options.substr(at, end - at)), "mounted at " + entry.target);
+  }
+}
+
+// Of a path that ends in /<n>/fs.
+std::optional<uint64_t> number_in(const std::string& path) {
+  if (!path.ends_with("/fs")) return std::nullopt;
+  const std::string above = path.substr(0, path.size() - 3);
+  const std::string name = above.substr(above.rfind('/') + 1);
+  if (name.empty() || name.find_first_not_of("0123456789") != name.npos || name.size() > 18)
+    return std::nullopt;
+  return std::stoull(name);
+}
+
+void note_bind(const Core& core, const MountEntry& entry, std::map<uint64_t, std::string>* found) {
+  auto number = number_in(entry.root);
+  struct stat fs {};
+  if (number && ::stat(fs_path(core, *number).c_str(), &fs) == 0 && is_bind_of(entry, *number, fs))
+    found->emplace(*number, "mounted at " + entry.target);
+}
+
+// Mounted by SnapshotMount where this process does not see it.
+void note_held(Core& core, std::map<uint64_t, std::string>* found) {
+  for (const std::string& name : list_dir(core.root.snapshots.get())) {
+    auto number = number_in("/" + name + "/fs");
+    if (!number || !exists_at(core.root.snapshots.get(), name + "/" + kMountedMark)) continue;
+    LockFd fs = open_lockable(core.root.snapshots.get(), name + "/fs");
+    if (fs && !try_lock(fs.get())) found->emplace(*number, "mounted by another process");
+  }
+}
+
+}  // namespace
+
+std::map<uint64_t, std::string> layers_in_use(Core& core) {
+  std::map<uint64_t, std::string> found;
+  for (const MountEntry& entry : read_mountinfo()) {
+    if (entry.type == "overlay") note_layers(core, entry, &found);
+    note_bind(core, entry, &found);
+  }
+  if (has_mounts(core)) note_held(core, &found);
+  return found;
+}
+
 LockFd use_alone(Core& core, const Layer& layer, const std::string& what, bool look) {
   LockFd fs = open_lockable(layer.dir(), "fs");
   if (fs && !try_lock(fs.get())) {

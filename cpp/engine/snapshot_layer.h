@@ -7,6 +7,7 @@
 #pragma once
 
 #include <cstdint>
+#include <map>
 #include <optional>
 #include <string>
 #include <vector>
@@ -46,6 +47,10 @@ std::vector<std::string> layer_paths(Core& core, const std::string& snapshotter,
 // Throws kFailedPrecondition: somebody has it mounted. The lock says that we do, while it is held.
 // look: in the mount table, for mounts that others made by hand.
 LockFd use_alone(Core& core, const Layer& layer, const std::string& what, bool look = true);
+
+// Numbers of snapshots whose directories are mounted, also as lower ones and by hand, in this mount
+// namespace, or by SnapshotMount in any: and where, in words.
+std::map<uint64_t, std::string> layers_in_use(Core& core);
 
 // For trash: absent is fine. Throws kFailedPrecondition while somebody has it.
 void remove_layer(Core& core, uint64_t number);

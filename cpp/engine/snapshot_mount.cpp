@@ -3,6 +3,7 @@
 
 #include <sys/mount.h>
 
+#include <algorithm>
 #include <cerrno>
 
 #include "base/error.h"
@@ -107,6 +108,11 @@ void SnapshotMount::forget() {
   if (layer_) unlink_at(layer_.get(), kMountedMark);
   use_.reset();
   remove_tree_at(state_.get(), name_);
+}
+
+bool has_mounts(Core& core) {
+  auto is_mount = [](const std::string& name) { return name.starts_with(kPrefix); };
+  return std::ranges::any_of(list_dir(core.root.state.get()), is_mount);
 }
 
 void unmount_leftovers(Core& core) {

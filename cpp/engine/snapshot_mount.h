@@ -50,6 +50,8 @@ class SnapshotMount {
 
 // Where this snapshot's directory is mounted writably, in this mount namespace.
 std::optional<std::string> find_mount(Core& core, uint64_t number);
+// Somebody has something mounted by SnapshotMount, or left it so.
+bool has_mounts(Core& core);
 // Unmounts what processes that have ended left mounted, unless something in it is in use.
 void unmount_leftovers(Core& core);
 

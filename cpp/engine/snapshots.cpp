@@ -23,8 +23,9 @@ using Chain = std::vector<Snapshot>;
 
 std::string named(const std::string& key) { return "snapshot \"" + escaped(key, 128) + '"'; }
 
-metadata::Snapshots records_of(Core& core, const std::string& snapshotter) {
-  return {core.containers.ledger(), snapshotter};
+metadata::Snapshots records_of(Core& core, const std::string& snapshotter,
+                               const std::string& lease = {}) {
+  return {core.containers.ledger(), snapshotter, lease};
 }
 
 // What a verb works on: the ref with its snapshotter's own name.
@@ -33,7 +34,7 @@ struct Place {
       : ns(ref.ns),
         key(ref.key),
         snapshotter(pick_snapshotter(core, ref.ns, ref.snapshotter, wait)),
-        records(records_of(core, snapshotter)) {}
+        records(records_of(core, snapshotter, ref.lease)) {}
   const std::string &ns, &key;
   const std::string snapshotter;
   metadata::Snapshots records;

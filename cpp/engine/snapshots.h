@@ -28,6 +28,7 @@ class SnapshotMount;
 // the engine's, else that of the namespace's label, else overlay if it works here, else native.
 struct SnapshotRef {
   std::string ns, key, snapshotter = {};
+  std::string lease = {};  // that what is made, or was there, belongs to; "": none
 };
 
 struct SnapshotInfo {

@@ -55,6 +55,32 @@ void Ledger::publish_left(const Wait& wait) {
   publish(pending);
 }
 
+void Ledger::settle(const Wait& wait) {
+  for (;;) {
+    publish_left(wait);
+    std::vector<uint64_t> tidied, listed;
+    {
+      std::lock_guard lock(mutex_);
+      tidied.swap(later_);
+      listed.swap(listed_);
+    }
+    if (tidied.empty() && listed.empty()) return;
+    try {
+      store_->write(wait, [&](const View&, Batch& batch) {
+        for (uint64_t n : tidied) batch.erase(key_trash(n));
+        for (uint64_t n : listed) batch.erase(key_outbox(n));
+        batch.relax();
+      });
+    } catch (...) {
+      forget_trash_later(tidied);
+      std::lock_guard lock(mutex_);
+      listed_.insert(listed_.end(), listed.begin(), listed.end());
+      throw;
+    }
+    if (listed.empty()) return;
+  }
+}
+
 void Ledger::forget_trash(const std::vector<uint64_t>& numbers, const Wait& wait) {
   if (numbers.empty()) return;
   store_->write(wait, [&](const View&, Batch& batch) {

@@ -38,6 +38,8 @@ class Ledger {
   uint64_t journal() const { return outlet_.position ? outlet_.position() : 0; }
   // Appends what killed processes have left.
   void publish_left(const Wait& wait);
+  // Publishes all that waits, and erases the keys that are done with.
+  void settle(const Wait& wait);
   void forget_trash(const std::vector<uint64_t>& numbers, const Wait& wait);  // relaxed batch
   // Trash keys that go with the next batch that any write makes, instead of a batch of their own.
   void forget_trash_later(const std::vector<uint64_t>& numbers);

@@ -223,6 +223,7 @@ std::vector<Numbered> Snapshots::remove(std::string_view ns, const std::string& 
     changes.batch().use_reserve();
     const SnapshotPlace place{ns, snapshotter_, key};
     trash = {remove_snapshot_record(changes, place, there)};
+    changes.leave(ns, lease_, object_of(place));
     Release release(changes, ns);
     release.forget(object_of(place), there.labels);
     std::ranges::move(release.run().trash, std::back_inserter(trash));

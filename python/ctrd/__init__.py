@@ -24,6 +24,7 @@ from ._core import __version__ as __version__
 from ._engine import Engine, default_engine, set_default_engine
 from ._events import Event, EventStream
 from ._fsck import FsckProblem, FsckReport
+from ._leases import Lease, Leases
 from ._logging import configure as _configure
 from ._logs import Logs
 from ._module import doctor, run, start
@@ -57,7 +58,10 @@ from ._values import (
     Descriptor,
     DoctorReport,
     ExitStatus,
+    Explanation,
+    GCReport,
     IngestInfo,
+    LeaseInfo,
     LogLine,
     MountSpec,
     ProcessInfo,
@@ -131,14 +135,19 @@ __all__ = [
     "ExecStdio",
     "ExitError",
     "ExitStatus",
+    "Explanation",
     "FailedPrecondition",
     "ForkedEngine",
     "FsckProblem",
     "FsckReport",
+    "GCReport",
     "IOStats",
     "ImageNotFound",
     "IngestInfo",
     "InvalidArgument",
+    "Lease",
+    "LeaseInfo",
+    "Leases",
     "LogLine",
     "Logs",
     "MemoryStats",

@@ -18,6 +18,7 @@ import click
 from . import _cli_show as show
 from . import _shim
 from ._attach import DETACH_KEYS
+from ._cli_garbage import explain, gc, lease
 from ._cli_snapshot import snapshot
 from ._container import Container
 from ._core import __version__
@@ -381,7 +382,8 @@ def fsck(open_engine: Callable[[], Engine], /, repair: bool, verify: bool) -> No
     sys.exit(0 if report.ok else 1)
 
 
-cli.add_command(snapshot)
+for _one in (snapshot, lease, gc, explain):
+    cli.add_command(_one)
 
 
 @cli.group(cls=_Group)

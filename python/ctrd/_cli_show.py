@@ -20,7 +20,7 @@ from ._container import Container
 from ._process import Process
 from ._task import Task
 from ._types import LOG, Std
-from ._values import ContainerInfo, DoctorReport, ExitStatus, SnapshotInfo, SnapshotUsage
+from ._values import ContainerInfo, DoctorReport, ExitStatus, LeaseInfo, SnapshotInfo, SnapshotUsage
 
 
 def size() -> tuple[int, int] | bool:
@@ -56,7 +56,7 @@ def attach(process: Process[Any], keys: str, *, interactive: bool) -> ExitStatus
         return attach_to(process, "", (nothing, None, None), replay=True)
 
 
-def json_lines(rows: Sequence[ContainerInfo | SnapshotInfo]) -> None:
+def json_lines(rows: Sequence[ContainerInfo | SnapshotInfo | LeaseInfo]) -> None:
     """One object a line."""
     for row in rows:
         click.echo(json.dumps(dataclasses.asdict(row), default=str))
@@ -82,6 +82,25 @@ def snapshots(rows: Sequence[SnapshotInfo]) -> None:
 def _snapshot_row(row: SnapshotInfo) -> tuple[str, ...]:
     created = _ago(row.created_at)
     return row.key, row.parent or "-", row.kind, row.container or "-", created, _labels(row.labels)
+
+
+def leases(rows: Sequence[LeaseInfo]) -> None:
+    """A table of leases."""
+    head = ("LEASE", "PROCESS", "CREATED", "EXPIRES", "LABELS")
+    _table(head, [_lease_row(row) for row in rows])
+
+
+def _lease_row(row: LeaseInfo) -> tuple[str, ...]:
+    end = row.expires_at.isoformat(timespec="seconds") if row.expires_at else "-"
+    return row.id, str(row.owner_pid or "-"), _ago(row.created_at), end, _labels(row.labels)
+
+
+def size_of(number: int) -> str:
+    """Bytes, in a unit that reads well."""
+    for unit, size in (("GiB", 2**30), ("MiB", 2**20), ("KiB", 2**10)):
+        if number >= size:
+            return f"{number / size:.1f} {unit}"
+    return f"{number} bytes"
 
 
 def usage(rows: Sequence[tuple[str, SnapshotUsage]]) -> None:

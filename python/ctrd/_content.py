@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING, BinaryIO, cast
 
 from . import _checks as checks
 from . import _rows
+from ._leases import entered
 from ._types import LabelChange, Labels
 from ._values import BlobInfo, Descriptor, IngestInfo, ResultList
 from .errors import AlreadyExists, DataLoss, Error
@@ -80,7 +81,7 @@ class Content:
         parts = _parts(source)
         engine = self._engine
         try:
-            writer = engine._core.open_ingest(engine.namespace, name, digest, total)
+            writer = engine._core.open_ingest(engine.namespace, name, digest, total, entered(engine))
         except AlreadyExists as error:
             return self._there_already(error, media)
         try:

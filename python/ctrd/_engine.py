@@ -9,12 +9,12 @@ import os
 import threading
 import weakref
 from collections.abc import Callable, Mapping
-from datetime import datetime
+from datetime import datetime, timedelta
 from pathlib import Path
 from typing import Any, Literal, NoReturn, Self, Unpack, cast, overload
 
 from . import _checks as checks
-from . import _core, _rows
+from . import _core, _leases, _rows
 from ._checkpoint import Checkpoints
 from ._config import EngineConfig, core_config
 from ._container import Container
@@ -22,14 +22,15 @@ from ._containers import Containers
 from ._content import Content
 from ._events import EventStream, event_options
 from ._fsck import FsckProblem, FsckReport
+from ._leases import Lease, Leases
 from ._mounts import ImageLike
 from ._namespaces import Namespaces
 from ._options import create_options
 from ._run import RUN_KEYS, run
 from ._signature import check_known, takes
 from ._snapshots import Snapshots, close_mounts
-from ._types import DEVNULL, LOG, PIPE, PathLike, RunOptions, StartOptions
-from ._values import DoctorReport, RunResult
+from ._types import DEVNULL, LOG, PIPE, Kind, Labels, Lifetime, PathLike, RunOptions, StartOptions
+from ._values import DoctorReport, Explanation, GCReport, RunResult
 from .errors import FailedPrecondition, ForkedEngine
 
 START_KEYS = frozenset(StartOptions.__annotations__)
@@ -52,6 +53,7 @@ class Engine:
         namespaces: The collection of the root's namespaces.
         content: Its blobs.
         snapshots: Its layers, of its snapshotter.
+        leases: The collection of its leases.
 
     Example:
         >>> with ctrd.Engine("/tmp/ctrd-docs/root", state="/tmp/ctrd-docs/state") as engine:
@@ -102,6 +104,7 @@ class Engine:
         self.content: Content = Content(self)
         self.checkpoints: Checkpoints = Checkpoints(self)
         self.snapshots: Snapshots = Snapshots(self)
+        self.leases: Leases = Leases(self)
         self._mounts: list[_core.SnapshotMount] = []
         _open[id(self._core)] = self._core
         _engines.add(self)
@@ -248,6 +251,80 @@ class Engine:
             True
         """
         return FsckReport(tuple(FsckProblem(*row) for row in _core.fsck(self._core, repair, verify)))
+
+    def lease(
+        self,
+        id: str | None = None,
+        *,
+        expires: float | timedelta | None = 86400,
+        labels: Labels | None = None,
+        lifetime: Lifetime = "owner",
+    ) -> Lease:
+        """Make a lease: what belongs to it is not garbage, whoever collects.
+
+        Args:
+            id: Its name; None: one is made up.
+            expires: Seconds after which it holds nothing any more; None: never. A label containerd.io/gc.expire comes
+                before it.
+            labels: Its labels; containerd.io/gc.flat: it holds just what is named, not what that refers to by labels.
+            lifetime: "owner": it ends with this engine and with this process, whichever way that ends; "detached":
+                not by itself.
+
+        Returns:
+            Its handle; inside `with` what is made belongs to it, and the end of the block ends it.
+
+        Raises:
+            AlreadyExists: There is one of this name.
+
+        Example:
+            >>> with engine.lease():
+            ...     made = engine.content.ingest(b"for a moment")
+            >>> made.digest in engine.content.list().ids
+            False
+        """
+        return _leases.make(self, id, expires, labels, lifetime)
+
+    def gc(self, *, dry_run: bool = False) -> GCReport:
+        """Remove what nothing keeps in this namespace: snapshots, content, leases that have ended, old ingests.
+
+        Kept is what containers, checkpoints, leases and objects with the label containerd.io/gc.root refer to, by
+        themselves or by labels containerd.io/gc.ref.* and gc.bref.*, what stands below a kept snapshot, and what is
+        mounted. A snapshot or blob that was made without a lease, and that nothing refers to, is garbage.
+
+        Args:
+            dry_run: Only say what would go.
+
+        Returns:
+            What went, and how many bytes.
+
+        Example:
+            >>> mounts = engine.snapshots.prepare("forgotten")
+            >>> engine.gc(dry_run=True).removed == engine.gc().removed
+            True
+        """
+        removed, freed = self._core.gc(self.namespace, checks.flag("dry_run", dry_run))
+        return GCReport(tuple((cast("Kind", kind), key) for kind, key, _ in removed), freed)
+
+    def explain(self, kind: Kind, key: str, *, snapshotter: str | None = None) -> Explanation:
+        """Say why an object is there still: each way by which something keeps it.
+
+        Args:
+            kind: "container", "snapshot", "content", "ingest", "lease" or "checkpoint".
+            key: Its id, key, digest, ref or name.
+            snapshotter: Of a snapshot; None: the engine's.
+
+        Raises:
+            NotFound: There is none.
+
+        Example:
+            >>> c = engine.containers.create(rootfs, "true", id="why")
+            >>> print(engine.explain("snapshot", "why"))
+            container "why"
+              its layer: snapshot "why" (overlay)
+            >>> c.delete()
+        """
+        row = self._core.explain(self.namespace, *_leases.object_of(kind, key, snapshotter))
+        return Explanation(row[0], row[1], row[2] or None)
 
     def doctor(self) -> DoctorReport:
         """Look at what this machine has of what containers need.

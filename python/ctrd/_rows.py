@@ -14,6 +14,7 @@ from ._values import (
     ContainerInfo,
     ExitStatus,
     IngestInfo,
+    LeaseInfo,
     LogLine,
     Lost,
     ProcessInfo,
@@ -118,6 +119,12 @@ def snapshot_info(row: _core._SnapshotRow) -> SnapshotInfo:
     key, parent, kind, labels, created, updated, container = row
     times = instant(created), instant(updated)
     return SnapshotInfo(key, parent or None, _KINDS[kind - 1], labels, *times, container or None)
+
+
+def lease_info(row: _core._LeaseRow) -> LeaseInfo:
+    """What is known of a lease."""
+    id, labels, created, expires, pid = row
+    return LeaseInfo(id, labels, instant(created), None if expires is None else instant(expires), pid)
 
 
 def ingest_info(row: _core._IngestRow) -> IngestInfo:

@@ -10,6 +10,7 @@ from typing import TYPE_CHECKING
 
 from . import _checks as checks
 from . import _rows
+from ._leases import entered
 from ._snapshot_tree import SnapshotTree
 from ._types import LabelChange, Labels, PathLike
 from ._values import MountSpec, ResultList, SnapshotInfo, SnapshotUsage
@@ -95,7 +96,8 @@ class Snapshots:
         assert callable(make)
         below = "" if parent is None else checks.text("parent", parent)
         given = checks.text_mapping("labels", labels or {})
-        rows = make(self._engine.namespace, self._snapshotter, checks.text("key", key), below, given)
+        names = self._engine.namespace, self._snapshotter, checks.text("key", key)
+        rows = make(*names, below, given, entered(self._engine))
         return [MountSpec(*row) for row in rows]
 
     def commit(self, name: str, key: str, *, labels: Labels | None = None) -> SnapshotInfo:
@@ -113,7 +115,8 @@ class Snapshots:
         """
         given = checks.text_mapping("labels", labels or {})
         names = checks.text("name", name), checks.text("key", key)
-        row = self._engine._core.commit_snapshot(self._engine.namespace, self._snapshotter, *names, given)
+        place = self._engine.namespace, self._snapshotter
+        row = self._engine._core.commit_snapshot(*place, *names, given, entered(self._engine))
         return _rows.snapshot_info(row)
 
     def mounts(self, key: str) -> list[MountSpec]:

@@ -18,6 +18,7 @@ LabelChange = Mapping[str, str | None]
 Sig = int | str
 Size = int | str
 Lifetime = Literal["owner", "detached"]
+Kind = Literal["container", "image", "content", "ingest", "snapshot", "lease", "checkpoint"]
 OnExit = Literal["keep", "delete"]
 Status = Literal["none", "created", "running", "pausing", "paused", "stopped", "unknown"]
 

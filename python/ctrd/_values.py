@@ -11,6 +11,7 @@ from datetime import UTC, datetime
 from enum import StrEnum
 from typing import TYPE_CHECKING, Any, Generic, Literal, Self, SupportsIndex
 
+from ._types import Kind
 from .errors import ExitError, Unsupported
 
 if TYPE_CHECKING:
@@ -450,6 +451,59 @@ class SnapshotInfo:
     def id(self) -> str:
         """The key."""
         return self.key
+
+
+@dataclass(frozen=True, slots=True)
+class LeaseInfo:
+    """What is known of a lease.
+
+    Attributes:
+        id: Its name.
+        labels: Its labels.
+        created_at: When it was made; aware UTC.
+        expires_at: When it ends by itself; None: it does not.
+        owner_pid: The process with which it ends; None: none.
+    """
+
+    id: str
+    labels: Mapping[str, str]
+    created_at: datetime
+    expires_at: datetime | None
+    owner_pid: int | None
+
+
+@dataclass(frozen=True, slots=True)
+class GCReport:
+    """What a collection removed, or would remove.
+
+    Attributes:
+        removed: Kind and key of each, in order: "snapshot", "content", "lease" or "ingest".
+        freed: Bytes on the disk.
+    """
+
+    removed: tuple[tuple[Kind, str], ...]
+    freed: int
+
+
+@dataclass(frozen=True, slots=True)
+class Explanation:
+    """Why an object is there still.
+
+    Attributes:
+        kept: Whether a collection leaves it.
+        paths: Each way from what is kept for its own sake to the object, step by step, in words; sixteen at most.
+        hint: What became of that which held it, if it is not kept.
+    """
+
+    kept: bool
+    paths: tuple[tuple[str, ...], ...]
+    hint: str | None
+
+    def __str__(self) -> str:
+        """Draw it, a line a step."""
+        if not self.kept:
+            return f"not kept: {self.hint}; the next gc() removes it"
+        return "\n".join("  " * depth + step for path in self.paths for depth, step in enumerate(path))
 
 
 @dataclass(frozen=True, slots=True)

@@ -100,11 +100,12 @@ class Snapshot:
     number: int
     kind: int
     parent: str
+    labels: dict[str, str]
 
     @classmethod
     def decode(cls, data: bytes) -> Snapshot:
         message = fields(data)
-        return cls(_number(message, 1), _number(message, 2), _text(message, 3))
+        return cls(_number(message, 1), _number(message, 2), _text(message, 3), _map(message, 7))
 
 
 @dataclass
@@ -115,9 +116,17 @@ class Store:
     specs: set[tuple[str, str]] = field(default_factory=set)
     snapshots: dict[tuple[str, str, str], Snapshot] = field(default_factory=dict)  # ns, snapshotter, key
     snapshot_refs: set[tuple[str, str, str, str, str]] = field(default_factory=set)  # the same, kind, who
-    owner_refs: set[tuple[str, int, str]] = field(default_factory=set)  # ns, number, id
+    owner_refs: set[tuple[str, int, str, str]] = field(default_factory=set)  # ns, number, "c" or "lease", id
+    label_refs: set[tuple[str, Object, Object]] = field(default_factory=set)  # ns, object, who names it
+    back_refs: set[tuple[str, Object, Object]] = field(default_factory=set)  # the same of gc.bref
+    leases: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)  # labels
+    lease_owners: dict[tuple[str, str], int] = field(default_factory=dict)  # those that have one
+    held: set[tuple[str, str, Object]] = field(default_factory=set)  # ns, lease, object
+    lease_refs: set[tuple[str, str, Object]] = field(default_factory=set)  # the same, from the reverse keys
     owners: dict[int, Process] = field(default_factory=dict)
     blobs: dict[tuple[str, str], int] = field(default_factory=dict)  # by digest: its size
+    blob_labels: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
+    checkpoint_labels: dict[tuple[str, str], dict[str, str]] = field(default_factory=dict)
     blob_holders: set[tuple[str, str]] = field(default_factory=set)  # ns, digest
     checkpoints: dict[tuple[str, str], int] = field(default_factory=dict)  # numbers
     trash: dict[int, tuple[str, str]] = field(default_factory=dict)  # kind, name
@@ -128,6 +137,33 @@ class Store:
 
 def _unescape(text: str) -> str:
     return text.replace("%2F", "/").replace("%25", "%")
+
+
+Object = tuple[str, ...]  # ("c", id), ("snap", snapshotter, key), ("blob", digest), ("lease", id) ...
+
+
+def _object(parts: list[str]) -> Object:
+    """Of its path in a key: c/<id>, snap/<snapshotter>/<key>, blob/<digest> ..."""
+    if len(parts) != (3 if parts[0] == "snap" else 2):
+        raise Damaged(f"no object: {parts}")
+    return (*parts[:-1], _unescape(parts[-1]))
+
+
+def _file_reverse(store: Store, ns: str, parts: list[str]) -> None:
+    """A key behind <ns>/ref/."""
+    if parts[0] == "owner":
+        store.owner_refs.add((ns, int(parts[1], 16), parts[2], _unescape(parts[3])))
+        return
+    length = 3 if parts[0] == "snap" else 2
+    object, how, who = _object(parts[:length]), parts[length], parts[length + 1 :]
+    if how == "label":
+        store.label_refs.add((ns, object, _object(who)))
+    elif how == "lease":
+        store.lease_refs.add((ns, _unescape(who[0]), object))
+    elif object[0] == "snap" and how in ("c", "snap"):
+        store.snapshot_refs.add((ns, object[1], object[2], how, _unescape(who[0])))
+    else:
+        raise Damaged(f"a reverse key of no known kind: {how}")
 
 
 def _file_away(store: Store, key: str, value: bytes) -> None:
@@ -146,6 +182,7 @@ def _file_away(store: Store, key: str, value: bytes) -> None:
         return  # .v, .state, .outbox: no container's
     elif parts[1] == "cp":
         store.checkpoints[parts[0], parts[2]] = _number(fields(value), 2)
+        store.checkpoint_labels[parts[0], parts[2]] = _map(fields(value), 10)
     elif parts[1] == "c":
         store.containers[parts[0], parts[2]] = Container.decode(value)
     elif parts[1] == "s":
@@ -154,12 +191,21 @@ def _file_away(store: Store, key: str, value: bytes) -> None:
         store.specs.add((parts[0], parts[2]))
     elif parts[1] == "blob":
         store.blobs[parts[0], parts[2]] = _number(fields(value), 1)
+        store.blob_labels[parts[0], parts[2]] = _map(fields(value), 4)
     elif parts[1] == "snap":
         store.snapshots[parts[0], parts[2], _unescape(parts[3])] = Snapshot.decode(value)
-    elif parts[1:3] == ["ref", "snap"]:
-        store.snapshot_refs.add((parts[0], parts[3], _unescape(parts[4]), parts[5], _unescape(parts[6])))
-    elif parts[1:3] == ["ref", "owner"]:
-        store.owner_refs.add((parts[0], int(parts[3], 16), parts[5]))
+    elif parts[1] == "lease":
+        place = parts[0], _unescape(parts[2])
+        store.leases[place] = _map(fields(value), 1)
+        if owner := _number(fields(value), 3):
+            store.lease_owners[place] = owner
+    elif parts[1] == "held":
+        store.held.add((parts[0], _unescape(parts[2]), _object(parts[3:])))
+    elif parts[1] == "bref":
+        length = 3 if parts[2] == "snap" else 2
+        store.back_refs.add((parts[0], _object(parts[2 : 2 + length]), _object(parts[2 + length :])))
+    elif parts[1] == "ref":
+        _file_reverse(store, parts[0], parts[2:])
 
 
 def decode_store(entries: dict[bytes, bytes]) -> Store:

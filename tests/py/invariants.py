@@ -29,6 +29,7 @@ from pathlib import Path
 sys.path.insert(0, str(Path(__file__).resolve().parent))
 
 import acknowledged  # noqa: E402
+import edges  # noqa: E402
 import journal_reader  # noqa: E402
 import leveldb_reader  # noqa: E402
 from disk_records import Bundle, Store, decode_store  # noqa: E402
@@ -160,9 +161,11 @@ def references(root: Root) -> Iterator[str]:
     refs |= {(ns, kind, one.parent, "snap", key) for (ns, kind, key), one in snapshots if one.parent}
     for one in refs ^ store.snapshot_refs:
         yield f"snapshot reference {one} is {'missing' if one in refs else 'left over'}"
-    owned = {(ns, record.owner, id) for (ns, id), record in store.containers.items() if record.owner}
+    owned = {(ns, record.owner, "c", id) for (ns, id), record in store.containers.items() if record.owner}
+    owned |= {(ns, owner, "lease", id) for (ns, id), owner in store.lease_owners.items()}
     for two in owned ^ store.owner_refs:
         yield f"owner reference {two} is {'missing' if two in owned else 'left over'}"
+    yield from label_references(store)
     for number, count in Counter(one.number for one in store.snapshots.values()).items():
         if count > 1:
             yield f"directory {number} is that of {count} snapshots"
@@ -174,6 +177,22 @@ def references(root: Root) -> Iterator[str]:
     for place, count in holders.items():
         if count > 1:
             yield f"snapshot {place} is that of {count} containers"
+
+
+def label_references(store: Store) -> Iterator[str]:
+    """Part of I5: the reverse keys of labels and of leases."""
+    forward, back = edges.label_keys(store)
+    for what, wanted, found in (("label", forward, store.label_refs), ("back", back, store.back_refs)):
+        for one in wanted ^ found:
+            yield f"{what} reference {one} is {'missing' if one in wanted else 'left over'}"
+    for two in store.held ^ store.lease_refs:
+        yield f"lease reference {two} has only one of key and reverse key"
+    for ns, id, _ in store.held:
+        if (ns, id) not in store.leases:
+            yield f"lease {ns}/{id} holds something, and is not there"
+    for (ns, id), owner in store.lease_owners.items():
+        if owner not in store.owners:
+            yield f"lease {ns}/{id}: there is no owner {owner}"
 
 
 def blobs(root: Root) -> Iterator[str]:
@@ -224,6 +243,10 @@ def dead_owners(root: Root) -> Iterator[str]:
         owner = store.owners.get(record.owner)
         if not record.detached and owner and not owner.alive():
             yield f"container {ns}/{id}: its owner, process {owner.pid}, is gone"
+    for (ns, id), number in store.lease_owners.items():
+        owner = store.owners.get(number)
+        if owner and not owner.alive():
+            yield f"lease {ns}/{id}: its owner, process {owner.pid}, is gone"
     for path in root.state.glob(".owners/[!.]*"):
         number = int(path.name)
         if number not in store.owners:

@@ -171,6 +171,35 @@ def test_prefixes_must_be_one_containers(cli: Cli, engine: ctrd.Engine, rootfs: 
         assert cli("exec", "ab2", "true").returncode == 0
 
 
+def test_garbage(cli: Cli, engine: ctrd.Engine) -> None:
+    assert cli("lease", "create", "build", "-l", "app=x").stdout == "build\n"
+    assert cli("lease", "add", "build", "snapshot", "base").returncode == 0
+    assert cli("lease", "resources", "build").stdout == "snapshot base\n"
+    for key in ("base", "loose"):
+        engine.snapshots.prepare(key)
+    said = cli("explain", "snapshot", "base")
+    assert said.returncode == 0
+    first, second = said.stdout.splitlines()
+    assert first.startswith('lease "build", until ') and second == '  holds snapshot "base" (overlay)'
+    said = cli("explain", "snapshot", "loose")
+    assert (said.returncode, said.stdout) == (1, "not kept: nothing refers to it; the next gc() removes it\n")
+    assert cli("explain", "snapshot", "nobody").returncode == 125
+    wanted = (0, "snapshot loose\n")
+    for args, word in ((("gc", "--dry-run"), "would be freed"), (("gc",), "freed")):
+        done = cli(*args)
+        assert (done.returncode, done.stdout) == wanted and done.stderr.endswith(f" {word}\n")
+    assert json.loads(cli("gc", "--json").stdout) == {"removed": [], "freed": 0}
+    lines = cli("lease", "ls").stdout.splitlines()
+    assert lines[0].split() == ["LEASE", "PROCESS", "CREATED", "EXPIRES", "LABELS"]
+    assert lines[1].startswith("build  -") and "app=x" in lines[1]
+    assert cli("lease", "drop", "build", "snapshot", "base").returncode == 0
+    assert cli("gc").stdout == "snapshot base\n"
+    assert cli("lease", "create", "ever", "--expires", "0").stdout == "ever\n"
+    assert engine.leases.get("ever").info().expires_at is None
+    assert cli("lease", "rm", "build", "ever").stdout == "build\never\n"
+    assert cli("lease", "ls", "-q").stdout == "" and cli("lease", "rm", "build").returncode == 125
+
+
 def test_doctor(cli: Cli) -> None:
     done = cli("doctor")
     assert done.returncode in (0, 1) and "overlay" in done.stdout

@@ -71,6 +71,9 @@ class Place:
             engine.containers.create(rootfs, shell=command, id=id, labels={"id": id}, lifetime="detached")
         engine.containers["runs"].start()
         assert engine.containers["ended"].start().wait() == 3
+        for key in ("held", "loose"):
+            engine.snapshots.prepare(key)
+        engine.lease("held", lifetime="detached").add("snapshot", "held")
 
     def end(self) -> None:
         """Nothing lives on, whatever happened."""
@@ -102,6 +105,11 @@ class Place:
             "record": "none",
         }
         assert engine.containers["record"].labels() == {"id": "record"}
+        assert engine.explain("snapshot", "held").kept
+        assert engine.gc(dry_run=True).removed == engine.gc().removed == (("snapshot", "loose"),)
+        self.again()
+        engine.leases.delete("held")
+        assert "held" not in engine.snapshots.list().ids
         filled = {"x": os.urandom(60_000).hex()}
         self.refused(lambda: engine.containers.create(self.image, "true", id="new", annotations=filled))
         assert "new" not in engine.containers

@@ -31,6 +31,8 @@ class Sharer:
             self.delete,
             self.read,
             self.list,
+            self.collect,
+            self.hold,
         ]
 
     def go_on(self, steps: int) -> None:
@@ -72,6 +74,17 @@ class Sharer:
                 return history.ABSENT
 
         self.notes.do("read", id, "", call)
+
+    def collect(self, id: str, value: str) -> None:
+        """Nothing is garbage: containers keep their layers, and living processes' leases what is made in them."""
+        if removed := self.engine.gc().removed:
+            raise Violation(f"gc of {self.name} took {removed}")
+
+    def hold(self, id: str, value: str) -> None:
+        with self.engine.lease() as lease:
+            self.engine.snapshots.prepare(f"held {value}")
+            if lease.resources() != [("snapshot", f"held {value}")]:
+                raise Violation(f"lease of {self.name} holds {lease.resources()}")
 
     def list(self, id: str, value: str) -> None:
         self.notes.read_all(IDS, lambda: {row.id: row.labels["v"] for row in self.engine.containers.list("labels.v")})

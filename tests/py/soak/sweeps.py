@@ -125,6 +125,23 @@ def _mount(_: Place, engine: ctrd.Engine) -> None:
         assert (root / "file").read_text() == "x" * 5000
 
 
+def _held(place: Place) -> None:
+    """The same, held by a lease that is no process's."""
+    with place.engine() as engine:
+        with suppress(ctrd.NotFound):
+            engine.leases.delete("swept")
+        lease = engine.lease("swept", lifetime="detached")
+        for key in ("base", "work"):
+            lease.add("snapshot", key, snapshotter="native")
+    _layers(place, "work")
+
+
+def _hold(_: Place, engine: ctrd.Engine) -> None:
+    """What is made in the lease goes with it, or with this process."""
+    with engine.lease():
+        engine.snapshots.with_snapshotter("native").prepare("work", "base")
+
+
 BASE: Seen = {"base": ("", "3", None)}
 WORK: Seen = {**BASE, "work": ("base", "1", None)}
 
@@ -169,6 +186,11 @@ VERBS = {
     ),
     "mount": Verb(lambda place: _layers(place, "work"), _mount, done=WORK, undone=WORK, look=_snapshots),
     "remove": _snapshot_verb(lambda layers: layers.remove("work"), BASE, WORK, "work"),
+    "lease": Verb(_layers, _hold, done=BASE, undone=BASE, look=_snapshots),
+    "release": Verb(_held, lambda _, engine: engine.leases.delete("swept"), done={}, undone=WORK, look=_snapshots),
+    "gc": Verb(
+        lambda place: _layers(place, "work"), lambda _, engine: engine.gc(), done={}, undone=WORK, look=_snapshots
+    ),
     "recover": Verb(_wreck, lambda place, _: list(place.engine().containers), done=KILLED, undone=KILLED),
 }
 

@@ -1,0 +1,140 @@
+// SPDX-License-Identifier: Apache-2.0
+#include "engine/leases.h"
+
+#include <set>
+
+#include "base/error.h"
+#include "base/log.h"
+#include "base/process.h"
+#include "engine/checkpoint.h"
+#include "engine/snapshot_layer.h"
+#include "engine/snapshots.h"
+#include "engine/verbs.h"
+
+namespace ctrd::engine {
+namespace {
+
+using metadata::Lease;
+using metadata::ObjectKind;
+
+// As containerd makes them up: the time, and something that no other has.
+std::string new_id() { return std::to_string(wall_ns() % 1'000'000'000) + "-" + random_hex(6); }
+
+bool is_abandoned(Core& core, const Lease& record) {
+  return record.owner != 0 && !core.owner->is_ours(record.owner) &&
+         owner_is_dead(core.root, record.owner, record.owner_process);
+}
+
+bool sweep(Core& core, const std::string& ns, const Lease& record, const Wait& wait) {
+  return release_lease(core, ns, record.id, wait, [&](const Lease& now) {
+    return now.owner == record.owner && now.created_ns == record.created_ns;
+  });
+}
+
+// An ingest has no record: what holds it no more is dropped, unless somebody is writing it.
+void abort_quietly(Core& core, const std::string& ns, const std::string& ref) {
+  try {
+    core.content.abort(ns, ref);
+  } catch (const Error& error) {
+    if (error.code() != Code::kNotFound && error.code() != Code::kUnavailable)
+      log(Level::kWarning, "ingest " + ref + " is left: " + error.message());
+  }
+}
+
+Error no_lease(const std::string& ns, const std::string& id) {
+  return not_found(Kind::kNone, "lease \"" + escaped(id, 128) + "\": not found in namespace " + ns);
+}
+
+}  // namespace
+
+metadata::Object object_of(Core& core, const std::string& ns, const LeaseResource& resource,
+                           const Wait& wait) {
+  metadata::Object object{metadata::kind_of(resource.kind), resource.key, resource.snapshotter};
+  if (object.kind == ObjectKind::kSnapshot)
+    object.snapshotter = pick_snapshotter(core, ns, resource.snapshotter, wait);
+  return object;
+}
+
+bool release_lease(Core& core, const std::string& ns, const std::string& id, const Wait& wait,
+                   const std::function<bool(const Lease&)>& may) {
+  std::set<uint64_t> spared;
+  for (const auto& [number, where] : layers_in_use(core)) spared.insert(number);
+  auto released =
+      with_reserves(core.root, [&] { return core.leases.remove(ns, id, wait, spared, may); });
+  core.forget_lease(ns, id);
+  if (!released) return false;
+  with_reserves(core.root, [&] { empty_trash(core, {{}, released->trash}); });
+  for (const std::string& ref : released->ingests) abort_quietly(core, ns, ref);
+  return true;
+}
+
+bool sweep_leases(Core& core, uint64_t owner, const Wait& wait) {
+  for (const auto& [ns, id] : core.leases.owned(owner, wait)) {
+    wait.check();
+    auto record = core.leases.find(ns, id, wait);
+    if (record && record->owner == owner) sweep(core, ns, *record, wait);
+  }
+  return core.leases.owned(owner, wait).empty();
+}
+
+Lease create_lease(Engine& engine, const std::string& ns, const LeaseOptions& options,
+                   const Wait& wait) {
+  Core& core = core_of(engine, wait);
+  Lease record{.id = options.id.empty() ? new_id() : options.id, .labels = options.labels};
+  if (!options.detached) {
+    record.owner = core.owner->number(core.root, core.containers, wait);
+    record.owner_process = this_process();
+  }
+  auto there = core.leases.find(ns, record.id, wait);
+  if (there && is_abandoned(core, *there)) sweep(core, ns, *there, wait);
+  record = core.leases.create(ns, record, wait);
+  if (record.owner) core.remember_lease(ns, record);
+  return record;
+}
+
+Lease get_lease(Engine& engine, const std::string& ns, const std::string& id, const Wait& wait) {
+  Core& core = core_of(engine, wait);
+  Lease record = core.leases.get(ns, id, wait);
+  if (!is_abandoned(core, record)) return record;
+  sweep(core, ns, record, wait);
+  throw no_lease(ns, id);
+}
+
+std::vector<Lease> list_leases(Engine& engine, const std::string& ns,
+                               const std::vector<std::string>& filters, const Wait& wait) {
+  const metadata::Filter filter(filters);
+  Core& core = core_of(engine, wait);
+  std::vector<Lease> all = core.leases.list(ns, filter, wait);
+  std::erase_if(all, [&](const Lease& record) {
+    if (!is_abandoned(core, record)) return false;
+    sweep(core, ns, record, wait);
+    return true;
+  });
+  return all;
+}
+
+void remove_lease(Engine& engine, const std::string& ns, const std::string& id, const Wait& wait) {
+  if (!release_lease(core_of(engine, wait), ns, id, wait)) throw no_lease(ns, id);
+}
+
+void add_to_lease(Engine& engine, const std::string& ns, const std::string& id,
+                  const LeaseResource& resource, const Wait& wait) {
+  Core& core = core_of(engine, wait);
+  core.leases.add(ns, id, object_of(core, ns, resource, wait), wait);
+}
+
+void drop_from_lease(Engine& engine, const std::string& ns, const std::string& id,
+                     const LeaseResource& resource, const Wait& wait) {
+  Core& core = core_of(engine, wait);
+  core.leases.drop(ns, id, object_of(core, ns, resource, wait), wait);
+}
+
+std::vector<LeaseResource> lease_resources(Engine& engine, const std::string& ns,
+                                           const std::string& id, const Wait& wait) {
+  std::vector<LeaseResource> all;
+  for (const auto& object : core_of(engine, wait).leases.resources(ns, id, wait))
+    all.push_back({std::string(metadata::word_of(object.kind)), object.key, object.snapshotter});
+  return all;
+}
+
+}  // namespace ctrd::engine

@@ -1,0 +1,229 @@
+# SPDX-License-Identifier: Apache-2.0
+"""Leases: what one holds is not garbage."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from contextlib import suppress
+from contextvars import ContextVar
+from datetime import UTC, datetime, timedelta
+from typing import TYPE_CHECKING, Self, cast, get_args
+
+from . import _checks as checks
+from . import _rows
+from ._types import Kind, Labels, Lifetime
+from ._values import LeaseInfo, ResultList
+from .errors import NotFound
+
+if TYPE_CHECKING:
+    from ._engine import Engine
+
+EXPIRE = "containerd.io/gc.expire"
+KINDS = get_args(Kind)
+
+# Leases whose blocks this thread, or asyncio task, is in; the innermost last.
+_entered: ContextVar[tuple[Lease, ...]] = ContextVar("ctrd.leases", default=())
+
+
+def entered(engine: Engine) -> str:
+    """The lease that what is made through this engine belongs to now; "" for none."""
+    return next((lease.id for lease in reversed(_entered.get()) if lease._engine is engine), "")
+
+
+def object_of(kind: str, key: str, snapshotter: str | None) -> tuple[str, str, str]:
+    """As the core wants it."""
+    given = "" if snapshotter is None else checks.text("snapshotter", snapshotter)
+    return checks.choice("kind", kind, KINDS), checks.text("key", key), given
+
+
+class Lease:
+    """A lease: what it holds is kept by every gc(). It ends with its block, its process, or at its expiry.
+
+    Inside `with lease:` what this thread, or asyncio task, makes through its engine belongs to it: snapshots that are
+    prepared, viewed or committed, ingests, and blobs, also those that were there already.
+
+    Attributes:
+        id: Its name.
+
+    Example:
+        >>> with engine.lease() as lease:
+        ...     mounts = engine.snapshots.prepare("work")
+        ...     lease.resources(), engine.gc().removed
+        ([('snapshot', 'work')], ())
+        >>> engine.snapshots.list("name==work").ids
+        []
+    """
+
+    def __init__(self, engine: Engine, id: str, *, made_here: bool = False) -> None:
+        """Made by Engine.lease and Leases.get."""
+        self.id = id
+        self._engine = engine
+        self._made_here = made_here
+        self._released = False
+
+    def info(self) -> LeaseInfo:
+        """Return what is known of it.
+
+        Raises:
+            NotFound: It has ended.
+        """
+        return _rows.lease_info(self._engine._core.lease(self._engine.namespace, self.id))
+
+    def add(self, kind: Kind, key: str, *, snapshotter: str | None = None) -> None:
+        """Hold one more object, which need not be there yet.
+
+        Args:
+            kind: "snapshot", "content", "ingest" or "image".
+            key: Its key, digest, ref or name.
+            snapshotter: Of a snapshot; None: the engine's.
+
+        Raises:
+            NotFound: The lease has ended.
+            InvalidArgument: It is no digest, or a snapshotter of something else.
+            Unsupported: No lease holds such objects.
+        """
+        self._engine._core.add_to_lease(self._engine.namespace, self.id, *object_of(kind, key, snapshotter))
+
+    def remove(self, kind: Kind, key: str, *, snapshotter: str | None = None) -> None:
+        """Hold an object no more; one that it does not hold is fine. The next gc() may take it.
+
+        Args:
+            kind: As of add().
+            key: As of add().
+            snapshotter: As of add().
+
+        Raises:
+            NotFound: The lease has ended.
+        """
+        self._engine._core.drop_from_lease(self._engine.namespace, self.id, *object_of(kind, key, snapshotter))
+
+    def resources(self) -> list[tuple[Kind, str]]:
+        """Return what it holds, there or not: kind and key of each.
+
+        Raises:
+            NotFound: It has ended.
+        """
+        rows = self._engine._core.lease_resources(self._engine.namespace, self.id)
+        return [(cast("Kind", kind), key) for kind, key, _ in rows]
+
+    def release(self) -> None:
+        """End it; what it alone held is gone when this returns. Once more is fine."""
+        if self._released:
+            return
+        with suppress(NotFound):
+            self._engine._core.remove_lease(self._engine.namespace, self.id)
+        self._released = True
+
+    def __enter__(self) -> Self:
+        """Let what is made from now on belong to it."""
+        _entered.set((*_entered.get(), self))
+        return self
+
+    def __exit__(self, *exc: object) -> None:
+        """End it, if it was made by this handle."""
+        inner = _entered.get()
+        for place in range(len(inner) - 1, -1, -1):
+            if inner[place] is self:
+                _entered.set(inner[:place] + inner[place + 1 :])
+                break
+        if self._made_here and not self._engine.closed:
+            self.release()
+
+    def __eq__(self, other: object) -> bool:
+        """Whether it is a handle of the same lease."""
+        return isinstance(other, Lease) and self._identity() == other._identity()
+
+    def __hash__(self) -> int:
+        """Return a hash of what it is a handle of."""
+        return hash(self._identity())
+
+    def _identity(self) -> tuple[str, str, str, str]:
+        return str(self._engine.root), str(self._engine.state), self._engine.namespace, self.id
+
+    def __repr__(self) -> str:
+        """Return what is free to say."""
+        return f"<Lease {self.id!r}>"
+
+
+class Leases:
+    """The leases of an engine's namespace; engine.lease() makes one.
+
+    Example:
+        >>> with engine.lease("build", labels={"app": "docs"}):
+        ...     engine.leases.list("labels.app==docs").ids
+        ['build']
+    """
+
+    def __init__(self, engine: Engine) -> None:
+        """Made by Engine."""
+        self._engine = engine
+
+    def get(self, id: str) -> Lease:
+        """Return a handle; leaving its block does not end the lease.
+
+        Args:
+            id: Its name.
+
+        Raises:
+            NotFound: There is none.
+        """
+        self._engine._core.lease(self._engine.namespace, checks.text("id", id))
+        return Lease(self._engine, id)
+
+    def list(self, *filters: str) -> ResultList[LeaseInfo]:
+        """List leases, in one consistent view.
+
+        Args:
+            filters: As of containers.list(); fields are id and labels.<key>.
+
+        Returns:
+            Values, ordered by id.
+
+        Raises:
+            InvalidArgument: A filter is not one; the message marks where.
+        """
+        texts = [checks.text("filters", one) for one in filters]
+        return ResultList(map(_rows.lease_info, self._engine._core.leases(self._engine.namespace, texts)))
+
+    def delete(self, id: str, *, sync: bool = False) -> None:
+        """End one, whoever made it. What it alone held is gone when this returns.
+
+        Args:
+            id: Its name.
+            sync: Collect all garbage of the namespace too: engine.gc().
+
+        Raises:
+            NotFound: There is none.
+        """
+        collect = checks.flag("sync", sync)
+        self._engine._core.remove_lease(self._engine.namespace, checks.text("id", id))
+        if collect:
+            self._engine.gc()
+
+    def __repr__(self) -> str:
+        """Return what is free to say."""
+        return f"<Leases of {self._engine!r}>"
+
+
+def make(
+    engine: Engine, id: str | None, expires: float | timedelta | None, labels: Labels | None, lifetime: Lifetime
+) -> Lease:
+    """Make a lease."""
+    name = "" if id is None else checks.text("id", id)
+    if id is not None and not name:
+        raise checks.invalid("id", id, "empty")
+    given = _labels({} if labels is None else checks.text_mapping("labels", labels), expires)
+    detached = checks.choice("lifetime", lifetime, get_args(Lifetime)) == "detached"
+    row = engine._core.create_lease(engine.namespace, name, given, detached)
+    return Lease(engine, row[0], made_here=True)
+
+
+def _labels(labels: Mapping[str, str], expires: float | timedelta | None) -> dict[str, str]:
+    if expires is None or EXPIRE in labels:
+        return dict(labels)
+    if not isinstance(expires, timedelta):
+        expires = timedelta(seconds=min(checks.number("expires", expires), 1e10))
+    if expires < timedelta():
+        raise checks.invalid("expires", expires, "before now")
+    end = (datetime.now(UTC) + expires).isoformat().replace("+00:00", "Z")
+    return {**labels, EXPIRE: end}
