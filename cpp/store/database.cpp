@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/files.h"
+#include "base/text.h"
 
 namespace ctrd::store {
 namespace {
@@ -16,6 +17,7 @@ namespace {
 // Values come compressed, so blocks are not.
 constexpr std::size_t kWriteBuffer = 128u << 10;
 constexpr int kMaxOpenFiles = 64;
+constexpr uint64_t kMostUponEachOther = 4;  // LevelDB's own kL0_CompactionTrigger
 
 leveldb::Slice slice(std::string_view text) { return {text.data(), text.size()}; }
 std::string_view view(const leveldb::Slice& text) { return {text.data(), text.size()}; }
@@ -81,7 +83,7 @@ Database::Database(int dir, std::string path, LogUse log)
   leveldb::Status status = leveldb::DB::Open(options(&env_, log), fd_path(dir), &db);
   db_.reset(db);
   check(status, "open");
-  env_.run_background();
+  run_background();
 }
 
 // A database's first log comes after its CURRENT. LevelDB would begin a new one in its place.
@@ -98,8 +100,16 @@ void Database::check_current(int dir) const {
 
 Database::~Database() { close(); }
 
+void Database::run_background() {
+  if (env_.filled_buffer()) env_.run_next();
+  std::string tables;
+  while (db_->GetProperty("leveldb.num-files-at-level0", &tables) &&
+         to_number(tables).value_or(0) >= kMostUponEachOther && env_.run_next())
+    continue;
+}
+
 bool Database::close() {
-  if (db_) env_.run_background();
+  while (db_ && env_.run_next()) continue;
   db_.reset();
   return !env_.failed();
 }
@@ -132,7 +142,7 @@ void Database::apply(const Batch& batch) {
   how.sync = !batch.relaxed();
   Env::LogEnd before = env_.log_end();
   leveldb::Status status = db_->Write(how, &changes);
-  if (status.ok()) return env_.run_background();
+  if (status.ok()) return run_background();
   env_.note(status);
   close();  // before its log is cut
   env_.cut_log(before);

@@ -40,8 +40,10 @@ class Database : public View {
             const std::function<bool(std::string_view, std::string_view)>& f) const override;
   uint64_t opening() const override { return opening_; }
   void apply(const Batch& batch);
-  // What LevelDB wants done in the background; nothing is left when an operation ends.
-  void run_background() { env_.run_background(); }
+  // What LevelDB wants done in the background and cannot wait: a full write buffer is written out,
+  // and tables are merged when four are upon each other. It also wants to merge a table that was
+  // looked into a hundred times in vain, which each create does a few times: that waits.
+  void run_background();
 
   // Nothing has failed. If not, it must be closed: what is written behind a failure may be lost.
   bool ok() const { return db_ && !env_.failed(); }

@@ -96,12 +96,12 @@ void set_base_env(leveldb::Env* env) { base = env; }
 
 Env::Env() : leveldb::EnvWrapper(base_env()) {}
 
-void Env::run_background() {
-  while (!background_.empty()) {
-    auto [work, argument] = background_.front();
-    background_.pop_front();
-    work(argument);
-  }
+bool Env::run_next() {
+  if (background_.empty()) return false;
+  auto [work, argument] = background_.front();
+  background_.pop_front();
+  work(argument);
+  return true;
 }
 
 void Env::poison(const leveldb::Status& status) {
@@ -124,7 +124,10 @@ leveldb::Status Env::watched(const std::string& path, leveldb::Status status,
                              leveldb::WritableFile** file) {
   note(status);
   if (!status.ok()) return status;
-  if (is_log(path)) log_path_ = path;
+  if (is_log(path)) {
+    log_path_ = path;
+    filled_buffer_ = true;
+  }
   *file = new WatchedFile(*this, *file);
   return status;
 }

@@ -23,10 +23,12 @@ class Env : public leveldb::EnvWrapper {
  public:
   Env();
 
-  // Runs what LevelDB wanted done in the background, and what that wants done, until nothing is
-  // left. A write of LevelDB waits for it when two write buffers are full, for ever in here: so it
-  // is run after each.
-  void run_background();
+  // Runs the next thing that LevelDB wanted done in the background; false: there is none. A write
+  // of LevelDB waits for it when two write buffers are full, and a close until nothing is left, for
+  // ever in here.
+  bool run_next();
+  // A write buffer has been filled since this was asked last: a new log was begun.
+  bool filled_buffer() { return std::exchange(filled_buffer_, false); }
 
   // Something failed: the files may end in the middle of a record, LevelDB may refuse all writes.
   bool failed() const { return failed_; }
@@ -75,6 +77,7 @@ class Env : public leveldb::EnvWrapper {
   std::string log_path_, last_read_;
   leveldb::Status poison_;
   bool failed_ = false;
+  bool filled_buffer_ = false;
 };
 
 }  // namespace ctrd::store
