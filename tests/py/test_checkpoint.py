@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -44,6 +45,37 @@ def name_of(container: ctrd.Container) -> str:
 
 def directories(engine: ctrd.Engine) -> list[str]:
     return sorted(path.name for path in engine.root.glob("checkpoints/*"))
+
+
+@pytest.mark.parametrize("snapshotter", ["overlay", "native"])
+def test_a_layer_upon_a_snapshot_is_put_back(engine: ctrd.Engine, rootfs: ctrd.Rootfs, snapshotter: str) -> None:
+    """The container's own layer, upon what it stands on; what came after the checkpoint is not there."""
+    snapshots = engine.snapshots.with_snapshotter(snapshotter)
+    snapshots.prepare("work")
+    with snapshots.mount("work") as path:
+        shutil.copytree(rootfs.path, path, symlinks=True, dirs_exist_ok=True)
+        (path / "base").write_text("base")
+    snapshots.commit("base", "work")
+    runtime = criu.runtime("runc")
+    script = f"echo before >/file; rm /base; {COUNT}"
+    made = engine.containers.create(
+        ctrd.Snapshot("base"), "/bin/sh", "-c", script, id="c", runtime=runtime, snapshotter=snapshotter
+    )
+    with made as c:
+        c.start()
+        eventually(lambda: len(told(c)) >= 5, "it counts")
+        warm = c.checkpoint("warm", exit=True)
+        c.wait(timeout=30)
+        c.task().delete()
+        with snapshots.mount("c") as path:
+            (path / "file").write_text("after")
+            (path / "late").touch()
+        c.create_task(checkpoint=warm).start()
+        counts_on(c)
+        assert c.run("cat", "/file").stdout == "before\n" and c.run("ls", "/bin/sh").ok
+        assert not c.run("ls", "/late").ok and not c.run("ls", "/base").ok
+    warm.delete()
+    snapshots.remove("base")
 
 
 def test_a_twin_goes_on(engine: ctrd.Engine, counter: ctrd.Container) -> None:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import fcntl
+import os
 import shutil
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
@@ -118,6 +120,21 @@ def test_a_layer_can_be_given_up(engine: ctrd.Engine, web: ctrd.Container, rootf
     assert engine.containers.update("web", snapshot_key="").snapshot_key == ""
     with pytest.raises(ctrd.FailedPrecondition, match="snapshot"):
         web.start()
+    web.delete()
+
+
+def test_a_layer_is_not_taken_from_a_task_that_is_being_made(engine: ctrd.Engine, web: ctrd.Container) -> None:
+    bundle = engine.state / "default/web"
+    bundle.mkdir(parents=True)
+    maker = os.open(bundle, os.O_RDONLY)
+    fcntl.flock(maker, fcntl.LOCK_EX)  # the claim of whoever makes it
+    with pytest.raises(ctrd.FailedPrecondition, match="being made"):
+        engine.containers.update("web", snapshot_key="")
+    assert web.info().snapshot_key == "web"
+    os.close(maker)
+    bundle.rmdir()
+    assert engine.containers.update("web", snapshot_key="").snapshot_key == ""
+    assert not bundle.exists()
     web.delete()
 
 

@@ -10,6 +10,8 @@
 
 #include "base/files.h"
 #include "engine/fixture.h"
+#include "engine/snapshot_mount.h"
+#include "engine/snapshots.h"
 
 namespace ctrd::engine {
 namespace {
@@ -69,6 +71,16 @@ void start(Engine& engine) {
   say("started");
 }
 
+// The snapshot "work" of that snapshotter, with a file in it; until the end of its stdin.
+void mount(Engine& engine, const std::string& snapshotter) {
+  auto mounted = engine.snapshots(soon()).mount({kNs, "work", snapshotter}, std::nullopt, soon());
+  create_file_at(open_dir(mounted->path()).get(), "file", "other's", 0644);
+  say(mounted->path());
+  std::string line;
+  while (std::getline(std::cin, line)) {
+  }
+}
+
 void list(Engine& engine) {
   for (const auto& info : engine.list(kNs, {}, soon()))
     say(info.id + " " + std::to_string(static_cast<int>(info.status)));
@@ -90,6 +102,7 @@ int helper_main(int, char** argv) {
   if (mode == "wait") wait_for(*engine);
   if (mode == "start") start(*engine);
   if (mode == "list") list(*engine);
+  if (mode == "mount") mount(*engine, argv[6]);
   if (mode == "kill") engine->kill_task({kNs, "c", ""}, SIGKILL, std::nullopt, false, soon());
   if (mode == "remove") engine->remove(kNs, "c", true, false, soon());
   return 0;
