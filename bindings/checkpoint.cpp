@@ -4,6 +4,8 @@
 
 #include "bindings/call.h"
 #include "bindings/rows.h"
+#include "engine/checkpoint_report.h"
+#include "engine/fork_task.h"
 
 namespace ctrd::bindings {
 
@@ -70,6 +72,24 @@ py::tuple create_restored_task(Engine& self, const std::string& ns, const std::s
   }));
 }
 
+// A row for each: an (info, task) or an exception.
+py::list fork_task(Engine& self, const std::string& ns, const std::string& id,
+                   const std::string& instance, std::vector<std::string> ids, bool keep_going) {
+  const TaskRef ref{ns, id, instance};
+  const engine::ForkOptions options{std::move(ids), keep_going};
+  auto copies = call("fork", {},
+                     [&](const Wait& wait) { return engine::fork_task(self, ref, options, wait); });
+  py::list rows;
+  for (engine::Forked& copy : copies) {
+    if (copy.failure && copy.failure->find("op").empty()) copy.failure->with("op", "fork");
+    if (copy.failure)
+      rows.append(to_exception(*copy.failure));
+    else
+      rows.append(py::make_tuple(to_row(copy.container), to_row(std::move(copy.task))));
+  }
+  return rows;
+}
+
 void bind_stored(py::module_& module) {
   module.def(
       "get_checkpoint",
@@ -127,6 +147,19 @@ void bind_checkpoints(py::module_& module) {
       },
       py::arg("engine"), py::arg("ns"), py::arg("id"), py::arg("instance"), py::arg("options"));
   module.def(
+      "checkpoint_problems",
+      [](Engine& self, const std::string& ns, const std::string& id, const std::string& instance,
+         const CheckpointOptions& options) {
+        const TaskRef ref{ns, id, instance};
+        py::list rows;
+        for (const auto& one : call("checkpoint", {}, [&](const Wait& wait) {
+               return engine::checkpoint_problems(self, ref, options, wait);
+             }))
+          rows.append(py::make_tuple(one.kind, one.pid, text(one.what), one.option, one.is_fatal));
+        return rows;
+      },
+      py::arg("engine"), py::arg("ns"), py::arg("id"), py::arg("instance"), py::arg("options"));
+  module.def(
       "restore_container",
       [](Engine& self, const std::string& ns, const RestoreOptions& options) {
         return to_row(call("restore", {}, [&](const Wait& wait) {
@@ -134,6 +167,8 @@ void bind_checkpoints(py::module_& module) {
         }));
       },
       py::arg("engine"), py::arg("ns"), py::arg("options"));
+  module.def("fork_task", fork_task, py::arg("engine"), py::arg("ns"), py::arg("id"),
+             py::arg("instance"), py::arg("ids"), py::arg("keep_going"));
   module.def("create_restored_task", create_restored_task, py::arg("engine"), py::arg("ns"),
              py::arg("id"), py::arg("stdio"), py::arg("options"));
 }

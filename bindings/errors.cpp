@@ -1,20 +1,23 @@
 // SPDX-License-Identifier: Apache-2.0
 // The one door through which a ctrd::Error becomes a Python exception. The table (code, kind) ->
 // class is Python's: ctrd/_error_table.py.
-#include "base/error.h"
 #include "bindings/pybind.h"
 #include "bindings/rows.h"
 
 namespace ctrd::bindings {
+
+py::object to_exception(const Error& error) {
+  py::dict context;
+  for (const auto& [key, value] : error.context()) context[text(key)] = text(value);
+  return py::module_::import("ctrd._error_table")
+      .attr("from_core")(static_cast<int>(error.code()), static_cast<int>(error.kind()),
+                         text(error.message()), error.sys_errno(), context);
+}
+
 namespace {
 
 void raise(const Error& error) {
-  py::dict context;
-  for (const auto& [key, value] : error.context()) context[text(key)] = text(value);
-  const py::object made =
-      py::module_::import("ctrd._error_table")
-          .attr("from_core")(static_cast<int>(error.code()), static_cast<int>(error.kind()),
-                             text(error.message()), error.sys_errno(), context);
+  const py::object made = to_exception(error);
   PyErr_SetObject(reinterpret_cast<PyObject*>(Py_TYPE(made.ptr())), made.ptr());
 }
 

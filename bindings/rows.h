@@ -9,12 +9,15 @@
 #include <string_view>
 #include <variant>
 
+#include "base/error.h"
 #include "bindings/pybind.h"
 
 namespace ctrd::bindings {
 
 // A str of foreign bytes: what is not UTF-8 becomes U+FFFD, never an exception.
 py::str text(std::string_view bytes);
+// The exception that Python would see thrown, as a value.
+py::object to_exception(const Error& error);
 py::dict text_map(const std::map<std::string, std::string>& values);
 
 // stdin, stdout, stderr: a Std, or the absolute path of a file.

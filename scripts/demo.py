@@ -6,6 +6,7 @@ mounts, cgroups, files, records. It exits with 1 if there is something.
 
 from __future__ import annotations
 
+import os
 import subprocess
 import sys
 import tempfile
@@ -19,6 +20,7 @@ import ctrd
 import roots
 
 CHATTER = "for i in 1 2 3; do echo line $i; echo oops $i >&2; done; exec sleep 1000"
+COUNTER = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done"
 WHO = ". /etc/os-release; echo $PRETTY_NAME; id; hostname"
 LISTER = """
 import sys, ctrd
@@ -76,6 +78,32 @@ def processes(mark: str) -> list[str]:
 def bundles(state: Path) -> list[str]:
     """What is ours in a state directory begins with a dot; the rest are namespaces with bundles."""
     return sorted(str(path) for path in state.glob("[!.]*/[!.]*"))
+
+
+def first_line(c: ctrd.Container) -> str:
+    return next(iter(c.logs(follow=True, since=0))).text
+
+
+def checkpoints(engine: ctrd.Engine, busybox: ctrd.Rootfs, runtime: str) -> None:
+    """A counter that goes on elsewhere, where this machine can: a CRIU, and a runtime that is built with it."""
+    with engine.start(busybox, shell=COUNTER, runtime=runtime) as c:
+        for number, _ in enumerate(c.logs(follow=True, since=0)):
+            if number == 9:
+                break
+        with step(f"{runtime}: what would a checkpoint fail of?"):
+            report = c.checkpoint(dry_run=True)
+            show(str(report) or "of nothing")
+        if not report:
+            return
+        with step(f"{runtime}: a checkpoint of a counter, restored under another name; both go on"):
+            warm = c.checkpoint("warm")
+            with warm.restore() as twin:
+                show(f"{warm.size} bytes; the twin goes on at {first_line(twin)}, the original is {c.status()}")
+            warm.delete()
+        with step(f"{runtime}: three copies of it"):
+            for copy in c.fork(3):
+                with copy:
+                    show(f"{copy.run('hostname').stdout.strip()} goes on at {first_line(copy)}")
 
 
 def life(engine: ctrd.Engine, busybox: ctrd.Rootfs, debian: ctrd.Rootfs, where: tuple[Path, Path]) -> str:
@@ -153,6 +181,9 @@ def life(engine: ctrd.Engine, busybox: ctrd.Rootfs, debian: ctrd.Rootfs, where: 
         web.kill()
         show(f"web ended with {web.wait(timeout=30)!r}, and is {web.status()}")
 
+    for runtime in ("crun", "runc"):
+        checkpoints(engine, busybox, runtime)
+
     garbage(engine, web)
     name = str(web.spec()["linux"]["cgroupsPath"]).strip("/").removesuffix("web")
     with step("delete them"):
@@ -193,6 +224,9 @@ def garbage(engine: ctrd.Engine, web: ctrd.Container) -> None:
 
 
 def main() -> None:
+    criu = Path(__file__).resolve().parents[1] / "build/criu/bin"  # scripts/criu: one that works on this kernel
+    if criu.is_dir():
+        os.environ["PATH"] = f"{criu}:{os.environ['PATH']}"
     with step("make the root directories (Debian takes a while the first time, then it is kept)"):
         busybox, debian = ctrd.Rootfs(roots.busybox()), ctrd.Rootfs(roots.debian())
     before = mounts()
@@ -214,6 +248,7 @@ def main() -> None:
                 "bundles": bundles(state),
                 "layers": sorted(map(str, (root / "snapshots").glob("*"))),
                 "logs": sorted(map(str, (root / "logs").glob("*"))),
+                "checkpoints": sorted(map(str, (root / "checkpoints").glob("*"))),
             }
             show("\n".join(f"{what}: {found or 'none'}" for what, found in left.items()))
     if any(left.values()):

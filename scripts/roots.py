@@ -1,6 +1,6 @@
 """Root directories for demos, notebooks, tests and benchmarks: busybox (static) and a real Debian, made once and kept.
 
-Run as a program it prints the directory: `python scripts/roots.py busybox|debian`.
+Run as a program it prints the directory: `python scripts/roots.py busybox|debian|host`.
 """
 
 from __future__ import annotations
@@ -39,6 +39,15 @@ def debian(where: Path | None = None) -> Path:
     return _kept(where or CACHE / f"debian-{RELEASE}", _make_debian)
 
 
+def host(where: Path | None = None) -> Path:
+    """Make a root for this machine's own programs, Python for one: start it with mounts=["/usr:/usr:ro"].
+
+    Args:
+        where: The directory to make, below the cache when None.
+    """
+    return _kept(where or CACHE / "host", _make_host)
+
+
 def _kept(root: Path, make: Callable[[Path], None]) -> Path:
     """Make the root aside and rename it, so that what stands there is always whole, also with two makers at once."""
     if root.is_dir():
@@ -68,13 +77,21 @@ def _make_busybox(root: Path) -> None:
     (root / "etc/group").write_text("root:x:0:\nnogroup:x:65534:\n")
 
 
+def _make_host(root: Path) -> None:
+    for name in ("dev", "etc", "proc", "root", "run", "sys", "tmp", "usr", "var"):
+        (root / name).mkdir(parents=True)
+    (root / "tmp").chmod(0o1777)
+    for name in ("bin", "lib", "lib64", "sbin"):
+        (root / name).symlink_to(f"usr/{name}")
+
+
 def _make_debian(root: Path) -> None:
     command = ["mmdebstrap", "--quiet", "--variant=minbase", RELEASE, str(root)]
     subprocess.run(command, check=True, stdin=subprocess.DEVNULL)
 
 
 def main() -> None:
-    makers = {"busybox": busybox, "debian": debian}
+    makers = {"busybox": busybox, "debian": debian, "host": host}
     if len(sys.argv) != 2 or sys.argv[1] not in makers:
         sys.exit(f"usage: {sys.argv[0]} {'|'.join(makers)}")
     print(makers[sys.argv[1]]())

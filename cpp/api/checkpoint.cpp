@@ -17,12 +17,14 @@ static void fields(auto& v, Is<LinuxCheckpointOptions> auto& m) {
   common_fields(v, m.options);
   v.bytes(8, m.options.work_path), v.bytes(9, m.options.image_path);
 }
-static void fields(auto& v, Is<RestoreOptions> auto& m) { v(18, m.close_tcp), v(19, m.hostname); }
+static void fields(auto& v, Is<CriuOptions> auto& m) {
+  v(18, m.close_tcp), v(19, m.hostname), v(20, m.skip_network_lock);
+}
 static void fields(auto& v, Is<HoldRequest> auto& m) { v(1, m.id); }
 
 CTRD_API_CODEC(CheckpointOptions)
 CTRD_API_CODEC(LinuxCheckpointOptions)
-CTRD_API_CODEC(RestoreOptions)
+CTRD_API_CODEC(CriuOptions)
 CTRD_API_CODEC(HoldRequest)
 
 }  // namespace ctrd::api

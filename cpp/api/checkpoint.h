@@ -27,10 +27,13 @@ struct CheckpointOptions {
 struct LinuxCheckpointOptions {  // the same, image_path and work_path in each other's place
   CheckpointOptions options = {};
 };
-// What Options has besides when a task is to be restored: fields of the same message, for who asks.
-struct RestoreOptions {
-  bool close_tcp = false;     // connections are closed, not taken up again
-  std::string hostname = {};  // "": the one it had
+// What our engine tells besides, in the bytes of Create's Options and of CheckpointOptions: fields
+// of the same message, for who asks.
+struct CriuOptions {
+  bool close_tcp = false;     // connections are closed in what is restored
+  std::string hostname = {};  // Create: "" is the one it had
+  // No packet that comes meanwhile matters, for no connection is kept. CRIU 4.1 and later.
+  bool skip_network_lock = false;
 };
 // ctrd.shim.v1.Shim/Hold: freezes the task for as long as the call is under way: it is answered by
 // an error only. So a client that dies leaves nothing frozen.
@@ -44,9 +47,9 @@ CheckpointOptions decode<CheckpointOptions>(std::string_view bytes);
 std::string encode(const LinuxCheckpointOptions& m);
 template <>
 LinuxCheckpointOptions decode<LinuxCheckpointOptions>(std::string_view bytes);
-std::string encode(const RestoreOptions& m);
+std::string encode(const CriuOptions& m);
 template <>
-RestoreOptions decode<RestoreOptions>(std::string_view bytes);
+CriuOptions decode<CriuOptions>(std::string_view bytes);
 std::string encode(const HoldRequest& m);
 template <>
 HoldRequest decode<HoldRequest>(std::string_view bytes);

@@ -61,13 +61,12 @@ std::optional<std::vector<std::string>> stat_fields(pid_t pid) {
   return fields;
 }
 
-uint32_t real_uid(pid_t pid) {
-  constexpr std::string_view kUid = "\nUid:\t";
+// The first number of a line of status, such as "\nUid:\t"; 0 when the process is gone.
+uint64_t status_number(pid_t pid, std::string_view line) {
   auto text = read_proc(pid, "status");
-  if (!text) return 0;
-  std::size_t begin = text->find(kUid);
-  if (begin == text->npos) return 0;
-  return static_cast<uint32_t>(number(std::string_view(*text).substr(begin + kUid.size())));
+  std::size_t begin = text ? text->find(line) : std::string::npos;
+  return begin == std::string::npos ? 0
+                                    : number(std::string_view(*text).substr(begin + line.size()));
 }
 
 std::string read_boot_id() {
@@ -92,6 +91,11 @@ std::optional<uint64_t> start_time(pid_t pid, bool alive_only) {
 std::optional<char> process_state(pid_t pid) {
   auto fields = stat_fields(pid);
   return fields ? std::optional(fields->front().front()) : std::nullopt;
+}
+
+std::optional<pid_t> tracer_of(pid_t pid) {
+  auto tracer = static_cast<pid_t>(status_number(pid, "\nTracerPid:\t"));
+  return tracer == 0 ? std::nullopt : std::optional(tracer);
 }
 
 const std::string& boot_id() {
@@ -139,7 +143,7 @@ std::optional<ProcessFacts> process_facts(pid_t pid) {
   facts.pid = pid;
   facts.ppid = static_cast<pid_t>(field(4));
   facts.args = split(*args, '\0');
-  facts.uid = real_uid(pid);
+  facts.uid = static_cast<uint32_t>(status_number(pid, "\nUid:\t"));
   facts.rss_bytes = fields->size() > 21 ? static_cast<int64_t>(field(24)) * ::getpagesize() : 0;
   facts.cpu_seconds =
       static_cast<double>(field(14) + field(15)) / static_cast<double>(::sysconf(_SC_CLK_TCK));

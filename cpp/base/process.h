@@ -18,6 +18,7 @@ namespace ctrd {
 // alive_only.
 std::optional<uint64_t> start_time(pid_t pid, bool alive_only = true);
 std::optional<char> process_state(pid_t pid);  // 'R', 'S', 'T', 'Z' ... of proc(5); nullopt: gone
+std::optional<pid_t> tracer_of(pid_t pid);     // whoever ptrace(2)s it
 const std::string& boot_id();                  // /proc/sys/kernel/random/boot_id, read once
 
 struct ProcessKey {  // names one process for ever

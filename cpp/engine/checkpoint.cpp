@@ -1,92 +1,26 @@
 // SPDX-License-Identifier: Apache-2.0
-// Making checkpoints: the task is held frozen by its shim for as long as our connection lasts, so
-// that memory and layer are of one moment, and nothing stays frozen if this process dies.
+// Making checkpoints, and what is stored of them.
 #include "engine/checkpoint.h"
-
-#include <sys/utsname.h>
 
 #include <csignal>
 
-#include "api/checkpoint.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/identifier.h"
 #include "base/process.h"
 #include "engine/checkpoint_files.h"
-#include "engine/criu_logs.h"
+#include "engine/dump.h"
 #include "engine/restore.h"
-#include "engine/rpc.h"
 #include "engine/verbs.h"
 #include "snapshot/copy_tree.h"
 
 namespace ctrd::engine {
 namespace {
 
-void check_place(const CheckpointPlace& to) {
-  if (!to.name.empty()) check_identifier("ref", to.name);
-}
-
 void check_options(const CheckpointOptions& options) {
-  check_place(options.to);
   for (const char* known : {"refuse", "close", "keep"})
     if (options.tcp == known) return;
   throw invalid("tcp", options.tcp, "must be refuse, close or keep");
-}
-
-// Frozen from the answer of dump() on until its end.
-class Held {
- public:
-  Held(const Task& task, const Wait& wait)
-      : call_(begin_call(task.dir.get(), api::kShimV1, "Hold",
-                         api::encode(api::HoldRequest{task.id}),
-                         Wait{.deadline = kForever, .interrupted = wait.interrupted})) {}
-
-  // On the same connection, so it comes after the hold.
-  void dump(const Task& task, const std::string& images, const api::CheckpointOptions& options,
-            const Wait& wait) {
-    api::CheckpointTaskRequest request{
-        task.id, images, {std::string(api::kCheckpointOptionsType), api::encode(options)}};
-    ttrpc::Request call{std::string(api::kTaskV2), "Checkpoint", api::encode(request), 0, {}};
-    ttrpc::Call dumped(call_.take_socket(), call, wait, 3);
-    dumped.finish(wait);
-    socket_ = dumped.take_socket();
-  }
-
- private:
-  ttrpc::Call call_;
-  UniqueFd socket_;
-};
-
-api::CheckpointOptions shim_options(const CheckpointOptions& options) {
-  // Never exit: the task ends only once the checkpoint stands.
-  return {.exit = false,
-          .open_tcp = options.tcp != "refuse",
-          .external_unix_sockets = options.unix_sockets,
-          .terminal = options.terminal,
-          .file_locks = options.file_locks,
-          .empty_namespaces = options.empty_namespaces};
-}
-
-void copy_layer(const Core& core, uint64_t number, int to, const Wait& wait) {
-  auto from = find_dir_at(core.root.snapshots.get(), std::to_string(number) + "/fs");
-  if (from) snapshot::copy_layer(from->get(), to, wait);
-}
-
-metadata::Checkpoint describe(const metadata::Container& of, const CheckpointOptions& options) {
-  utsname host{};
-  ::uname(&host);
-  metadata::Checkpoint record;
-  record.container_id = of.id;
-  record.image = of.image;
-  record.rootfs = of.rootfs;
-  record.runtime = of.runtime_binary;
-  record.tcp = options.tcp;
-  record.created_ns = wall_ns();
-  record.labels = options.labels;
-  record.container_labels = of.labels;
-  record.kernel = host.release;
-  record.machine = host.machine;
-  return record;
 }
 
 CheckpointInfo to_info(const Core& core, const metadata::Checkpoint& record,
@@ -131,29 +65,28 @@ struct Target {
   std::string parent, name;
   uint64_t number = 0;
 };
-Target choose_target(Core& core, const std::string& ns, CheckpointPlace* to, const Wait& wait) {
+// It may be used, and is free.
+void check_place(Core& core, const std::string& ns, const CheckpointPlace& to, const Wait& wait) {
+  if (!to.path.empty()) {
+    auto [parent, name] = split(to.path);
+    check_new_path(parent, name);
+    return;
+  }
+  if (to.name.empty()) return;
+  check_identifier("ref", to.name);
+  if (checkpoints(core).find(ns, to.name, wait))
+    throw Error(Code::kAlreadyExists, "checkpoint \"" + to.name + "\": there is one already",
+                Kind::kCheckpoint);
+}
+
+Target choose_target(Core& core, CheckpointPlace* to, const Wait& wait) {
   if (!to->path.empty()) {
     auto [parent, name] = split(to->path);
-    check_new_path(parent, name);
     return {parent, name};
   }
   if (to->name.empty()) to->name = random_hex(6);
-  if (checkpoints(core).find(ns, to->name, wait))
-    throw Error(Code::kAlreadyExists, "checkpoint \"" + to->name + "\": there is one already",
-                Kind::kCheckpoint);
   uint64_t number = checkpoints(core).new_number(wait);
   return {checkpoints_path(core), std::to_string(number), number};
-}
-
-void dump(Core& core, const Task& task, const metadata::Container& record, NewCheckpoint& made,
-          const CheckpointOptions& options, Held& held, const Wait& wait) {
-  try {
-    held.dump(task, made.images(), shim_options(options), wait);
-  } catch (const Error& error) {
-    throw with_kept_log(core, task, error);
-  }
-  UniqueFd layer = open_dir_at(made.dir(), kLayerDir);
-  copy_layer(core, record.snapshot_number, layer.get(), wait);
 }
 
 // From here on it stands.
@@ -181,25 +114,27 @@ void end_frozen(Core& core, const Task& task, std::optional<Held>* held, const W
 
 }  // namespace
 
+void check_checkpoint(Core& core, const std::string& ns, const CheckpointOptions& options,
+                      const Wait& wait) {
+  check_options(options);
+  metadata::check_labels(options.labels);
+  check_place(core, ns, options.to, wait);
+}
+
 CheckpointInfo checkpoint_task(Engine& engine, const TaskRef& ref, const CheckpointOptions& given,
                                const Wait& wait) {
   Core& core = core_of(engine, wait);
   CheckpointOptions options = given;
-  check_options(options);
-  metadata::check_labels(options.labels);
   Wait limit = wait.within(core.config.checkpoint_timeout);
-  Task task = get_live_task(core, ref, limit);
-  if (!task.status.other_shim.empty())
-    throw Error(Code::kUnimplemented, "container \"" + ref.id + "\": its shim makes no checkpoints",
-                Kind::kCheckpoint)
-        .with("hint", "use runtime=\"runc\"");
+  check_checkpoint(core, ref.ns, options, limit);
+  Task task = get_task_to_dump(core, ref, limit);
   metadata::Full full = core.containers.get_full(ref.ns, ref.id, limit);
-  Target target = choose_target(core, ref.ns, &options.to, limit);
+  Target target = choose_target(core, &options.to, limit);
   NewCheckpoint made(target.parent);
   std::optional<Held> held(std::in_place, task, limit);
-  dump(core, task, full.record, made, options, *held, limit);
+  dump_task(core, task, full.record, made, options, &*held, limit);
   if (!options.exit) held.reset();
-  metadata::Checkpoint record = describe(full.record, options);
+  metadata::Checkpoint record = describe_dump(core, ref.ns, full.record, options, limit);
   CheckpointInfo info =
       finish(core, ref.ns, made, target, options.to.name, &record, full.spec, limit);
   if (options.exit) end_frozen(core, task, &held, limit);
@@ -209,10 +144,10 @@ CheckpointInfo checkpoint_task(Engine& engine, const TaskRef& ref, const Checkpo
 CheckpointInfo copy_checkpoint(Engine& engine, const std::string& ns, const CheckpointPlace& from,
                                const CheckpointPlace& to, const Wait& wait) {
   Core& core = core_of(engine, wait);
-  check_place(to);
+  check_place(core, ns, to, wait);
   Source source = open_source(core, ns, {.from = from, .allow_other_kernel = true}, wait);
   CheckpointPlace place = to;
-  Target target = choose_target(core, ns, &place, wait);
+  Target target = choose_target(core, &place, wait);
   NewCheckpoint made(target.parent);
   for (const char* part : {kImagesDir, kLayerDir})
     snapshot::copy_layer(open_part(source.sealed, part).get(), open_dir_at(made.dir(), part).get(),

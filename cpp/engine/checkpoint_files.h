@@ -32,6 +32,7 @@ class NewCheckpoint {
 
   int dir() const { return dir_.get(); }
   std::string images() const { return path_ + "/" + hidden_ + "/" + kImagesDir; }
+  std::string layer() const { return path_ + "/" + hidden_ + "/" + kLayerDir; }
   // Sizes and digests of what is there into the record; then manifest and spec, and its name. An
   // empty directory of that name makes way. Returns the manifest's digest.
   std::string seal(metadata::Checkpoint* record, const std::string& spec, const std::string& name);

@@ -1,10 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/doctor_criu.h"
 
+#include <cstdio>
 #include <cstdlib>
 
 #include "base/error.h"
 #include "base/spawn.h"
+#include "engine/probe_cache.h"
 #include "oci/criu_log.h"
 
 namespace ctrd::engine {
@@ -43,6 +45,22 @@ Check criu_check(const Wait& wait) {
   if (checked.exit.status == 0) return {"criu", true, false, found, ""};
   return {"criu", false, false, found + ": " + escaped(why(checked), 200),
           "checkpoints need root and a CRIU that is new enough for this kernel"};
+}
+
+std::pair<int, int> criu_version(Core& core, const Wait& wait) {
+  auto binary = find_program("criu");
+  if (!binary) return {0, 0};
+  oci::Probe probe = core.probes.get(
+      core.root.state.get(), "criu " + *binary, fingerprint({*binary}),
+      [&] {
+        Output output = run({*binary, "--version"}, wait);
+        return oci::Probe{output.exit.status == 0, *binary, first_line(output.out), ""};
+      },
+      wait);
+  std::pair<int, int> version{0, 0};
+  if (std::sscanf(probe.version.c_str(), "Version: %d.%d", &version.first, &version.second) < 2)
+    return {0, 0};
+  return version;
 }
 
 // runc always is; crun says so.

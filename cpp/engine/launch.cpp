@@ -178,7 +178,9 @@ ttrpc::Call Launch::create(const metadata::Container& record, int64_t timeout_ns
   request.options = {std::string(api::kOptionsType), api::encode(options(record, timeout_ns))};
   if (from_ != nullptr) {
     request.checkpoint = from_->images;
-    api::RestoreOptions more{.close_tcp = from_->close_tcp, .hostname = facts_.hostname};
+    api::CriuOptions more{.close_tcp = from_->close_tcp,
+                          .hostname = facts_.hostname,
+                          .skip_network_lock = from_->skip_network_lock};
     request.options.value += api::encode(more);
   }
   if (!status_.other_shim.empty()) request.options = other_options_;

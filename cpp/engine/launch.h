@@ -22,7 +22,7 @@ namespace ctrd::engine {
 struct Restoration {
   std::string images;  // absolute path of CRIU's
   std::string layer;   // of its layer, "": that of the container stays as it is
-  bool close_tcp = false;
+  bool close_tcp = false, skip_network_lock = false;
   bool is_ours = true;  // made here: its layer is taken as it is
 };
 

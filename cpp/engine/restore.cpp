@@ -13,6 +13,7 @@
 #include "base/identifier.h"
 #include "base/process.h"
 #include "engine/checkpoint_files.h"
+#include "engine/dump.h"
 #include "engine/host.h"
 #include "engine/task_layer.h"
 #include "engine/verbs.h"
@@ -74,26 +75,39 @@ Source open_source(Core& core, const std::string& ns, const RestoreOptions& opti
 namespace {
 
 // "close" needs no connection to be there; "keep" that it was kept.
-bool closes_tcp(const metadata::Checkpoint& record, const RestoreOptions& options) {
+std::string chosen_tcp(const metadata::Checkpoint& record, const RestoreOptions& options) {
   std::string tcp = options.tcp.empty() ? record.tcp : options.tcp;
   if (!options.tcp.empty() && tcp != "close" && tcp != "keep")
     throw invalid("tcp", tcp, "must be close or keep");
-  return tcp == "close";
+  return tcp;
 }
 
-std::string new_spec(Core& core, const std::string& ns, const std::string& id, const Sealed& sealed,
+// The caller's words for why, with the log where it stays.
+Restoration restoration(Core& core, const Source& source, const RestoreOptions& options,
+                        const Wait& wait) {
+  std::string tcp = chosen_tcp(source.sealed.record, options);
+  return {.images = source.sealed.path + "/" + kImagesDir,
+          .layer = source.sealed.path + "/" + kLayerDir,
+          .close_tcp = tcp == "close",
+          .skip_network_lock = skips_network_lock(core, tcp, wait),
+          .is_ours = source.is_ours};
+}
+
+std::string new_spec(Core& core, const std::string& ns, const std::string& id,
+                     const metadata::Checkpoint& from, const std::string& spec,
                      const RestoreOptions& options) {
-  oci::SpecFacts facts = oci::spec_facts(sealed.spec);
-  std::string hostname =
-      options.hostname.value_or(facts.hostname == sealed.record.container_id ? id : facts.hostname);
-  return oci::renamed_spec(sealed.spec, oci::cgroups_path(core.root.hash6, ns, id), hostname);
+  return oci::renamed_spec(spec, {.old_id = from.container_id,
+                                  .id = id,
+                                  .cgroups_path = oci::cgroups_path(core.root.hash6, ns, id),
+                                  .hostname = options.hostname});
 }
 
-Draft draft_restored(Core& core, const std::string& ns, const Sealed& sealed,
-                     const RestoreOptions& options, const Wait& wait) {
+}  // namespace
+
+Draft draft_restored(Core& core, const std::string& ns, const metadata::Checkpoint& from,
+                     const std::string& spec, const RestoreOptions& options, const Wait& wait) {
   std::string id = options.id.empty() ? random_hex(6) : options.id;
   check_identifier("id", id);
-  const metadata::Checkpoint& from = sealed.record;
   Draft draft;
   draft.record.id = id;
   draft.record.image = from.image;
@@ -106,21 +120,12 @@ Draft draft_restored(Core& core, const std::string& ns, const Sealed& sealed,
   draft.record.runtime_name = std::string(kOurShim);
   draft.record.runtime_binary =
       options.runtime.empty() ? from.runtime : resolve_runtime(core, options.runtime, wait);
-  draft.record.snapshotter = "overlay";
-  draft.spec = new_spec(core, ns, id, sealed, options);
+  draft.record.snapshotter = from.snapshotter;
+  draft.base = from.base;
+  draft.spec = new_spec(core, ns, id, from, spec, options);
   draft.record.annotations = oci::annotations_of(draft.spec);
   return draft;
 }
-
-// The caller's words for why, with the log where it stays.
-Restoration restoration(const Source& source, const RestoreOptions& options) {
-  return {.images = source.sealed.path + "/" + kImagesDir,
-          .layer = source.sealed.path + "/" + kLayerDir,
-          .close_tcp = closes_tcp(source.sealed.record, options),
-          .is_ours = source.is_ours};
-}
-
-}  // namespace
 
 void put_layer_back(Core& core, const std::string& ns, const metadata::Container& record,
                     const Restoration& from, const Wait& wait) {
@@ -145,8 +150,8 @@ ContainerInfo restore_container(Engine& engine, const std::string& ns,
   check_namespace(ns);
   Source source = open_source(core, ns, options, wait);
   if (!source.is_ours) throw foreign(source.sealed.path);
-  closes_tcp(source.sealed.record, options);
-  Draft draft = draft_restored(core, ns, source.sealed, options, wait);
+  chosen_tcp(source.sealed.record, options);
+  Draft draft = draft_restored(core, ns, source.sealed.record, source.sealed.spec, options, wait);
   make_way(core, ns, draft.record.id, options.replace, wait);
   return describe(write_record(core, ns, draft, options.replace, wait));
 }
@@ -155,7 +160,7 @@ NewTask create_restored_task(Engine& engine, const TaskRef& ref, const Stdio& st
                              const RestoreOptions& options, const Wait& wait) {
   Core& core = core_of(engine, wait);
   Source source = open_source(core, ref.ns, options, wait);
-  Restoration from = restoration(source, options);
+  Restoration from = restoration(core, source, options, wait);
   return create_task_from(core, ref, stdio, false, &from, wait);
 }
 

@@ -8,6 +8,8 @@
 #include "engine/checkpoint_files.h"
 #include "engine/core.h"
 #include "engine/launch.h"
+#include "engine/verbs.h"
+#include "metadata/checkpoints.h"
 
 namespace ctrd::engine {
 
@@ -20,6 +22,10 @@ struct Source {
 Source open_source(Core& core, const std::string& ns, const RestoreOptions& options,
                    const Wait& wait);
 
+// The record of a container that goes on from a dump: `from` and `spec` are ours. Options' source
+// is not looked at.
+Draft draft_restored(Core& core, const std::string& ns, const metadata::Checkpoint& from,
+                     const std::string& spec, const RestoreOptions& options, const Wait& wait);
 // create_task.cpp. As create_task; `from`: its process is restored by Start.
 NewTask create_task_from(Core& core, const TaskRef& ref, const Stdio& stdio, bool replace_stopped,
                          const Restoration* from, const Wait& wait);

@@ -28,7 +28,12 @@ std::string encode(const Checkpoint& record) {
   out.add(2, record.number).add(3, record.container_id).add(4, record.image);
   out.add(5, record.rootfs).add(6, record.runtime).add(7, record.tcp).add(8, record.created_ns);
   out.add(9, record.size).add(10, record.labels).add(11, record.container_labels);
-  return out.add(12, record.kernel).add(13, record.machine).add(14, record.images).take();
+  return out.add(12, record.kernel)
+      .add(13, record.machine)
+      .add(14, record.images)
+      .add(15, record.snapshotter)
+      .add(16, record.base)
+      .take();
 }
 
 Checkpoint decode_checkpoint(std::string_view name, std::string_view bytes) {
@@ -41,7 +46,8 @@ Checkpoint decode_checkpoint(std::string_view name, std::string_view bytes) {
            field.read(8, record.created_ns) || field.read(9, record.size) ||
            field.read(10, record.labels) || field.read(11, record.container_labels) ||
            field.read(12, record.kernel) || field.read(13, record.machine) ||
-           field.read(14, record.images);
+           field.read(14, record.images) || field.read(15, record.snapshotter) ||
+           field.read(16, record.base);
   });
   return record;
 }

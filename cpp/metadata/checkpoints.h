@@ -14,24 +14,27 @@
 #include "metadata/filter.h"
 #include "metadata/ledger.h"
 #include "metadata/record.h"
+#include "metadata/snapshots.h"
 
 namespace ctrd::metadata {
 
 struct Checkpoint {
-  std::string name;          // 1; not stored in the value: filled from the key
-  uint64_t number = 0;       // 2; checkpoints/<n>; 0: a directory of the user's
-  std::string container_id;  // 3; that it was made of
-  std::string image;         // 4
-  std::string rootfs;        // 5; as the container's: the bottom of its layer
-  std::string runtime;       // 6; the OCI runtime's path
-  std::string tcp;           // 7; "refuse", "close", "keep"
-  int64_t created_ns = 0;    // 8
-  uint64_t size = 0;         // 9; bytes, images and layer
-  Labels labels;             // 10; its own
-  Labels container_labels;   // 11
-  std::string kernel;        // 12; release
-  std::string machine;       // 13; "x86_64"
-  std::string images;        // 14; one line an image file: size, SHA-256 in hex, name
+  std::string name;                    // 1; not stored in the value: filled from the key
+  uint64_t number = 0;                 // 2; checkpoints/<n>; 0: a directory of the user's
+  std::string container_id;            // 3; that it was made of
+  std::string image;                   // 4
+  std::string rootfs;                  // 5; as the container's: the bottom of its layer
+  std::string runtime;                 // 6; the OCI runtime's path
+  std::string tcp;                     // 7; "refuse", "close", "keep"
+  int64_t created_ns = 0;              // 8
+  uint64_t size = 0;                   // 9; bytes, images and layer
+  Labels labels;                       // 10; its own
+  Labels container_labels;             // 11
+  std::string kernel;                  // 12; release
+  std::string machine;                 // 13; "x86_64"
+  std::string images;                  // 14; one line an image file: size, SHA-256 in hex, name
+  std::string snapshotter = kOverlay;  // 15; of the container's layer
+  std::string base;  // 16; the committed snapshot that the layer stands upon, "" for none
 };
 std::string encode(const Checkpoint& record);
 // Throws kDataLoss.

@@ -48,7 +48,7 @@ Json process_json(const SpecOptions& options, int rootfs_dir) {
 
 std::string hostname_of(const SpecOptions& options, std::string_view id) {
   std::string name = options.hostname;
-  if (name.empty()) name = id.substr(0, kDefaultHostname);
+  if (name.empty()) name = default_hostname(id);
   check_hostname("hostname", name);
   return name;
 }
@@ -114,6 +114,10 @@ void check_cwd(std::string_view field, const std::string& cwd) {
   std::string normal = normal_path(cwd);
   if (normal == "/proc" || normal.starts_with("/proc/"))
     throw invalid(field, cwd, "must not be below /proc");
+}
+
+std::string default_hostname(std::string_view id) {
+  return std::string(id.substr(0, kDefaultHostname));
 }
 
 void check_hostname(std::string_view field, const std::string& hostname) {

@@ -21,6 +21,8 @@ Json default_spec(const SpecOptions& options, std::string_view id, std::string_v
 
 // What the checks of options and of whole specs share; each throws invalid(field, ...).
 void check_cwd(std::string_view field, const std::string& cwd);
+// That of a container of which nothing else is asked: its id, as far as a hostname goes.
+std::string default_hostname(std::string_view id);
 void check_hostname(std::string_view field, const std::string& hostname);
 
 }  // namespace ctrd::oci

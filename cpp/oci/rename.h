@@ -2,13 +2,17 @@
 // A stored spec for another container: only its names differ.
 #pragma once
 
+#include <optional>
 #include <string>
 #include <string_view>
 
 namespace ctrd::oci {
 
-// hostname "": none, as where the host's UTS namespace is used.
-std::string renamed_spec(std::string_view stored_spec, const std::string& cgroups_path,
-                         const std::string& hostname);
+struct NewNames {
+  std::string old_id, id, cgroups_path;
+  std::optional<std::string> hostname = {};  // else the id's, if it was the old id's
+};
+// Throws kInvalidArgument (hostname).
+std::string renamed_spec(std::string_view stored_spec, const NewNames& names);
 
 }  // namespace ctrd::oci

@@ -49,7 +49,8 @@ struct Command {
   std::vector<std::string> argv;
   std::string input;  // for its stdin; "" is /dev/null
   Nanos deadline;
-  std::string log = {};  // what the runtime writes its words to: its --log
+  std::string log = {};               // what the runtime writes its words to: its --log
+  std::vector<std::string> env = {};  // beside PATH
 };
 // `--` or the runtime's way to end options always stands before an id.
 Command create_command(const Runtime& runtime, const std::string& id, const std::string& bundle,

@@ -19,6 +19,7 @@ namespace ctrd::shim {
 namespace {
 
 constexpr std::size_t kMaxLog = 32u << 20;
+constexpr const char* kConfig = "criu.conf";
 constexpr mode_t kPrivate = 0700;  // memory holds secrets
 
 // Where to: a log that cannot be read or kept is not worth another error.
@@ -83,6 +84,15 @@ CriuWork::CriuWork(const Bundle& bundle, const std::string& given)
 
 CriuWork::~CriuWork() {
   if (ours_) bundle_.try_remove(api::kCriuDir);
+}
+
+std::vector<std::string> CriuWork::configure(const api::CriuOptions& options) const {
+  std::string text;
+  if (options.close_tcp) text += "tcp-close\n";
+  if (options.skip_network_lock) text += "network-lock skip\n";
+  if (text.empty()) return {};
+  replace_file_at(open_dir(path_).get(), kConfig, text, 0600, false);
+  return {"CRIU_CONFIG_FILE=" + path_ + "/" + kConfig};
 }
 
 Error CriuWork::failed(const oci::Command& command, const oci::Outcome& outcome) const {

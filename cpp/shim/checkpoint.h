@@ -4,6 +4,7 @@
 #pragma once
 
 #include <string>
+#include <vector>
 
 #include "api/checkpoint.h"
 #include "base/error.h"
@@ -29,6 +30,9 @@ class CriuWork {
   ~CriuWork();
 
   const std::string& path() const { return path_; }
+  // Tells CRIU what the runtimes have no options for, by a file of its own. Returns the runtime's
+  // environment that names it.
+  std::vector<std::string> configure(const api::CriuOptions& options) const;
   // What the runtime's failure was about; the log is kept in the bundle.
   Error failed(const oci::Command& command, const oci::Outcome& outcome) const;
 

@@ -87,7 +87,7 @@ Runner::Running Runner::launch(const oci::Command& command, std::array<int, 3> s
   }
   for (int& fd : stdio)
     if (fd < 0) fd = null_.get();
-  Spawned child = spawn(command.argv, stdio);
+  Spawned child = spawn(command.argv, stdio, command.env);
   if (child.launch_errno != 0) return {.pid = -1, .launch_errno = child.launch_errno};
   reaper_.expect(child.pid);
   running_.insert(child.pid);

@@ -109,9 +109,10 @@ Spawned spawn(const Program& program) {
   return {.pid = pid, .launch_errno = setup.error()};
 }
 
-Spawned spawn(const std::vector<std::string>& argv, const std::array<int, 3>& stdio) {
+Spawned spawn(const std::vector<std::string>& argv, const std::array<int, 3>& stdio,
+              const std::vector<std::string>& env) {
   const char* path = std::getenv("PATH");
-  Program program{.argv = argv, .fds = {stdio.begin(), stdio.end()}, .env = {}};
+  Program program{.argv = argv, .fds = {stdio.begin(), stdio.end()}, .env = env};
   program.env.push_back(std::string("PATH=") +
                         (path != nullptr ? path : "/usr/sbin:/usr/bin:/sbin:/bin"));
   return spawn(program);

@@ -28,7 +28,8 @@ struct Program {
 
 // The child is the caller's to reap (Reaper::expect it at once).
 Spawned spawn(const Program& program);
-// A runtime: PATH is its only environment, and it dies with the shim.
-Spawned spawn(const std::vector<std::string>& argv, const std::array<int, 3>& stdio);
+// A runtime: its environment is PATH and `env`, and it dies with the shim.
+Spawned spawn(const std::vector<std::string>& argv, const std::array<int, 3>& stdio,
+              const std::vector<std::string>& env = {});
 
 }  // namespace ctrd::shim

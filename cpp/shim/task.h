@@ -140,7 +140,7 @@ class Task {
   uint64_t pid_start_ = 0;
   UniqueFd pidfd_;  // of init, until it is reaped
   bool starting_ = false;
-  api::RestoreOptions restoring_;
+  api::CriuOptions restoring_;
   bool held_ = false;  // frozen for a checkpoint, until let_go()
   bool timed_out_ = false, escalated_ = false, oom_killed_ = false, output_cut_ = false;
   bool killed_ = false;       // by SIGKILL, from us: it must not stay frozen

@@ -52,10 +52,13 @@ asio::awaitable<void> Task::checkpoint(api::CheckpointTaskRequest request) {
   if (!runs && !frozen) throw cannot(side_.id, "it is neither running nor paused");
   make_image_dir(request.path);
   CriuWork work(side_.bundle, options.work_path);
+  api::CriuOptions more;
+  if (!side_.client.is_containerd) more = api::decode<api::CriuOptions>(request.options.value);
   if (runs && !held_) co_await freeze();
   oci::Command command = side_.limited(oci::checkpoint_command(
       side_.runtime(api::kRuntimeLogFile), side_.id, {.images = request.path, .work = work.path()},
       checkpoint_flags(options), options.exit));
+  command.env = work.configure(more);
   oci::Outcome outcome = co_await side_.runner.run(command);
   if (runs && !held_) co_await unfreeze();  // also what has ended: v1 keeps SIGKILL waiting
   if (outcome.status != 0 || outcome.launch_errno != 0) throw work.failed(command, outcome);

@@ -24,7 +24,7 @@ void Task::prepare_restore(const api::CreateRequest& request) {
   need_image_dir(request.checkpoint);
   restoring_ = {};
   if (!side_.client.is_containerd)
-    restoring_ = api::decode<api::RestoreOptions>(request.options.value);
+    restoring_ = api::decode<api::CriuOptions>(request.options.value);
   if (std::exception_ptr bad = read_config()) std::rethrow_exception(bad);
   if (side_.config.terminal != request.terminal)
     throw invalid("terminal", request.terminal ? "true" : "false", "config.json says otherwise");
@@ -37,6 +37,7 @@ asio::awaitable<void> Task::restore() {
   if (request_.terminal) console.emplace(open_dir_at(side_.bundle.dir(), "."));
   side_.bundle.try_remove(api::kInitPidFile);
   oci::CheckpointFlags flags = kAll;
+  flags.tcp = !restoring_.close_tcp;
   oci::RestoreFiles files{.bundle = side_.bundle.path(),
                           .pid_file = side_.bundle.file(api::kInitPidFile),
                           .console_socket = console ? console->path() : ""};
@@ -44,6 +45,7 @@ asio::awaitable<void> Task::restore() {
       side_.limited(oci::restore_command(side_.runtime(api::kRuntimeLogFile), side_.id,
                                          {.images = request_.checkpoint, .work = work.path()},
                                          flags, files, side_.options.no_pivot_root));
+  command.env = work.configure(restoring_);
   Runner::Running running = side_.runner.launch(command, stdio_->child_ends());
   runtime_ran_ = running.launch_errno == 0;
   oci::Outcome outcome = co_await side_.runner.outcome(std::move(running));

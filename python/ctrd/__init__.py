@@ -15,7 +15,7 @@ containers end too, unless you said lifetime="detached".
 """
 
 from . import errors as errors
-from ._checkpoint import Checkpoint, CheckpointInfo, Checkpoints
+from ._checkpoint import Checkpoint, CheckpointInfo, CheckpointProblem, CheckpointReport, Checkpoints
 from ._config import EngineConfig
 from ._container import Container
 from ._containers import Containers
@@ -119,6 +119,8 @@ __all__ = [
     "Containers",
     "Checkpoint",
     "CheckpointInfo",
+    "CheckpointProblem",
+    "CheckpointReport",
     "Checkpoints",
     "Content",
     "CreateOptions",

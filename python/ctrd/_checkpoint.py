@@ -5,7 +5,7 @@ from __future__ import annotations
 
 import builtins
 import os
-from collections.abc import Collection
+from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
@@ -15,6 +15,7 @@ from . import _checks as checks
 from . import _core, _rows
 from ._types import Labels
 from ._values import ResultList
+from .errors import Error
 
 if TYPE_CHECKING:
     from ._container import Container
@@ -67,6 +68,54 @@ def _info(row: _core._CheckpointRow, path: str = "") -> CheckpointInfo:
         size=row["size"],
         labels=row["labels"],
     )
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointProblem:
+    """One thing that a checkpoint would fail of, or leave out.
+
+    Attributes:
+        kind: "host" (this machine), "exec", "terminal", "unix_socket", "tcp_connection", "network_socket",
+            "host_file", "file_lock", "namespace" or "traced".
+        pid: Of the process that has it, as the host sees it; None: it is no process's.
+        what: In words.
+        option: The option of checkpoint() that allows it, as 'terminal=True'; None: none does.
+        fatal: False: it succeeds, but this is not in it, as an exec.
+    """
+
+    kind: str
+    pid: int | None
+    what: str
+    option: str | None
+    fatal: bool
+
+
+@dataclass(frozen=True, slots=True)
+class CheckpointReport:
+    """What checkpoint(dry_run=True) has found; true if nothing is fatal.
+
+    Attributes:
+        problems: By kind and pid.
+    """
+
+    problems: tuple[CheckpointProblem, ...]
+
+    @property
+    def ok(self) -> bool:
+        """Whether a checkpoint with the same options should succeed."""
+        return not any(one.fatal for one in self.problems)
+
+    def __bool__(self) -> bool:
+        """Return .ok."""
+        return self.ok
+
+    def __str__(self) -> str:
+        """Return a line for each problem."""
+        return "\n".join(
+            f"{one.kind}: {f'process {one.pid}: ' if one.pid else ''}{one.what}"
+            + (f" ({one.option} allows it)" if one.option else "")
+            for one in self.problems
+        )
 
 
 def place_of(field: str, ref: object) -> _core.CheckpointPlace:
@@ -243,9 +292,7 @@ class Checkpoints:
         return f"<Checkpoints of {self._engine!r}>"
 
 
-def checkpoint_task(
-    engine: Engine,
-    task: tuple[str, str, str],
+def checkpoint_options(
     ref: str | os.PathLike[str] | None,
     *,
     exit: bool,
@@ -255,8 +302,8 @@ def checkpoint_task(
     file_locks: bool,
     empty_namespaces: Collection[str],
     labels: Labels | None,
-) -> Checkpoint:
-    """Freeze, dump, copy the layer, and go on or end."""
+) -> _core.CheckpointOptions:
+    """Check what a checkpoint is asked for."""
     options = _core.CheckpointOptions()
     options.to = place_of("ref", ref)
     options.exit = checks.flag("exit", exit)
@@ -266,6 +313,35 @@ def checkpoint_task(
     options.file_locks = checks.flag("file_locks", file_locks)
     options.empty_namespaces = checks.texts("empty_namespaces", empty_namespaces)
     options.labels = {} if labels is None else checks.text_mapping("labels", labels)
+    return options
+
+
+def checkpoint_task(engine: Engine, task: tuple[str, str, str], options: _core.CheckpointOptions) -> Checkpoint:
+    """Freeze, dump, copy the layer, and go on or end."""
     row = _core.checkpoint_task(engine._core, *task, options)
-    is_path = ref is not None and not isinstance(ref, str)
-    return Checkpoint(engine, _info(row, row["path"] if is_path else ""))
+    return Checkpoint(engine, _info(row, "" if row["ref"] else row["path"]))
+
+
+def report_task(engine: Engine, task: tuple[str, str, str], options: _core.CheckpointOptions) -> CheckpointReport:
+    """Look at what would fail."""
+    rows = _core.checkpoint_problems(engine._core, *task, options)
+    return CheckpointReport(
+        tuple(
+            CheckpointProblem(kind, pid or None, what, option or None, fatal) for kind, pid, what, option, fatal in rows
+        )
+    )
+
+
+def fork_task(
+    engine: Engine, task: tuple[str, str, str], count: int, ids: Sequence[str] | None, return_exceptions: bool
+) -> list[Container | Error]:
+    """Dump once, and restore each copy from that."""
+    number = checks.integer("count", count)
+    names = [""] * number if ids is None else checks.texts("ids", ids)
+    if number < 1:
+        raise checks.invalid("count", count, "not above 0")
+    if number not in (1, len(names)):
+        raise checks.invalid("ids", ids, f"{len(names)}, and count is {number}")
+    keep_going = checks.flag("return_exceptions", return_exceptions)
+    rows = _core.fork_task(engine._core, *task, names, keep_going)
+    return [row if isinstance(row, Error) else engine.containers._forked(row) for row in rows]

@@ -15,8 +15,8 @@ from typing import Any, NoReturn, TypeVar
 
 import click
 
+from . import _cli_checkpoint, _shim
 from . import _cli_show as show
-from . import _shim
 from ._attach import DETACH_KEYS
 from ._cli_garbage import explain, gc, lease
 from ._cli_snapshot import snapshot
@@ -384,6 +384,7 @@ def fsck(open_engine: Callable[[], Engine], /, repair: bool, verify: bool) -> No
 
 for _one in (snapshot, lease, gc, explain):
     cli.add_command(_one)
+_cli_checkpoint.add_to(cli, _find)
 
 
 @cli.group(cls=_Group)

@@ -16,6 +16,7 @@ from typing import Any
 import click
 
 from ._attach import attach as attach_to
+from ._checkpoint import CheckpointInfo
 from ._container import Container
 from ._process import Process
 from ._task import Task
@@ -56,7 +57,7 @@ def attach(process: Process[Any], keys: str, *, interactive: bool) -> ExitStatus
         return attach_to(process, "", (nothing, None, None), replay=True)
 
 
-def json_lines(rows: Sequence[ContainerInfo | SnapshotInfo | LeaseInfo]) -> None:
+def json_lines(rows: Sequence[ContainerInfo | SnapshotInfo | LeaseInfo | CheckpointInfo]) -> None:
     """One object a line."""
     for row in rows:
         click.echo(json.dumps(dataclasses.asdict(row), default=str))
@@ -101,6 +102,17 @@ def size_of(number: int) -> str:
         if number >= size:
             return f"{number / size:.1f} {unit}"
     return f"{number} bytes"
+
+
+def checkpoints(rows: Sequence[CheckpointInfo]) -> None:
+    """A table of checkpoints."""
+    head = ("CHECKPOINT", "CONTAINER", "IMAGE", "BYTES", "CREATED", "LABELS")
+    _table(head, [_checkpoint_row(row) for row in rows])
+
+
+def _checkpoint_row(row: CheckpointInfo) -> tuple[str, ...]:
+    created = _ago(row.created_at)
+    return row.id, row.container_id, row.image or "-", str(row.size), created, _labels(row.labels)
 
 
 def usage(rows: Sequence[tuple[str, SnapshotUsage]]) -> None:

@@ -355,22 +355,22 @@ class Container(_TaskVerbs):
     def _new_task(self, stdin: In, stdout: Out, stderr: Out, text: bool, *, replace_stopped: bool) -> Task[Any]:
         is_text = checks.flag("text", text)
         with Stdio((stdin, stdout, stderr), log=True, files=False) as stdio:
-            args = self._command()
-            core = self._engine._core
-            instance, pid, *fds = core.create_task(self._engine.namespace, self.id, stdio.row, replace_stopped)
-        return self._hold(
-            Task(self._engine, self.id, instance, pid or None, args, fds=(fds[0], fds[1], fds[2]), text=is_text)
-        )
+            self._command()
+            row = self._engine._core.create_task(self._engine.namespace, self.id, stdio.row, replace_stopped)
+        return self._made_task(row, is_text)
 
     def _restored_task(
         self, stdin: In, stdout: Out, stderr: Out, text: bool, chosen: _core.RestoreOptions
     ) -> Task[Any]:
         is_text = checks.flag("text", text)
         with Stdio((stdin, stdout, stderr), log=True, files=False) as stdio:
-            args = self._command()
-            instance, pid, *fds = _core.create_restored_task(
-                self._engine._core, self._engine.namespace, self.id, stdio.row, chosen
-            )
+            self._command()
+            row = _core.create_restored_task(self._engine._core, self._engine.namespace, self.id, stdio.row, chosen)
+        return self._made_task(row, is_text)
+
+    def _made_task(self, row: _core._NewTask, is_text: bool) -> Task[Any]:
+        instance, pid, *fds = row
+        args = self._command()
         return self._hold(
             Task(self._engine, self.id, instance, pid or None, args, fds=(fds[0], fds[1], fds[2]), text=is_text)
         )

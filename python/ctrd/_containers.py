@@ -146,6 +146,12 @@ class Containers:
             raise
         return container
 
+    def _forked(self, row: tuple[_core._InfoRow, _core._NewTask]) -> Container:
+        info, task = row
+        container = Container(self._engine, _rows.container_info(info), made_here=True)
+        container._made_task(task, True)
+        return container
+
     def get(self, id: str) -> Container:
         """Return a handle of an existing container. Leaving `with` does not delete it.
 

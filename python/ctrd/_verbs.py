@@ -6,14 +6,21 @@ from __future__ import annotations
 import json
 import os
 import time
-from collections.abc import Collection, Iterator
+from collections.abc import Collection, Iterator, Sequence
 from contextlib import contextmanager, suppress
 from typing import TYPE_CHECKING, Any, Literal, Unpack, overload
 
 from . import _checks as checks
 from . import _rows
 from ._attach import DETACH_KEYS, Own, attach
-from ._checkpoint import Checkpoint, checkpoint_task
+from ._checkpoint import (
+    Checkpoint,
+    CheckpointReport,
+    checkpoint_options,
+    checkpoint_task,
+    fork_task,
+    report_task,
+)
 from ._exec import EXEC_KEYS, EXEC_RUN_KEYS, exec_options, exec_stdio
 from ._process import Process, process_of, spec_args
 from ._run import run_process
@@ -21,10 +28,11 @@ from ._signature import check_known, takes
 from ._stats import Stats
 from ._types import DEVNULL, PIPE, ExecRun, ExecStdio, Labels, Sig
 from ._values import ExitStatus, ProcessInfo, ResultList, RunResult
-from .errors import FailedPrecondition, NotFound, TaskNotFound, Timeout
+from .errors import Error, FailedPrecondition, NotFound, TaskNotFound, Timeout
 
 if TYPE_CHECKING:
     from . import _core
+    from ._container import Container
     from ._engine import Engine
 
 
@@ -191,10 +199,12 @@ class _TaskVerbs:
             with suppress(FailedPrecondition, NotFound):
                 self.resume()
 
+    @overload
     def checkpoint(
         self,
         ref: str | os.PathLike[str] | None = None,
         *,
+        dry_run: Literal[False] = False,
         exit: bool = False,
         tcp: Literal["refuse", "close", "keep"] = "refuse",
         unix_sockets: bool = False,
@@ -202,7 +212,34 @@ class _TaskVerbs:
         file_locks: bool = True,
         empty_namespaces: Collection[str] = (),
         labels: Labels | None = None,
-    ) -> Checkpoint:
+    ) -> Checkpoint: ...
+    @overload
+    def checkpoint(
+        self,
+        ref: str | os.PathLike[str] | None = None,
+        *,
+        dry_run: Literal[True],
+        exit: bool = False,
+        tcp: Literal["refuse", "close", "keep"] = "refuse",
+        unix_sockets: bool = False,
+        terminal: bool = False,
+        file_locks: bool = True,
+        empty_namespaces: Collection[str] = (),
+        labels: Labels | None = None,
+    ) -> CheckpointReport: ...
+    def checkpoint(
+        self,
+        ref: str | os.PathLike[str] | None = None,
+        *,
+        dry_run: bool = False,
+        exit: bool = False,
+        tcp: Literal["refuse", "close", "keep"] = "refuse",
+        unix_sockets: bool = False,
+        terminal: bool = False,
+        file_locks: bool = True,
+        empty_namespaces: Collection[str] = (),
+        labels: Labels | None = None,
+    ) -> Checkpoint | CheckpointReport:
         """Dump its processes, with the layer as it is at that moment; then they go on, or end.
 
         It is independent of the container. A failure leaves the task as it was, and nothing behind.
@@ -210,11 +247,13 @@ class _TaskVerbs:
         Args:
             ref: A str is the name to store it under, a path a directory that is not there yet, or is empty. None: a
                 name is made up.
+            dry_run: Only look for what would fail, before anything is frozen: a CheckpointReport, whose .problems say
+                which option allows them. It costs the processes nothing.
             exit: End the task once it is dumped (137).
             tcp: What happens to established connections: "refuse" to dump them, "close" them in what is restored, or
                 "keep" them.
-            unix_sockets: Whether it may be connected to unix sockets outside.
-            terminal: Whether it may have a terminal of somebody outside.
+            unix_sockets: Whether it may have datagram sockets that are connected to unix sockets outside.
+            terminal: Whether it may have a terminal of the host; its own, by tty=True, it may always have.
             file_locks: Whether it may hold file locks.
             empty_namespaces: Namespaces that are restored empty, such as "network" (runc only).
             labels: Of the checkpoint, dict[str, str].
@@ -229,9 +268,7 @@ class _TaskVerbs:
             >>> c.checkpoint("warm").restore().status()  # doctest: +SKIP
             <TaskStatus.running: 'running'>
         """
-        return checkpoint_task(
-            self._engine,
-            self._task_ref(),
+        options = checkpoint_options(
             ref,
             exit=exit,
             tcp=tcp,
@@ -241,6 +278,42 @@ class _TaskVerbs:
             empty_namespaces=empty_namespaces,
             labels=labels,
         )
+        verb = report_task if checks.flag("dry_run", dry_run) else checkpoint_task
+        return verb(self._engine, self._task_ref(), options)
+
+    @overload
+    def fork(
+        self, count: int = 1, *, ids: Sequence[str] | None = None, return_exceptions: Literal[False] = False
+    ) -> list[Container]: ...
+    @overload
+    def fork(
+        self, count: int = 1, *, ids: Sequence[str] | None = None, return_exceptions: Literal[True]
+    ) -> list[Container | Error]: ...
+    def fork(self, count: int = 1, *, ids: Sequence[str] | None = None, return_exceptions: bool = False) -> Any:
+        """Make containers that go on from where it is now, each with a layer, id, hostname and cgroup of its own.
+
+        It is frozen and dumped once, and goes on itself. All copies are restored from the same images, which are gone
+        afterwards. Connections are closed in the copies; they have the labels and options of the original, and
+        end with this process.
+
+        Args:
+            count: How many.
+            ids: Their names; made up when absent.
+            return_exceptions: Whether a copy that fails leaves its error in its place. Otherwise it is raised, and no
+                copy is left.
+
+        Raises:
+            FailedPrecondition: It does not run, or cannot be dumped as it is, or a copy cannot be restored; .hint says
+                what would allow it.
+            Unsupported: This machine cannot dump; .hint says what to install.
+            AlreadyExists: An id is taken.
+            InvalidArgument: count, or ids that are not as many.
+
+        Example:
+            >>> c.fork(3, ids=["a", "b", "c"])  # doctest: +SKIP
+            [<Container 'a'>, <Container 'b'>, <Container 'c'>]
+        """
+        return fork_task(self._engine, self._task_ref(), count, ids, return_exceptions)
 
     def processes(self) -> ResultList[ProcessInfo]:
         """List the processes inside the container.

@@ -6,9 +6,15 @@ import os
 import shutil
 from pathlib import Path
 
+import ctrd
+from support import eventually
+
 BIN = Path(__file__).resolve().parents[2] / "build/criu/bin"
 RUNTIMES = ("crun", "runc")
 COUNTER = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done"
+
+# The same, and keeps the number in a file of its layer.
+COUNT = "i=0; while :; do i=$((i+1)); echo $i; echo $i >/count; sleep 0.02; done"
 
 
 def path() -> str:
@@ -35,3 +41,24 @@ def goes_on(before: list[int], after: list[int]) -> bool:
     """No number is told twice, and within each life none is left out."""
     steps = all(b == a + 1 for part in (before, after) for a, b in zip(part, part[1:], strict=False))
     return bool(before) and bool(after) and after[0] > before[-1] and steps
+
+
+def told(container: ctrd.Container) -> list[int]:
+    """What a counter has printed into its log."""
+    return [int(line.text) for line in container.logs()]
+
+
+def counts_on(container: ctrd.Container) -> None:
+    """It runs, and prints more."""
+    there = len(told(container))
+    eventually(lambda: len(told(container)) >= there + 5, "it counts on")
+
+
+def name_of(container: ctrd.Container) -> str:
+    """Its hostname, as its processes see it."""
+    return container.run("cat", "/proc/sys/kernel/hostname").stdout.strip()
+
+
+def directories(engine: ctrd.Engine) -> list[str]:
+    """Of checkpoints, also such as have no name yet."""
+    return sorted(path.name for path in engine.root.glob("checkpoints/*"))

@@ -9,11 +9,10 @@ from pathlib import Path
 import criu
 import ctrd
 import pytest
+from criu import COUNT, counts_on, directories, name_of, told
 from support import eventually, python_says
 
 pytestmark = pytest.mark.root
-# Counts into its log, and keeps the number in a file of its layer.
-COUNT = "i=0; while :; do i=$((i+1)); echo $i; echo $i >/count; sleep 0.02; done"
 
 
 @pytest.fixture(autouse=True)
@@ -28,23 +27,6 @@ def counter(request: pytest.FixtureRequest, engine: ctrd.Engine, rootfs: ctrd.Ro
     with engine.start(rootfs, "/bin/sh", "-c", script, runtime=criu.runtime(request.param), labels={"a": "b"}) as made:
         eventually(lambda: len(told(made)) >= 5, "it counts")
         yield made
-
-
-def told(container: ctrd.Container) -> list[int]:
-    return [int(line.text) for line in container.logs()]
-
-
-def counts_on(container: ctrd.Container) -> None:
-    there = len(told(container))
-    eventually(lambda: len(told(container)) >= there + 5, "it counts on")
-
-
-def name_of(container: ctrd.Container) -> str:
-    return container.run("cat", "/proc/sys/kernel/hostname").stdout.strip()
-
-
-def directories(engine: ctrd.Engine) -> list[str]:
-    return sorted(path.name for path in engine.root.glob("checkpoints/*"))
 
 
 @pytest.mark.parametrize("snapshotter", ["overlay", "native"])

@@ -9,6 +9,7 @@ import sys
 from collections.abc import Callable
 from pathlib import Path
 
+import criu
 import ctrd
 import pytest
 from support import environment, eventually
@@ -237,3 +238,34 @@ def test_shim_install_into_what_is_no_directory(cli: Cli, tmp_path: Path) -> Non
         assert (done.returncode, done.stdout) == (status, ""), directory
         assert str(tmp_path / directory) in done.stderr
     assert cli("shim", "install").returncode == 2
+
+
+@pytest.mark.parametrize("runtime", criu.RUNTIMES)
+def test_checkpoint_restore_and_fork(
+    cli: Cli, engine: ctrd.Engine, root_directory: Path, tmp_path: Path, runtime: str, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("PATH", criu.path())
+    options = ("--runtime", criu.runtime(runtime), "--rootfs", str(root_directory))
+    assert cli("start", "--name", "one", *options, "sh", "-c", criu.COUNT).stdout == "one\n"
+    assert cli("checkpoint", "--dry-run", "one").returncode == 0
+    with engine.containers["one"].exec("sleep", "1000", id="long"):
+        done = cli("checkpoint", "--dry-run", "one")
+        assert (done.returncode, "exec" in done.stdout, '"long"' in done.stdout) == (0, True, True)
+    assert cli("checkpoint", "one", "warm").stdout == "warm\n"
+    assert cli("checkpoint", "one", "warm").returncode == 125
+    assert cli("checkpoint", "--exit", "one", f"{tmp_path}/cp").stdout == f"{tmp_path}/cp\n"
+    assert engine.containers["one"].status() == "stopped"
+    assert cli("checkpoints", "ls", "-q").stdout == "warm\n"
+    assert cli("checkpoints", "ls", "-q", "-f", "name==cold").stdout == ""
+    assert json.loads(cli("checkpoints", "ls", "--json").stdout)["container_id"] == "one"
+    assert "warm" in cli("checkpoints", "ls").stdout
+    assert cli("restore", "--name", "two", "warm").stdout == "two\n"
+    assert cli("restore", "--name", "three", f"{tmp_path}/cp").stdout == "three\n"
+    assert cli("fork", "-c", "2", "--name", "four", "--name", "five", "two").stdout == "four\nfive\n"
+    for id in ("two", "three", "four", "five"):
+        assert engine.containers[id].info().lifetime == "detached"
+        criu.counts_on(engine.containers[id])
+    assert cli("fork", "-c", "2", "--name", "six", "two").returncode == 125
+    assert cli("restore", "none").returncode == 125
+    assert cli("checkpoints", "rm", "warm").stdout == "warm\n"
+    assert cli("rm", "-f", "one", "two", "three", "four", "five").returncode == 0

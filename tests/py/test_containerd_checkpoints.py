@@ -16,18 +16,26 @@ pytestmark = pytest.mark.root
 OPTIONS = "containerd.linux.runc.CheckpointOptions"  # what clients of 1.6 send to a shim of our name
 
 
-@pytest.fixture(params=criu.RUNTIMES)
-def peer(request: pytest.FixtureRequest, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Iterator[Containerd]:
+@pytest.fixture(scope="module", params=criu.RUNTIMES)
+def containerd_of_module(
+    request: pytest.FixtureRequest, tmp_path_factory: pytest.TempPathFactory
+) -> Iterator[Containerd]:
     """One whose runtime can dump, and whose passing files are below its own directory."""
-    monkeypatch.setenv("PATH", criu.path())
-    (tmp_path / "run").mkdir()
-    made = Containerd(tmp_path, criu.runtime(request.param), XDG_RUNTIME_DIR=str(tmp_path / "run"))
-    try:
-        with nothing_left(made):
-            yield made
-            made.sweep()
-    finally:
-        made.close()
+    where = tmp_path_factory.mktemp("containerd")
+    (where / "run").mkdir()
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("PATH", criu.path())
+        made = Containerd(where, criu.runtime(request.param), XDG_RUNTIME_DIR=str(where / "run"))
+    yield made
+    made.close()
+
+
+@pytest.fixture
+def peer(containerd_of_module: Containerd) -> Iterator[Containerd]:
+    """The module's containerd, with nothing in it before and after a test."""
+    with nothing_left(containerd_of_module):
+        yield containerd_of_module
+        containerd_of_module.sweep()
 
 
 def checkpoint(peer: Containerd, id: str, **options: bool) -> Any:

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import criu
 import pytest
 
 pytestmark = pytest.mark.root
@@ -30,7 +31,7 @@ def test_notebook(path: Path, tmp_path: Path) -> None:
     done = subprocess.run(
         [sys.executable, "-c", EXECUTE, path],
         cwd=tmp_path,
-        env={**os.environ, **{name: str(tmp_path / name.lower()) for name in names}},
+        env={**os.environ, "PATH": criu.path(), **{name: str(tmp_path / name.lower()) for name in names}},
         stdin=subprocess.DEVNULL,
         capture_output=True,
         text=True,

@@ -110,7 +110,7 @@ TEST_P(Checkpoint, EndsItAndAnotherOneGoesOn) {
   UniqueFd out = h.fifo("stdout");
   api::CreateRequest request = h.create_request();
   request.checkpoint = images.path;
-  api::RestoreOptions more{.close_tcp = false, .hostname = "new"};
+  api::CriuOptions more{.close_tcp = false, .hostname = "new"};
   request.options.value += api::encode(more);
   EXPECT_EQ(h.call<api::CreateResponse>("Create", request).pid, 0U);
   EXPECT_EQ(h.state().status, api::Status::kCreated);

@@ -56,14 +56,37 @@ class Bare:
         _spawn(*common, "delete", "bare")
         return created - began, started - created, time.perf_counter() - started
 
+    def _do(self, *args: str) -> None:
+        _spawn(self.binary, "--root", str(self.root), "--log", str(self.bundle / "log.json"), *args)
+
+    def start(self) -> None:
+        """Let it run in the background; end() ends it."""
+        self._do("run", "--detach", "--bundle", str(self.bundle), "bare")
+
+    def checkpoint(self, images: Path) -> None:
+        """Dump it; it runs on."""
+        images.mkdir()
+        work = self.bundle / "criu-work"
+        work.mkdir(exist_ok=True)
+        self._do("checkpoint", "--leave-running", "--image-path", str(images), "--work-path", str(work), "bare")
+
+    def restore(self, images: Path) -> None:
+        """Once it has been ended."""
+        where = ("--image-path", str(images), "--work-path", str(self.bundle / "criu-work"))
+        self._do("restore", "--detach", *where, "--bundle", str(self.bundle), "bare")
+
+    def end(self) -> None:
+        """Kill it and forget it."""
+        self._do("delete", "--force", "bare")
+
 
 @contextmanager
-def bare(engine: ctrd.Engine, image: ctrd.Rootfs, runtime: str, work: Path) -> Iterator[Bare]:
-    """A bare runtime with the very config.json that ctrd gives it for /bin/true, on an overlay like ctrd's."""
-    bundle = work / f"bare-{runtime}"
+def bare(engine: ctrd.Engine, image: ctrd.Rootfs, runtime: str, work: Path, *args: str) -> Iterator[Bare]:
+    """A bare runtime with the very config.json that ctrd gives it for this command, on an overlay like ctrd's."""
+    bundle = work / f"bare-{Path(runtime).name}"
     for name in ("rootfs", "upper", "overlay-work"):
         (bundle / name).mkdir(parents=True)
-    with engine.containers.create(image, "/bin/true", runtime=runtime) as container:
+    with engine.containers.create(image, *(args or ("/bin/true",)), runtime=runtime) as container:
         with container.create_task():
             shutil.copy(engine.state / engine.namespace / container.id / "config.json", bundle / "config.json")
     options = f"lowerdir={image.path},upperdir={bundle / 'upper'},workdir={bundle / 'overlay-work'}"

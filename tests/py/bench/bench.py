@@ -1,7 +1,7 @@
 """`make bench`: the figures that ctrd promises, as medians, beside the bare runtime and containerd in the same run.
 
 Benchmarks print; they never fail a build. `bench.py [name ...]` runs only these: run, exec, shim, store, growth,
-many, events, recover, containerd.
+many, events, recover, containerd, checkpoint.
 """
 
 from __future__ import annotations
@@ -20,6 +20,7 @@ from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
 
+import checkpoints  # noqa: E402
 import containerds  # noqa: E402
 import ctrd  # noqa: E402
 import events  # noqa: E402
@@ -251,6 +252,11 @@ def bench_containerd(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> Non
     containerds.measure(Path(image.path), max(10, RUNS // 2), say)
 
 
+def bench_checkpoint(engine: ctrd.Engine, image: ctrd.Rootfs, work: Path) -> None:
+    """Checkpoint and restore beside the bare runtimes', and ten copies of a Python."""
+    checkpoints.measure(engine, image, max(5, RUNS // 4), work, say)
+
+
 DYING = """if True:
     import concurrent.futures, ctrd, sys
     engine, image = ctrd.Engine(sys.argv[1], state=sys.argv[2]), ctrd.Rootfs(sys.argv[3])
@@ -291,6 +297,7 @@ def main() -> None:
         "events": bench_events,
         "recover": bench_recover,
         "containerd": bench_containerd,
+        "checkpoint": bench_checkpoint,
     }
     image = ctrd.Rootfs(roots.busybox())
     for name in sys.argv[1:] or benches:
