@@ -95,7 +95,7 @@ ARRANGEMENTS = [(8, 1), (1, 8), (2, 4)]
 
 
 def shared(count: int, seed: int) -> str:
-    """8 processes, 8 threads, 2 x 4 of both, x `count` create, label, list, delete on the same ten containers."""
+    """8 processes, 8 threads, 2 x 4 of both, x `count` verbs on the same ten containers, gc and leases beside them."""
     with new_place() as place:
         return "; ".join(_share(place, count, seed, *arrangement) for arrangement in ARRANGEMENTS)
 

@@ -125,15 +125,20 @@ def _mount(_: Place, engine: ctrd.Engine) -> None:
         assert (root / "file").read_text() == "x" * 5000
 
 
+def _loose(place: Place) -> None:
+    """Two layers that nothing keeps."""
+    with place.engine() as engine, suppress(ctrd.NotFound):
+        engine.leases.delete("swept")
+    _layers(place, "work")
+
+
 def _held(place: Place) -> None:
     """The same, held by a lease that is no process's."""
+    _loose(place)
     with place.engine() as engine:
-        with suppress(ctrd.NotFound):
-            engine.leases.delete("swept")
         lease = engine.lease("swept", lifetime="detached")
         for key in ("base", "work"):
             lease.add("snapshot", key, snapshotter="native")
-    _layers(place, "work")
 
 
 def _hold(_: Place, engine: ctrd.Engine) -> None:
@@ -188,9 +193,7 @@ VERBS = {
     "remove": _snapshot_verb(lambda layers: layers.remove("work"), BASE, WORK, "work"),
     "lease": Verb(_layers, _hold, done=BASE, undone=BASE, look=_snapshots),
     "release": Verb(_held, lambda _, engine: engine.leases.delete("swept"), done={}, undone=WORK, look=_snapshots),
-    "gc": Verb(
-        lambda place: _layers(place, "work"), lambda _, engine: engine.gc(), done={}, undone=WORK, look=_snapshots
-    ),
+    "gc": Verb(_loose, lambda _, engine: engine.gc(), done={}, undone=WORK, look=_snapshots),
     "recover": Verb(_wreck, lambda place, _: list(place.engine().containers), done=KILLED, undone=KILLED),
 }
 
