@@ -12,6 +12,12 @@
 namespace ctrd::metadata {
 namespace {
 
+// What its layer stands upon, said as any object says it: so collections, reverse keys and checks
+// know of it.
+std::string base_label(const Checkpoint& record) {
+  return "containerd.io/gc.ref.snapshot." + record.snapshotter + "/base";
+}
+
 std::string shown(std::string_view name) { return "checkpoint \"" + std::string(name) + '"'; }
 
 std::optional<Checkpoint> find_in(const store::View& view, std::string_view ns,
@@ -58,9 +64,10 @@ uint64_t Checkpoints::new_number(const Wait& wait) {
   return number;
 }
 
-void Checkpoints::add(std::string_view ns, const Checkpoint& record, const Wait& wait) {
+void Checkpoints::add(std::string_view ns, Checkpoint record, const Wait& wait) {
   check_namespace(ns);
   check_identifier("ref", record.name);
+  if (!record.base.empty()) record.labels[base_label(record)] = record.base;
   check_labels(record.labels);
   ledger_->change(wait, [&](Changes& changes) {
     if (changes.view().find(key_checkpoint(ns, record.name)))
@@ -115,7 +122,11 @@ std::optional<Checkpoint> Checkpoints::remove(std::string_view ns, std::string_v
     changes.batch().use_reserve();
     changes.erase(key_checkpoint(ns, name));
     Release release(changes, ns);
-    release.forget({ObjectKind::kCheckpoint, found->name}, found->labels);
+    const Object object{ObjectKind::kCheckpoint, found->name};
+    changes.relabel(ns, object, found->labels, {});
+    Labels pins = found->labels;
+    pins.erase(base_label(*found));  // as of a container: whoever's base stays
+    release.forget(object, pins);
     auto left = release.run().trash;
     if (trash) *trash = std::move(left);
   });

@@ -47,7 +47,7 @@ class Checkpoints {
   // A number that nothing else has, for a directory.
   uint64_t new_number(const Wait& wait);
   // Throws kAlreadyExists (kCheckpoint).
-  void add(std::string_view ns, const Checkpoint& record, const Wait& wait);
+  void add(std::string_view ns, Checkpoint record, const Wait& wait);
   std::optional<Checkpoint> find(std::string_view ns, std::string_view name, const Wait& wait);
   Checkpoint get(std::string_view ns, std::string_view name, const Wait& wait);  // kNotFound
   // Ordered by name. Fields of the filter: name, container, image, labels.<key>.

@@ -154,6 +154,24 @@ TEST_F(CollectTest, LabelsOfEachKind) {
   EXPECT_THAT(collected(), ElementsAre("blob/" + digest('e'), "snap/overlay/rooted"));
 }
 
+TEST_F(CollectTest, ACheckpointKeepsWhatItsLayerStandsUpon) {
+  layer("base");
+  layer("loose");
+  Checkpoints checkpoints(containers.ledger());
+  Checkpoint warm;
+  warm.name = "warm";
+  warm.base = "base";
+  lease("l", {snapshot("base")});
+  checkpoints.add("ns", warm, {});
+  leases.remove("ns", "l", {});
+  EXPECT_THAT(collected(), ElementsAre("snap/overlay/loose"));
+  EXPECT_EQ(explain(snapshot("base")).paths[0][0], "checkpoint \"warm\"");
+  checkpoints.remove("ns", "warm", {});
+  EXPECT_TRUE(snapshots.find("ns", "base", {}));  // it may be whoever's base
+  EXPECT_THAT(collected(), ElementsAre("snap/overlay/base"));
+  for (const auto& key : keys()) EXPECT_FALSE(key.starts_with("ns/")) << key;
+}
+
 TEST_F(CollectTest, ARingKeepsNothing) {
   blob('a', {{kContentRef + "0", digest('b')}});
   blob('b', {{kContentRef + "0", digest('a')}});
