@@ -52,8 +52,12 @@ api::RuncOptions from_runtime_options(const api::RuntimeOptions& theirs) {
     const std::string& path = theirs.config_path;
     if (!path.starts_with('/')) throw invalid("config_path", path, "not an absolute path");
     std::size_t slash = path.rfind('/');
-    body = read_file_at(open_dir(slash == 0 ? "/" : path.substr(0, slash)).get(),
-                        path.substr(slash + 1));
+    try {
+      body = read_file_at(open_dir(slash == 0 ? "/" : path.substr(0, slash)).get(),
+                          path.substr(slash + 1));
+    } catch (const Error& error) {
+      throw invalid("config_path", path, error.message());
+    }
   }
   return from_toml(Toml(body));
 }
@@ -80,6 +84,13 @@ api::RuncOptions runc_options(const api::Any& any) {
     return from_runtime_options(api::decode<api::RuntimeOptions>(any.value));
   if (!type.empty()) log(Level::kInfo, "options of type " + escaped(type, 100) + " are ignored");
   return {};
+}
+
+bool are_runc_options(const api::Any& any) {
+  std::string_view type = api::bare_type(any.type_url);
+  return type == api::kRuncOptionsType || type == api::kCreateOptionsType ||
+         type == api::kLinuxRuncOptionsType || type == api::kRuntimeOptionsType ||
+         type == api::kCriRuntimeOptionsType;
 }
 
 std::string find_runtime(const api::RuncOptions& options) {

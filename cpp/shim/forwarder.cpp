@@ -21,6 +21,7 @@ namespace {
 
 constexpr auto kTuple = asio::as_tuple(asio::use_awaitable);
 constexpr Nanos kFirstPause = std::chrono::milliseconds(10);
+constexpr Nanos kLastPauses = std::chrono::milliseconds(50);
 constexpr std::string_view kScheme = "unix://";
 constexpr std::string_view kService = "containerd.services.events.ttrpc.v1.Events";
 constexpr std::string_view kNamespaceKey = "containerd-namespace-ttrpc";
@@ -41,16 +42,17 @@ void tell_refusal(const std::string& answer) {
   }
 }
 
-// By a descriptor of its directory: a path may be longer than an address.
-bool connect_to(int socket, const std::string& path) {
+// By a descriptor of its directory: a path may be longer than an address. Returns an errno, or 0.
+int connect_to(int socket, const std::string& path) {
   std::size_t slash = path.rfind('/');
   UniqueFd dir = open_dir(slash == 0 ? "/" : path.substr(0, slash));
   sockaddr_un address{};
   address.sun_family = AF_UNIX;
   std::string name = fd_path(dir.get(), path.substr(slash + 1));
-  if (name.size() >= sizeof(address.sun_path)) return false;
+  if (name.size() >= sizeof(address.sun_path)) return ENAMETOOLONG;
   std::memcpy(address.sun_path, name.data(), name.size());
-  return ::connect(socket, reinterpret_cast<sockaddr*>(&address), sizeof(address)) == 0;
+  auto* at = reinterpret_cast<sockaddr*>(&address);
+  return ::connect(socket, at, sizeof(address)) == 0 ? 0 : errno;
 }
 
 }  // namespace
@@ -95,14 +97,13 @@ asio::awaitable<void> Forwarder::run() {
       pause = kFirstPause;
       continue;
     }
-    if (finishing_ && !socket_) break;  // nobody is there
     close();
     if (pause == kFirstPause) log(Level::kInfo, "events wait for containerd at " + address_);
     co_await hurry_.wait(after(pause));
-    pause = std::min(2 * pause, limits_.longest_pause);
+    pause = std::min(2 * pause, finishing_ ? kLastPauses : limits_.longest_pause);
   }
   running_ = false;
-  idle_.notify();
+  changed_.notify();
 }
 
 // True: containerd has it, or will never take it.
@@ -125,14 +126,20 @@ asio::awaitable<bool> Forwarder::send(ttrpc::Request request) {
 bool Forwarder::connect() {
   UniqueFd socket(::socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC | SOCK_NONBLOCK, 0));
   if (!socket) return false;
+  int why = ENOENT;
   try {
-    if (!connect_to(socket.get(), address_)) return false;
+    why = connect_to(socket.get(), address_);
   } catch (const Error&) {  // its directory is not there
-    return false;
   }
+  saw(why != 0 && why != EAGAIN);  // that is a queue of clients which is full
+  if (why != 0) return false;
   socket_.emplace(loop_, socket.release());
   stream_ = 1;
   return true;
+}
+
+void Forwarder::saw(bool nobody) {
+  if (std::exchange(nobody_, nobody) != nobody) changed_.notify();
 }
 
 void Forwarder::close() { socket_.reset(); }
@@ -189,10 +196,12 @@ asio::awaitable<std::optional<std::string>> Forwarder::read_answer(uint32_t stre
   }
 }
 
-asio::awaitable<void> Forwarder::finish(TimePoint deadline) {
+asio::awaitable<void> Forwarder::finish(LastChance limits) {
   finishing_ = true;
   hurry_.notify();
-  while (running_ && Clock::now() < deadline) co_await idle_.wait(deadline);
+  TimePoint begun = Clock::now();
+  auto deadline = [&] { return begun + (nobody_ ? limits.absent : limits.slow); };
+  while (running_ && Clock::now() < deadline()) co_await changed_.wait(deadline());
   if (!waiting_.empty()) log(Level::kError, std::to_string(waiting_.size()) + " events are lost");
 }
 

@@ -21,6 +21,12 @@ struct ForwardLimits {
   Nanos longest_pause = std::chrono::seconds(1);
 };
 
+// How long the last events are tried for.
+struct LastChance {
+  Nanos slow = std::chrono::seconds(5);    // while somebody is there
+  Nanos absent = std::chrono::seconds(1);  // while nobody listens
+};
+
 class Forwarder {
  public:
   // address: of a unix socket, with or without unix://.
@@ -28,8 +34,8 @@ class Forwarder {
   Forwarder(const Forwarder&) = delete;
 
   void add(const api::Event& event);
-  // The last chance: until all are sent, nobody listens there, or the deadline.
-  asio::awaitable<void> finish(TimePoint deadline);
+  // The last chance: until all are sent, or for so long as the limits say.
+  asio::awaitable<void> finish(LastChance limits);
   std::size_t waiting() const { return waiting_.size(); }
 
  private:
@@ -40,6 +46,7 @@ class Forwarder {
   asio::awaitable<void> run();
   asio::awaitable<bool> send(ttrpc::Request request);
   bool connect();
+  void saw(bool nobody);
   void close();
   void make_room();
   void limit_time();
@@ -56,7 +63,8 @@ class Forwarder {
   uint64_t tries_ = 0;  // which one the clock is set for
   uint32_t stream_ = 1;
   bool running_ = false, finishing_ = false;
-  Event idle_, hurry_;
+  bool nobody_ = false;    // listened there, when we last tried
+  Event changed_, hurry_;  // of running_ and nobody_; finishing_
 };
 
 }  // namespace ctrd::shim

@@ -71,8 +71,8 @@ asio::awaitable<void> Publisher::retry() {
   retrying_ = false;
 }
 
-asio::awaitable<void> Publisher::finish_forwarding(TimePoint deadline) {
-  if (forwarder_) co_await forwarder_->finish(deadline);
+asio::awaitable<void> Publisher::finish_forwarding() {
+  if (forwarder_) co_await forwarder_->finish({});
 }
 
 void Publisher::finish() {

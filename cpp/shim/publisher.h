@@ -39,8 +39,10 @@ class Publisher {
   }
   // The last chance, before the process ends. What does not get through is logged.
   void finish();
-  // The same for what goes to containerd, at most until the deadline.
-  asio::awaitable<void> finish_forwarding(TimePoint deadline);
+  // The same for what goes to containerd: see LastChance.
+  asio::awaitable<void> finish_forwarding();
+  // Something waits for containerd.
+  bool is_forwarding() const { return forwarder_ && forwarder_->waiting() > 0; }
 
  private:
   void add(api::Event event);

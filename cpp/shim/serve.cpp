@@ -27,6 +27,7 @@ namespace ctrd::shim {
 namespace {
 
 constexpr Nanos kIdle = std::chrono::seconds(30);
+constexpr int kIdleWithEvents = 20;                      // times that: 10 minutes
 constexpr Nanos kLastAnswers = std::chrono::seconds(1);  // for a peer to read them
 
 // Everything that lives as long as the process; it is never destroyed.
@@ -61,7 +62,7 @@ class Shim {
   Service service_;
   Watch owner_;
   Watch spawner_;
-  bool owner_lost_ = false, ending_ = false, leaving_ = false;
+  bool owner_lost_ = false, ending_ = false, leaving_ = false, answered_ = false;
   ttrpc::Server server_;
 };
 
@@ -172,13 +173,15 @@ bool Shim::is_idle() const {
   return !task_.exists() && server_.connections() == 0 && server_.under_way() == 0;
 }
 
-// containerd may die before its Create, or between its Delete and Shutdown.
+// containerd may die before its Create, or between its Delete and Shutdown. What it has not been
+// told is kept for the next one, if that comes in time.
 asio::awaitable<void> Shim::end_when_idle() {
   TimePoint busy = Clock::now();
   while (!task_.exists() && !leaving_) {
     co_await pause_for(idle_limit_ / 8);
     if (!is_idle()) busy = Clock::now();
-    if (Clock::now() - busy >= idle_limit_) leave();
+    bool waits = task_.publisher().is_forwarding();
+    if (Clock::now() - busy >= (waits ? kIdleWithEvents : 1) * idle_limit_) leave();
   }
 }
 
@@ -235,16 +238,16 @@ void Shim::leave() {
   if (is_containerds_) remove_socket(api::kListenFd);
   task_.publisher().finish();
   server_.close([this] { answered(); });
-  asio::co_spawn(loop_, pause_for(kLastAnswers), [](const std::exception_ptr&) { ::_exit(0); });
+  asio::co_spawn(loop_, pause_for(kLastAnswers), [this](const std::exception_ptr&) { answered(); });
 }
 
 void Shim::answered() {
   if (!is_containerds_) ::_exit(0);
-  start(loop_, exit_when_told(), "the last events");
+  if (!std::exchange(answered_, true)) start(loop_, exit_when_told(), "the last events");
 }
 
 asio::awaitable<void> Shim::exit_when_told() {
-  co_await task_.publisher().finish_forwarding(after(kLastAnswers));
+  co_await task_.publisher().finish_forwarding();
   ::_exit(0);
 }
 

@@ -47,7 +47,11 @@ Listener listen_in(const std::string& dir) {
   int why = errno;
   ::umask(before);
   if (!bound) throw sys_error(why, "binding " + path);
-  if (::listen(fd.get(), kBacklog) < 0) throw sys_error("listening on " + path);
+  if (::listen(fd.get(), kBacklog) < 0) {
+    Error error = sys_error("listening on " + path);
+    remove_socket(fd.get());
+    throw error;
+  }
   return {.fd = std::move(fd), .address = std::string(kScheme) + path};
 }
 

@@ -5,6 +5,7 @@
 #include <sys/prctl.h>
 #include <unistd.h>
 
+#include <algorithm>
 #include <array>
 #include <csignal>
 #include <cstdlib>
@@ -149,6 +150,13 @@ void run_server(const Arguments& arguments, const Start& start, const Listener& 
   }
 }
 
+// Others are for shims that know of more than options.
+api::Any options_among(const std::vector<api::Extension>& extensions) {
+  auto known = [](const api::Extension& one) { return are_runc_options(one.value); };
+  auto found = std::find_if(extensions.begin(), extensions.end(), known);
+  return found == extensions.end() ? api::Any{} : found->value;
+}
+
 }  // namespace
 
 StartInput parse_start_input(const std::string& bytes, const std::string& id,
@@ -157,7 +165,7 @@ StartInput parse_start_input(const std::string& bytes, const std::string& id,
   try {
     auto params = api::decode<api::BootstrapParams>(bytes);
     if (params.instance_id == id && params.ns == ns) {
-      if (!params.extensions.empty()) input.options = params.extensions.front().value;
+      input.options = options_among(params.extensions);
       input.params = std::move(params);
       return input;
     }

@@ -11,6 +11,7 @@ from pathlib import Path
 from typing import Any
 
 import pytest
+from containerd_api import RpcError
 from containerd_messages import message, parsed
 from containerd_peer import RUNNING, STOPPED, Containerd, nothing_left
 from disk_records import fields
@@ -141,8 +142,9 @@ def test_a_shim_that_is_killed(own_containerd: Containerd, root_directory: Path)
     assert [topic for topic, _ in told] == ["/tasks/exit", "/tasks/delete"]
     assert [(event.pid, event.exit_status) for _, event in told] == [(pid, 137)] * 2
     assert one.api.task("List").tasks == []
-    with pytest.raises(Exception):  # noqa: B017  # whatever the connection that was lost is to containerd
+    with pytest.raises(RpcError) as caught:
         one.api.result(waiting)
+    assert caught.value.code == "UNKNOWN"
     one.api.container("Delete", id="x")
 
 

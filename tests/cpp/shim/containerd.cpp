@@ -11,6 +11,7 @@
 #include <protozero/pbf_reader.hpp>
 
 #include "base/files.h"
+#include "shim/event.h"
 
 namespace ctrd::shim {
 namespace {
@@ -34,10 +35,11 @@ api::Event envelope_of(const std::string& request) {
 
 }  // namespace
 
-EventServer::EventServer(const std::string& path, std::string refused)
+EventServer::EventServer(const std::string& path, std::string refused, Nanos late)
     : path_(path), refused_(std::move(refused)) {
   server_.emplace(loop_, listen_on(path),
-                  [this](ttrpc::Request request) -> boost::asio::awaitable<std::string> {
+                  [this, late](ttrpc::Request request) -> boost::asio::awaitable<std::string> {
+                    if (late > Nanos()) co_await pause_for(late);
                     EXPECT_EQ(request.service, "containerd.services.events.ttrpc.v1.Events");
                     EXPECT_EQ(request.method, "Forward");
                     api::Event event = envelope_of(request.payload);

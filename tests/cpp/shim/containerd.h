@@ -18,8 +18,8 @@ namespace ctrd::shim {
 // containerd's ttrpc address, from construction to destruction.
 class EventServer {
  public:
-  // refused: the topic of events that it does not take.
-  explicit EventServer(const std::string& path, std::string refused = {});
+  // refused: the topic of events that it does not take. late: by so much it answers.
+  explicit EventServer(const std::string& path, std::string refused = {}, Nanos late = {});
   ~EventServer();
 
   std::vector<api::Event> events() const;

@@ -8,16 +8,20 @@
 
 #include <csignal>
 #include <filesystem>
+#include <tuple>
 
 #include "base/files.h"
+#include "base/process.h"
 #include "shim/containerd.h"
 #include "shim/containerd_stdio.h"
+#include "shim/log_program.h"
 #include "shim/toml.h"
 #include "ttrpc/client.h"
 
 namespace ctrd::shim {
 namespace {
 
+using ::testing::AllOf;
 using ::testing::HasSubstr;
 
 template <typename T>
@@ -25,27 +29,96 @@ api::Any any_of(std::string_view type, const T& message) {
   return {std::string(type), api::encode(message)};
 }
 
+// All of them: a new one does not compile until it is here.
+auto fields(const api::RuncOptions& options) {
+  const auto& [no_pivot, no_keyring, shim_cgroup, uid, gid, binary, root, criu, systemd, images,
+               work] = options;
+  return std::tuple(no_pivot, no_keyring, shim_cgroup, uid, gid, binary, root, criu, systemd,
+                    images, work);
+}
+
+api::RuncOptions all_set() {
+  return {.no_pivot_root = true,
+          .no_new_keyring = true,
+          .shim_cgroup = "/s",
+          .io_uid = 5,
+          .io_gid = 6,
+          .binary_name = "/usr/bin/crun",
+          .root = "/run/x",
+          .criu_path = "/criu",
+          .systemd_cgroup = true,
+          .criu_image_path = "/images",
+          .criu_work_path = "/work"};
+}
+
 TEST(ContainerdOptions, EachForm) {
-  api::RuncOptions runc;
-  runc.binary_name = "/usr/bin/crun";
-  runc.root = "/run/x";
-  runc.no_pivot_root = true;
-  api::Options options = containerd_options(any_of(api::kRuncOptionsType, runc), "ns");
-  EXPECT_EQ(options.binary_name, "/usr/bin/crun");
-  EXPECT_EQ(options.runtime_root, "/run/x/ns");
-  EXPECT_TRUE(options.no_pivot_root);
-  EXPECT_TRUE(options.wait_for_readers);
+  api::RuncOptions runc = all_set();
+  api::RuncCreateOptions create{
+      .no_pivot_root = true, .no_new_keyring = true, .shim_cgroup = "/s", .io_uid = 5, .io_gid = 6};
+  api::LinuxRuncOptions linux_options{
+      .runtime = "crun", .runtime_root = "/r", .criu_path = "/c", .systemd_cgroup = true};
+  api::RuntimeOptions cri{.type_url = "x",
+                          .config_body =
+                              "BinaryName = \"crun\" # ours\nRoot = '/r'\nNoPivotRoot = true\n"
+                              "NoNewKeyring = true\nShimCgroup = \"/s\"\nIoUid = 5\nIoGid = 6\n"
+                              "SystemdCgroup = true\n[x]\ny = 1"};
+  api::RuncOptions of_create{
+      .no_pivot_root = true, .no_new_keyring = true, .shim_cgroup = "/s", .io_uid = 5, .io_gid = 6};
+  api::RuncOptions of_linux{
+      .binary_name = "crun", .root = "/r", .criu_path = "/c", .systemd_cgroup = true};
+  api::RuncOptions of_cri = of_create;
+  of_cri.binary_name = "crun";
+  of_cri.root = "/r";
+  of_cri.systemd_cgroup = true;
+  struct Row {
+    api::Any any;
+    api::RuncOptions means;
+  };
   std::string prefixed = "type.googleapis.com/" + std::string(api::kRuncOptionsType);
-  EXPECT_EQ(runc_options(any_of(prefixed, runc)).root, "/run/x");
-  api::RuncCreateOptions legacy{.no_new_keyring = true, .shim_cgroup = "/s", .io_uid = 5};
-  EXPECT_EQ(runc_options(any_of(api::kCreateOptionsType, legacy)).io_uid, 5U);
-  EXPECT_EQ(runc_options(any_of(api::kCreateOptionsType, legacy)).shim_cgroup, "/s");
-  api::LinuxRuncOptions old{.runtime = "crun", .runtime_root = "/r"};
-  EXPECT_EQ(runc_options(any_of(api::kLinuxRuncOptionsType, old)).binary_name, "crun");
-  api::RuntimeOptions cri{.config_body =
-                              "BinaryName = \"crun\" # ours\nSystemdCgroup = true\n[x]\ny = 1"};
-  EXPECT_EQ(runc_options(any_of(api::kRuntimeOptionsType, cri)).binary_name, "crun");
-  EXPECT_TRUE(runc_options(any_of(api::kRuntimeOptionsType, cri)).systemd_cgroup);
+  for (const auto& [any, means] : std::vector<Row>{
+           {any_of(api::kRuncOptionsType, runc), runc},
+           {any_of(prefixed, runc), runc},
+           {any_of(api::kCreateOptionsType, create), of_create},
+           {any_of(api::kLinuxRuncOptionsType, linux_options), of_linux},
+           {any_of(api::kRuntimeOptionsType, cri), of_cri},
+           {any_of(api::kCriRuntimeOptionsType, cri), of_cri},
+       }) {
+    EXPECT_EQ(fields(runc_options(any)), fields(means)) << any.type_url;
+    EXPECT_TRUE(are_runc_options(any));
+  }
+}
+
+TEST(ContainerdOptions, AsOurOwn) {
+  api::RuncOptions runc = all_set();
+  runc.systemd_cgroup = false;
+  api::Options options = containerd_options(any_of(api::kRuncOptionsType, runc), "ns");
+  EXPECT_EQ(options.instance.size(), 16U);
+  api::Options wanted;
+  wanted.binary_name = "/usr/bin/crun";
+  wanted.lifetime = api::Lifetime::kDetached;
+  wanted.instance = options.instance;
+  wanted.runtime_root = "/run/x/ns";
+  wanted.no_pivot_root = wanted.no_new_keyring = true;
+  wanted.io_uid = 5;
+  wanted.io_gid = 6;
+  wanted.wait_for_readers = true;
+  EXPECT_EQ(api::encode(options), api::encode(wanted));
+}
+
+TEST(ContainerdOptions, AFileThatCannotBeReadIsNamed) {
+  std::string path = ::testing::TempDir() + "/ctrd-options-" + std::to_string(::getpid());
+  auto error_for = [](const std::string& given) {
+    api::RuntimeOptions cri{.config_path = given};
+    Error error = error_of([&] { runc_options(any_of(api::kRuntimeOptionsType, cri)); });
+    EXPECT_EQ(error.code(), Code::kInvalidArgument);
+    return error.message();
+  };
+  EXPECT_THAT(error_for("relative.toml"), AllOf(HasSubstr("relative"), HasSubstr("config_path")));
+  EXPECT_THAT(error_for(path), AllOf(HasSubstr(path), HasSubstr("config_path")));
+  UniqueFd file(::open(path.c_str(), O_WRONLY | O_CREAT | O_CLOEXEC, 0600));
+  write_all(file.get(), "BinaryName = \"crun\"\nnothing");
+  EXPECT_THAT(error_for(path), HasSubstr("line 2"));
+  ::unlink(path.c_str());
 }
 
 TEST(ContainerdOptions, OfUnknownTypesAreIgnored) {
@@ -213,6 +286,23 @@ TEST_F(ContainerdStdio, ALogProgramThatHangs) {
   c.create();
   c.h.start();
   finish();
+}
+
+// A shim that was killed while it wrote one.
+TEST(LogPrograms, WhatIsNoRecordIsPassedOver) {
+  Containerd c(find_program("crun").value());
+  UniqueFd dir = make_dirs_at(c.h.bundle_dir.get(), "loggers", 0700);
+  SpawnSpec spec;
+  spec.argv = {"/bin/sleep", "1000"};
+  spec.new_session = true;
+  Child program = spawn(spec);
+  std::string record = std::to_string(start_time(program.pid).value()) + " " + boot_id();
+  for (const char* name : {".tmp-1", ".tmp-2", "0", "1x", "99999999999999999999"})
+    create_file_at(dir.get(), name, record, 0600);
+  create_file_at(dir.get(), "1", "x " + boot_id(), 0600);
+  create_file_at(dir.get(), std::to_string(program.pid), record, 0600);
+  end_log_programs(c.h.bundle_dir.get(), std::chrono::milliseconds(10));
+  EXPECT_EQ(reap(program, soon()).value().signal, SIGKILL);
 }
 
 // Its cgroup is not named as ours are, and goes all the same.

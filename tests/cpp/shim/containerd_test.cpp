@@ -154,7 +154,8 @@ TEST(Containerd, WhateverIsOnStdin) {
   api::BootstrapParams params;
   params.instance_id = "x";
   params.ns = "ns";
-  params.extensions = {{any}};
+  any = {std::string(api::kRuncOptionsType), "value"};
+  params.extensions = {{{"some.Type", "value"}}, {any}, {{std::string(api::kRuncOptionsType), ""}}};
   StartInput input = parse_start_input(api::encode(params), "x", "ns");
   EXPECT_TRUE(input.params);
   EXPECT_EQ(input.options, any);
