@@ -38,6 +38,13 @@ std::optional<std::string> find_short_file(int dir, const std::string& name) {
 
 }  // namespace
 
+bool is_same_dir(const std::string& path, int dir) {
+  struct stat theirs {
+  }, ours{};
+  return ::stat(path.c_str(), &theirs) == 0 && ::fstat(dir, &ours) == 0 &&
+         theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
+}
+
 ConfigFacts Bundle::config_facts() const {
   ConfigFacts facts;
   oci::Json config = oci::parse_json(read_file_at(dir_.get(), api::kConfigFile), api::kConfigFile);

@@ -19,6 +19,9 @@ struct ConfigFacts {
   std::string cgroups_path;
 };
 
+// By another name it may still be the same.
+bool is_same_dir(const std::string& path, int dir);
+
 class Bundle {
  public:
   // dir: the bundle directory, open and perhaps locked.

@@ -16,7 +16,9 @@
 #include "base/process.h"
 #include "base/spawn.h"
 #include "base/time.h"
+#include "oci/json.h"
 #include "oci/verbs.h"
+#include "shim/bundle.h"
 #include "shim/log_program.h"
 #include "shim/socket.h"
 #include "ttrpc/client.h"
@@ -26,6 +28,7 @@ namespace {
 
 // containerd kills us after 5 s.
 constexpr Nanos kShimLimit = std::chrono::milliseconds(500);
+constexpr Nanos kStateLimit = std::chrono::milliseconds(500);
 constexpr Nanos kRuntimeLimit = std::chrono::seconds(2);
 constexpr Nanos kCgroupLimit = std::chrono::seconds(1);
 constexpr Nanos kLoggerLimit = std::chrono::milliseconds(500);
@@ -71,19 +74,35 @@ void shut_down(int bundle, const std::string& id) {
   }
 }
 
-void delete_at_runtime(const std::string& bundle, const std::string& id,
-                       const api::StatusFile& status) {
+oci::Runtime runtime_of(const std::string& bundle, const api::StatusFile& status) {
   std::string root = status.runtime_root;
   if (root.empty()) root = bundle + "/" + api::kRuntimeDir;
-  oci::Runtime runtime{.binary = status.runtime,
-                       .root = root,
-                       .log = bundle + "/" + api::kRuntimeLogFile,
-                       .systemd_cgroup = status.systemd_cgroup};
-  oci::Command command = oci::delete_command(runtime, id, true);
+  return {.binary = status.runtime,
+          .root = root,
+          .log = bundle + "/" + api::kRuntimeLogFile,
+          .systemd_cgroup = status.systemd_cgroup};
+}
+
+Output run(const oci::Command& command, Nanos limit) {
   const char* path = std::getenv("PATH");
   SpawnSpec spec{.argv = command.argv, .env = {}, .cwd_dir = -1, .fds = {}, .new_session = true};
   if (path != nullptr) spec.env.push_back(std::string("PATH=") + path);
-  Output output = run_command(spec, "", limited(kRuntimeLimit));
+  return run_command(spec, "", limited(limit));
+}
+
+// A shim that was killed in a create may have found another's container of its id in a root that
+// bundles have in common: its bundle tells. What has none yet is half-made, and ours.
+bool is_anothers(const oci::Runtime& runtime, const std::string& id, int bundle) {
+  Output output = run(oci::state_command(runtime, id), kStateLimit);
+  if (output.timed_out || output.exit.status != 0) return false;
+  oci::Json state = oci::parse_json(output.out, "state");
+  std::string theirs = state.is_object() ? state.value("bundle", "") : "";
+  return !theirs.empty() && !is_same_dir(theirs, bundle);
+}
+
+void delete_at_runtime(const oci::Runtime& runtime, const std::string& id) {
+  oci::Command command = oci::delete_command(runtime, id, true);
+  Output output = run(command, kRuntimeLimit);
   oci::check(command, {.status = output.exit.status, .timed_out = output.timed_out});
 }
 
@@ -92,6 +111,16 @@ void end_cgroup(const api::StatusFile& status) {
   own_cgroup(status.cgroups_path);
   if (!kill_cgroup(status.cgroups_path, limited(kCgroupLimit)))
     log(Level::kWarning, "delete: cgroup " + status.cgroups_path + " does not go");
+}
+
+void end_container(const std::string& path, int bundle, const std::string& id,
+                   const api::StatusFile& status) {
+  oci::Runtime runtime = runtime_of(path, status);
+  bool anothers = false;
+  if (!status.runtime_root.empty()) attempt([&] { anothers = is_anothers(runtime, id, bundle); });
+  if (anothers) return;
+  attempt([&] { delete_at_runtime(runtime, id); });
+  attempt([&] { end_cgroup(status); });
 }
 
 // How it ended, if that was seen.
@@ -120,10 +149,7 @@ std::string delete_shim(const Arguments& arguments) {
   attempt([&] { status ? end_shim(*status) : shut_down(dir.get(), arguments.get("id")); });
   attempt([&] { remove_address(dir.get()); });
   attempt([&] { exit = api::find_exit_file(dir.get()); });
-  if (status) {
-    attempt([&] { delete_at_runtime(bundle, arguments.get("id"), *status); });
-    attempt([&] { end_cgroup(*status); });
-  }
+  if (status) end_container(bundle, dir.get(), arguments.get("id"), *status);
   attempt([&] { end_log_programs(dir.get(), kLoggerLimit); });
   attempt([&] { unmount_all(bundle + "/" + api::kRootfsDir); });
   return response_of(status, exit);

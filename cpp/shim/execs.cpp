@@ -3,6 +3,7 @@
 
 #include "base/error.h"
 #include "base/identifier.h"
+#include "base/log.h"
 
 namespace ctrd::shim {
 
@@ -57,6 +58,16 @@ std::map<uint32_t, std::string> Execs::ids_by_pid() const {
   for (const auto& [id, exec] : table_)
     if (exec->is_running()) ids.emplace(exec->pid(), id);
   return ids;
+}
+
+void Execs::signal(uint32_t number) {
+  for (const auto& [id, exec] : table_) {
+    try {
+      if (exec->is_running() || exec->is_starting()) exec->kill(number, true);
+    } catch (const Error& error) {
+      log(Level::kDebug, error.message());
+    }
+  }
 }
 
 void Execs::clear() {

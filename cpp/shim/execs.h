@@ -25,6 +25,8 @@ class Execs {
   // Until none is alive. False: some still are at the deadline.
   asio::awaitable<bool> none_running(TimePoint deadline);
   std::map<uint32_t, std::string> ids_by_pid() const;  // of those that run
+  // To each that runs or is being started; one that cannot have it is passed over.
+  void signal(uint32_t number);
   // The task has been deleted, and they with it.
   void clear();
 

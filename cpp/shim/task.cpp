@@ -34,10 +34,11 @@ void Task::kill(uint32_t signal, bool all) {
     if (signal != 0) end_unstarted(static_cast<int>(signal));
     return;
   }
-  if (all)
+  if (all && !side_.config.cgroups_path.empty())
     signal_cgroup(side_.config.cgroups_path, static_cast<int>(signal));
   else
     send_signal(pidfd_, signal, "task " + side_.id);
+  if (all && side_.config.cgroups_path.empty()) execs_.signal(signal);  // as all_pids()
   if (signal != SIGKILL) return;
   killed_ = true;
   if (status_ == api::Status::kPaused || status_ == api::Status::kPausing) thaw();
@@ -113,11 +114,14 @@ api::PidsResponse Task::pids() const {
   return found;
 }
 
-// Of the cgroup that it is in, also if others are in there with it.
+std::string Task::cgroup() const {
+  const std::string& own = side_.config.cgroups_path;
+  return own.empty() && !ended_ && pid_ > 0 ? cgroup_of(pid_) : own;
+}
+
 api::StatsResponse Task::stats() const {
   require();
-  std::string path = side_.config.cgroups_path;
-  if (path.empty() && !ended_ && pid_ > 0) path = cgroup_of(pid_);
+  std::string path = cgroup();
   std::vector<UniqueFd> dirs;
   if (!path.empty()) dirs = open_cgroup(path);
   if (dirs.empty())

@@ -76,6 +76,8 @@ class Task {
 
  private:
   // task_create.cpp
+  void check_id_is_free() const;
+  void check_made(const oci::Command& command, const oci::Outcome& outcome);
   asio::awaitable<void> make(const api::CreateRequest& request, TimePoint deadline);
   asio::awaitable<void> make_process(const api::CreateRequest& request);
   asio::awaitable<void> run_create(std::string console_socket);
@@ -113,6 +115,8 @@ class Task {
   // task_pause.cpp
   void set_status(api::Status status);
   void thaw();
+  asio::awaitable<void> resume_by_runtime();
+  void check_freezable() const;
   bool is_frozen() const;
   asio::awaitable<void> await_frozen();
   void check_takes_execs() const;
@@ -122,6 +126,7 @@ class Task {
   void forget();
 
   std::vector<pid_t> all_pids() const;
+  std::string cgroup() const;       // that it is in, also if others are in there with it; "": none
   void require() const;             // throws kNotFound kTask
   api::ExitInfo exit_info() const;  // once it has stopped
   api::StatusFile status_file() const;
@@ -144,7 +149,7 @@ class Task {
   bool held_ = false;  // frozen for a checkpoint, until let_go()
   bool timed_out_ = false, escalated_ = false, oom_killed_ = false, output_cut_ = false;
   bool killed_ = false;       // by SIGKILL, from us: it must not stay frozen
-  bool runtime_ran_ = false;  // create was executed: there may be something to delete
+  bool runtime_ran_ = false;  // create or restore was executed: there may be something to delete
   int64_t created_ns_ = api::kNotYet, started_ns_ = api::kNotYet;
   std::optional<Ended> ended_;  // init was reaped; status_ follows when all is settled
 };

@@ -17,6 +17,7 @@ Error cannot(const std::string& id, const std::string& why) {
 
 // The lock is held. Whoever freezes thaws: kPausing is what others see.
 asio::awaitable<void> Task::freeze() {
+  check_freezable();
   status_ = api::Status::kPausing;
   co_await execs_.none_starting();
   oci::Command command =
@@ -32,14 +33,10 @@ asio::awaitable<void> Task::freeze() {
 
 // By its cgroup's files where it has one of its own; else the runtime knows.
 asio::awaitable<void> Task::unfreeze() {
-  if (side_.config.cgroups_path.empty()) {
-    oci::Command command =
-        side_.limited(oci::resume_command(side_.runtime(api::kRuntimeLogFile), side_.id));
-    oci::Outcome outcome = co_await side_.runner.run(command);
-    if (outcome.status != 0) log(Level::kWarning, "task " + side_.id + " could not be resumed");
-  } else {
+  if (side_.config.cgroups_path.empty())
+    co_await resume_by_runtime();
+  else
     thaw();
-  }
   if (status_ == api::Status::kPausing) status_ = api::Status::kRunning;
 }
 

@@ -20,14 +20,6 @@
 namespace ctrd::shim {
 namespace {
 
-// By another name it may still be the same.
-bool is_same_dir(const std::string& path, int dir) {
-  struct stat theirs {
-  }, ours{};
-  return ::stat(path.c_str(), &theirs) == 0 && ::fstat(dir, &ours) == 0 &&
-         theirs.st_dev == ours.st_dev && theirs.st_ino == ours.st_ino;
-}
-
 void check_request(const api::CreateRequest& request, const std::string& id, const Bundle& bundle) {
   if (request.id != id) throw invalid("id", request.id, "this shim was started for " + id);
   if (request.bundle != bundle.path() && !is_same_dir(request.bundle, bundle.dir()))
@@ -95,6 +87,7 @@ asio::awaitable<api::CreateResponse> Task::create(api::CreateRequest request, Ti
 
 asio::awaitable<void> Task::make(const api::CreateRequest& request, TimePoint deadline) {
   Patience patience{.deadline = deadline, .given_up = [this] { return ending_; }};
+  check_id_is_free();
   // Whoever comes after a killed shim must know what there may be.
   if (side_.client.is_containerd) side_.bundle.write(status_file());
   StdioPaths paths =
@@ -132,6 +125,30 @@ asio::awaitable<void> Task::make_process(const api::CreateRequest& request) {
   }
 }
 
+// In a root that bundles have in common its container may be another's, which no failure of ours
+// may end.
+void Task::check_id_is_free() const {
+  const std::string& root = side_.options.runtime_root;
+  struct stat facts {};
+  if (root.empty() || ::lstat((root + "/" + side_.id).c_str(), &facts) < 0) return;
+  throw Error(Code::kAlreadyExists,
+              "Root: there is a container " + side_.id + " in " + root + " already");
+}
+
+// It was made since we looked.
+void Task::check_made(const oci::Command& command, const oci::Outcome& outcome) {
+  try {
+    oci::check(command, outcome);
+  } catch (const Error& error) {
+    bool is_anothers = error.code() == Code::kAlreadyExists && !side_.options.runtime_root.empty();
+    if (is_anothers) {
+      runtime_ran_ = false;
+      side_.config.cgroups_path.clear();
+    }
+    throw;
+  }
+}
+
 void Task::watch_oom() {
   oom_watch_.emplace(
       side_.loop, side_.config.cgroups_path, [this] { return side_.count_oom_kills(); },
@@ -156,7 +173,7 @@ asio::awaitable<void> Task::run_create(std::string console_socket) {
   if (!bad_config && !same_terminal)  // runc refuses it too, but does not say what is wrong
     throw invalid("terminal", console_socket.empty() ? "false" : "true",
                   "config.json says otherwise");
-  oci::check(command, outcome);
+  check_made(command, outcome);
   if (bad_config) std::rethrow_exception(bad_config);
 }
 

@@ -18,10 +18,12 @@ asio::awaitable<api::ExitInfo> Task::remove() {
                               Kind::kTask);
   if (status_ == api::Status::kCreated) co_await kill_and_wait();
   output_cut_ |= co_await drain(Stdio::Output::kAll);
-  oci::Command command =
-      side_.limited(oci::delete_command(side_.runtime(api::kRuntimeLogFile), side_.id, false));
-  oci::Outcome outcome = co_await side_.runner.run(command);
-  oci::check(command, outcome);
+  if (runtime_ran_) {
+    oci::Command command =
+        side_.limited(oci::delete_command(side_.runtime(api::kRuntimeLogFile), side_.id, false));
+    oci::Outcome outcome = co_await side_.runner.run(command);
+    oci::check(command, outcome);
+  }
   api::ExitInfo exit = exit_info();
   clean();
   if (side_.client.is_containerd) {  // `delete` of the program must find that nothing is left
@@ -39,8 +41,9 @@ asio::awaitable<void> Task::end(bool patient) {
   Lock::Guard guard = co_await lock_.acquire();
   if (!exists()) co_return;
   if (status_ != api::Status::kStopped) co_await kill_and_wait();
-  co_await side_.runner.run(
-      side_.limited(oci::delete_command(side_.runtime(api::kRuntimeLogFile), side_.id, true)));
+  if (runtime_ran_)
+    co_await side_.runner.run(
+        side_.limited(oci::delete_command(side_.runtime(api::kRuntimeLogFile), side_.id, true)));
   clean();
   side_.bundle.try_remove(api::kIoDir);
   side_.bundle.try_remove(api::kSocketFile);

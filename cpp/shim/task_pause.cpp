@@ -1,5 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // Freezing and thawing, and new limits: the verbs of a task that goes on.
+#include <unistd.h>
+
+#include <algorithm>
+
 #include "base/cgroup.h"
 #include "base/error.h"
 #include "base/log.h"
@@ -29,6 +33,7 @@ asio::awaitable<void> Task::pause() {
   Lock::Guard guard = co_await lock_.acquire();
   require();
   if (status_ != api::Status::kRunning || ended_) throw wrong_state(side_.id, "paused", "running");
+  check_freezable();
   status_ = api::Status::kPausing;
   co_await execs_.none_starting();
   oci::Command command =
@@ -81,24 +86,47 @@ asio::awaitable<void> Task::update(std::string resources) {
   oci::check(command, outcome);
 }
 
+// Of a cgroup that is not its own all are frozen: who has to thaw them must not be one of them.
+void Task::check_freezable() const {
+  if (!side_.config.cgroups_path.empty()) return;
+  std::string path = cgroup();
+  if (path.empty()) return;
+  std::vector<pid_t> members = cgroup_pids(path);
+  if (std::find(members.begin(), members.end(), ::getpid()) == members.end()) return;
+  throw failed_precondition(
+      "task " + side_.id + " cannot be frozen: this shim is in its cgroup " + path + " too",
+      Kind::kTask);
+}
+
 // If it cannot be told, what the runtime says counts.
 bool Task::is_frozen() const {
   try {
-    return cgroup_frozen(side_.config.cgroups_path);
+    return cgroup_frozen(cgroup());
   } catch (const Error& error) {
     log(Level::kWarning, error.message());
     return true;
   }
 }
 
-// By the cgroup's own files: at once, and whatever a runtime thinks of it.
+// By the cgroup's own files: at once, and whatever a runtime thinks of it. One that it shares is
+// the runtime's to thaw.
 void Task::thaw() {
   try {
-    thaw_cgroup(side_.config.cgroups_path);
+    if (side_.config.cgroups_path.empty())
+      shim::start(side_.loop, resume_by_runtime(), "thawing task " + side_.id);
+    else
+      thaw_cgroup(side_.config.cgroups_path);
   } catch (const Error& error) {
     log(Level::kWarning, error.message());
   }
   if (status_ == api::Status::kPaused) set_status(api::Status::kRunning);
+}
+
+asio::awaitable<void> Task::resume_by_runtime() {
+  oci::Command command =
+      side_.limited(oci::resume_command(side_.runtime(api::kRuntimeLogFile), side_.id));
+  oci::Outcome outcome = co_await side_.runner.run(command);
+  if (outcome.status != 0) log(Level::kWarning, "task " + side_.id + " could not be resumed");
 }
 
 void Task::check_takes_execs() const {

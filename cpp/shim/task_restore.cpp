@@ -3,6 +3,7 @@
 // running.
 #include <csignal>
 #include <exception>
+#include <utility>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -31,6 +32,7 @@ void Task::prepare_restore(const api::CreateRequest& request) {
 }
 
 asio::awaitable<void> Task::restore() {
+  check_id_is_free();
   CriuWork work(side_.bundle, "");
   Reaper::Keep keep(side_.reaper);
   std::optional<ConsoleSocket> console;
@@ -63,10 +65,12 @@ asio::awaitable<void> Task::restore() {
 
 // Then the task is as Create left it: Start may be tried again.
 asio::awaitable<void> Task::undo_restore() {
-  co_await side_.runner.run(
-      side_.limited(oci::delete_command(side_.runtime(api::kRuntimeLogFile), side_.id, true)));
-  co_await kill_leftovers(side_.config.cgroups_path, side_.limits.kill, side_.loggers.groups);
-  remove_cgroup(side_.config.cgroups_path);
+  if (std::exchange(runtime_ran_, false)) {
+    co_await side_.runner.run(
+        side_.limited(oci::delete_command(side_.runtime(api::kRuntimeLogFile), side_.id, true)));
+    co_await kill_leftovers(side_.config.cgroups_path, side_.limits.kill, side_.loggers.groups);
+    remove_cgroup(side_.config.cgroups_path);
+  }
   if (pid_ > 0) side_.reaper.drop(pid_);
   pid_ = 0;
   pid_start_ = 0;

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import os
 import signal
+import subprocess
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -12,7 +14,7 @@ from typing import Any
 import pytest
 from containerd_api import RpcError
 from containerd_messages import any_of, message, parsed
-from containerd_peer import CREATED, OCI, PAUSED, RUNNING, STOPPED, Containerd
+from containerd_peer import CGROUPS, CREATED, OCI, PAUSED, RUNNING, STOPPED, Containerd
 from support import alive, eventually
 
 pytestmark = pytest.mark.root
@@ -50,14 +52,14 @@ def test_a_life(containerd: Containerd, root_directory: Path) -> None:
 
 
 def test_calls_of_the_wrong_state(containerd: Containerd, sleeper: str) -> None:
-    assert refused(containerd, "Start").code in ("UNKNOWN", "FAILED_PRECONDITION")
-    assert refused(containerd, "Resume").code in ("UNKNOWN", "FAILED_PRECONDITION")
+    assert refused(containerd, "Start").code == "FAILED_PRECONDITION"
+    assert refused(containerd, "Resume").code == "FAILED_PRECONDITION"
     assert refused(containerd, "Create").code == "ALREADY_EXISTS"
-    assert refused(containerd, "Kill", signal=99).code != "NOT_FOUND"
+    assert refused(containerd, "Kill", signal=99).code == "INVALID_ARGUMENT"
     containerd.kill(sleeper)
     assert containerd.wait(sleeper) == 137
     assert refused(containerd, "Kill", signal=9).code == "NOT_FOUND"
-    assert refused(containerd, "Pause").code != "NOT_FOUND"
+    assert refused(containerd, "Pause").code == "FAILED_PRECONDITION"
     containerd.delete(sleeper)
     assert refused(containerd, "Get").code == "NOT_FOUND"
 
@@ -219,3 +221,54 @@ def test_a_hundred_at_once(containerd: Containerd, root_directory: Path) -> None
     for id in ids:
         containerd.api.container("Delete", id=id)
     eventually(lambda: not containerd.shims(), "all shims have gone")
+
+
+@pytest.fixture
+def neighbour(containerd: Containerd) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is in the cgroup of container x before there is one."""
+    mounts = {mount.resolve() for mount in CGROUPS.iterdir() if (mount / "tasks").exists() and mount.name != "cpuset"}
+    paths = [mount / containerd.namespace / "x" for mount in mounts or {CGROUPS}]
+    process = subprocess.Popen(["sleep", "1000"])
+    for path in paths:
+        path.mkdir(parents=True)
+        (path / "cgroup.procs").write_text(str(process.pid))
+    yield process
+    process.kill()
+    process.wait()
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):  # the runtime removes what is empty
+            path.rmdir()
+
+
+# Such a cgroup is not the task's own: only what we have started there is.
+def test_a_cgroup_with_somebody_in_it(
+    containerd: Containerd, root_directory: Path, neighbour: subprocess.Popen[bytes]
+) -> None:
+    pid = containerd.start_task(root_directory, "x", "/bin/sleep", "1000")
+    containerd.add_exec("x", "e", "/bin/sleep", "1000")
+    exec_pid = containerd.api.task("Start", container_id="x", exec_id="e").pid
+    found = [process.pid for process in containerd.api.task("ListPids", container_id="x").processes]
+    assert sorted(found) == sorted([pid, exec_pid])
+    containerd.api.task("Pause", container_id="x")
+    assert containerd.status("x") == PAUSED
+    containerd.api.task("Resume", container_id="x")
+    containerd.kill("x", signal=15, all=True)  # init has no handler for it
+    assert containerd.wait("x", "e") == 143
+    assert containerd.status("x") == RUNNING
+    containerd.kill("x", all=True)
+    assert containerd.wait("x") == 137
+    assert neighbour.poll() is None
+    neighbour.kill()  # crun's delete does
+    containerd.delete("x")
+
+
+def test_a_kill_while_somebody_is_paused_with_it(
+    containerd: Containerd, root_directory: Path, neighbour: subprocess.Popen[bytes]
+) -> None:
+    containerd.start_task(root_directory, "x", "/bin/sleep", "1000")
+    containerd.api.task("Pause", container_id="x")
+    containerd.kill("x", all=True)
+    assert containerd.wait("x") == 137
+    assert neighbour.poll() is None
+    neighbour.kill()  # crun's delete does
+    containerd.delete("x")
