@@ -62,7 +62,8 @@ NewTask create_task_from(Core& core, const TaskRef& ref, const Stdio& stdio, boo
   Launch launch(core, ns, id, stdio);
   metadata::Full full = read_record(core, ns, id, wait);
   bool owned = full.record.lifetime == metadata::Lifetime::kOwner;
-  check_supported(full.record.runtime_name, {.owner = owned, .stdio = stdio});
+  check_supported(full.record.runtime_name,
+                  {.owner = owned, .checkpoint = from != nullptr, .stdio = stdio});
   if (from != nullptr) put_layer_back(core, ns, full.record, *from, wait);
   launch.restore(from);
   Streams streams = launch.take_streams();

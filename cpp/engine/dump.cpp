@@ -10,6 +10,8 @@
 #include "base/log.h"
 #include "engine/criu_logs.h"
 #include "engine/doctor_criu.h"
+#include "engine/other_shim.h"
+#include "engine/other_task.h"
 #include "engine/rpc.h"
 #include "metadata/snapshots.h"
 #include "snapshot/copy_tree.h"
@@ -72,10 +74,8 @@ void Held::await_thaw() const {
 
 Task get_task_to_dump(Core& core, const TaskRef& ref, const Wait& wait) {
   Task task = get_live_task(core, ref, wait);
-  if (task.status.other_shim.empty()) return task;
-  throw Error(Code::kUnimplemented, "container \"" + ref.id + "\": its shim makes no checkpoints",
-              Kind::kCheckpoint)
-      .with("hint", "use runtime=\"runc\"");
+  if (is_other(task)) check_other(task.status.other_shim, {.checkpoint = true});
+  return task;
 }
 
 bool skips_network_lock(Core& core, const std::string& tcp, const Wait& wait) {

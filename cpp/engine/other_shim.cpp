@@ -152,6 +152,8 @@ void check_other(const std::string& runtime, const Wanted& wanted) {
   if (wanted.limit)
     throw lacks(runtime, "timeout=, a limit of a process and of all that it forks",
                 "kill it from here when it is late");
+  if (wanted.checkpoint)
+    throw lacks(runtime, "checkpoints of ctrd's", "use runtime=\"runc\", with ctrd's own shim");
   if (wanted.owner)
     throw lacks(runtime, "lifetime=\"owner\"",
                 "use lifetime=\"detached\", or run, which sees it through");

@@ -26,9 +26,10 @@ std::string find_other_shim(const std::string& runtime);
 // What somebody asks of a task. Throws kUnimplemented for what this runtime's shim lacks, with a
 // hint; ours lacks nothing.
 struct Wanted {
-  bool owner = false;     // that its end is the task's
-  bool deletion = false;  // on_exit="delete"
-  bool limit = false;     // timeout=
+  bool owner = false;       // that its end is the task's
+  bool deletion = false;    // on_exit="delete"
+  bool limit = false;       // timeout=
+  bool checkpoint = false;  // that it is made from one, or made into one
   Stdio stdio = {Std::kDevnull, Std::kDevnull, Std::kDevnull};
 };
 void check_supported(const std::string& runtime, const Wanted& wanted);

@@ -94,7 +94,10 @@ api::ExitFile note_exit(Core& core, const Task& task, uint32_t status, int64_t e
   bool ours = exit.escalated || exit.timed_out;
   exit.oom_killed = status != 0 && !ours && kills.value_or(0) > 0;
   quietly(task, [&] {
-    if (readable_exit(task.dir.get())) return;
+    if (auto told = readable_exit(task.dir.get())) {  // by another process, which then counts
+      exit = *told;
+      return;
+    }
     replace_file_at(task.dir.get(), api::kExitFile, api::encode_file(exit), 0600, false);
     std::string bundle = core.bundle_path(task.ns, task.id);
     core.events->append_new(story_of(task.ns, task.id, bundle, before, exit).until_exit);

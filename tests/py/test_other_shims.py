@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 import conftest
+import criu
 import ctrd
 import pytest
 from support import alive, eventually, python, python_says
@@ -222,6 +223,33 @@ def test_what_it_lacks_is_said_before_anything_starts(
             with pytest.raises(ctrd.Unsupported):
                 late()
         assert c.info().runtime == RUNC and c.status() == "running"
+
+
+@pytest.fixture
+def warm(engine: ctrd.Engine, rootfs: ctrd.Rootfs, monkeypatch: pytest.MonkeyPatch) -> Iterator[ctrd.Checkpoint]:
+    """Made by a container of our own shim."""
+    monkeypatch.setenv("PATH", criu.path())
+    with engine.start(rootfs, "sleep", "1000", id="ours", runtime=criu.runtime("runc")) as ours:
+        made = ours.checkpoint("warm")
+    yield made
+    made.delete()
+
+
+# Its layer is as it was: what such a shim lacks is said before the checkpoint's is put into its place.
+def test_checkpoints_are_refused(engine: ctrd.Engine, rootfs: ctrd.Rootfs, warm: ctrd.Checkpoint) -> None:
+    with engine.start(rootfs, "sleep", "1000", id="x") as c:
+        c.run("sh", "-c", "echo mine >/mine", check=True)
+        with pytest.raises(ctrd.Unsupported, match="checkpoints") as caught:
+            c.checkpoint("cold")
+        assert "runc" in (caught.value.hint or "")
+        c.kill()
+        c.wait(timeout=60)
+        c.task().delete()
+        with pytest.raises(ctrd.Unsupported, match="checkpoints"):
+            c.create_task(checkpoint=warm, stdout=ctrd.DEVNULL, stderr=ctrd.DEVNULL)
+        assert c.status() == "none" and not (engine.state / "default" / "x").exists()
+        c.start()
+        assert c.run("cat", "/mine", check=True).stdout == "mine\n"
 
 
 @both
