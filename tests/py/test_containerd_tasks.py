@@ -224,20 +224,27 @@ def test_a_hundred_at_once(containerd: Containerd, root_directory: Path) -> None
 
 
 @pytest.fixture
-def neighbour(containerd: Containerd) -> Iterator[subprocess.Popen[bytes]]:
-    """A process that is in the cgroup of container x before there is one."""
+def cgroup_of_x(containerd: Containerd) -> Iterator[list[Path]]:
+    """That of container x, in each hierarchy, before there is one."""
     mounts = {mount.resolve() for mount in CGROUPS.iterdir() if (mount / "tasks").exists() and mount.name != "cpuset"}
     paths = [mount / containerd.namespace / "x" for mount in mounts or {CGROUPS}]
-    process = subprocess.Popen(["sleep", "1000"])
     for path in paths:
         path.mkdir(parents=True)
+    yield paths
+    for path in paths:
+        with contextlib.suppress(FileNotFoundError):  # the runtime removes what is empty
+            path.rmdir()
+
+
+@pytest.fixture
+def neighbour(cgroup_of_x: list[Path]) -> Iterator[subprocess.Popen[bytes]]:
+    """A process that is in the cgroup of container x before there is one."""
+    process = subprocess.Popen(["sleep", "1000"])
+    for path in cgroup_of_x:
         (path / "cgroup.procs").write_text(str(process.pid))
     yield process
     process.kill()
     process.wait()
-    for path in paths:
-        with contextlib.suppress(FileNotFoundError):  # the runtime removes what is empty
-            path.rmdir()
 
 
 # Such a cgroup is not the task's own: only what we have started there is.
@@ -271,4 +278,20 @@ def test_a_kill_while_somebody_is_paused_with_it(
     assert containerd.wait("x") == 137
     assert neighbour.poll() is None
     neighbour.kill()  # crun's delete does
+    containerd.delete("x")
+
+
+def test_a_shim_in_the_cgroup_of_its_task(
+    containerd: Containerd, root_directory: Path, cgroup_of_x: list[Path]
+) -> None:
+    """It is not frozen with it, and does not die with it."""
+    given = any_of("containerd.runc.v1.Options", shim_cgroup=f"/{containerd.namespace}/x")
+    containerd.start_task(root_directory, "x", "/bin/sleep", "1000", options=given)
+    error = refused(containerd, "Pause")
+    assert error.code == "FAILED_PRECONDITION" and "this shim is in its cgroup" in error.details
+    containerd.kill("x", all=True)
+    assert containerd.wait("x") == 137
+    (shim,) = containerd.shims()
+    for path in cgroup_of_x:  # crun's delete kills whoever is in it
+        (path.parents[1] / "cgroup.procs").write_text(str(shim))
     containerd.delete("x")
