@@ -37,8 +37,9 @@ void close(Core& core, const Wait& wait) {
   }
   for (const auto& [key, created_ns] : core.made_leases()) {
     try {
-      release_lease(core, key.first, key.second, wait,
-                    [&](const metadata::Lease& now) { return now.created_ns == created_ns; });
+      release_lease(
+          core, key.first, key.second, wait,
+          [&made = created_ns](const metadata::Lease& now) { return now.created_ns == made; });
     } catch (...) {
       if (!first) first = std::current_exception();
     }

@@ -1,11 +1,12 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/doctor_criu.h"
 
-#include <cstdio>
 #include <cstdlib>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/spawn.h"
+#include "base/text.h"
 #include "engine/probe_cache.h"
 #include "oci/criu_log.h"
 
@@ -47,6 +48,20 @@ Check criu_check(const Wait& wait) {
           "checkpoints need root and a CRIU that is new enough for this kernel"};
 }
 
+// "Version: 4.1.1"; {0, 0} for other words.
+std::pair<int, int> version_of(std::string_view words) {
+  constexpr std::string_view kBefore = "Version: ";
+  if (!words.starts_with(kBefore)) return {0, 0};
+  words.remove_prefix(kBefore.size());
+  std::size_t dot = words.find('.');
+  if (dot == words.npos) return {0, 0};
+  std::string_view rest = words.substr(dot + 1);
+  auto major = to_number(words.substr(0, dot));
+  auto minor = to_number(rest.substr(0, rest.find_first_not_of("0123456789")));
+  if (!major || !minor) return {0, 0};
+  return {static_cast<int>(*major), static_cast<int>(*minor)};
+}
+
 std::pair<int, int> criu_version(Core& core, const Wait& wait) {
   auto binary = find_program("criu");
   if (!binary) return {0, 0};
@@ -57,10 +72,7 @@ std::pair<int, int> criu_version(Core& core, const Wait& wait) {
         return oci::Probe{output.exit.status == 0, *binary, first_line(output.out), ""};
       },
       wait);
-  std::pair<int, int> version{0, 0};
-  if (std::sscanf(probe.version.c_str(), "Version: %d.%d", &version.first, &version.second) < 2)
-    return {0, 0};
-  return version;
+  return version_of(probe.version);
 }
 
 // runc always is; crun says so.

@@ -4,6 +4,7 @@
 
 #include "base/error.h"
 #include "base/log.h"
+#include "base/process.h"
 #include "engine/checkpoint.h"
 #include "engine/core.h"
 #include "engine/fork.h"
@@ -44,9 +45,11 @@ class Entered final : public Engine {
     try {
       return get(ns, id, wait);
     } catch (const Error& error) {
-      if (!is_damaged(error) && error.code() != Code::kNotFound) throw;
+      bool has_none = error.code() == Code::kNotFound;
+      if (!is_damaged(error) && !has_none) throw;
+      if (has_none && core_.containers.find(ns, id, wait)) throw;  // its owner has died: it goes
       auto info = engine::find_running(core_, ns, id, wait);
-      if (!info) throw;
+      if (!info || (has_none && !start_time(info->pid))) throw;
       return *info;
     }
   }

@@ -114,9 +114,11 @@ std::string file_name(const std::string& key) {
 void save(const Core& core, const std::map<std::string, std::string>& lost) {
   if (lost.empty()) return;
   UniqueFd dir = lost_dir(core);
-  for (const auto& [key, value] : lost)
-    replace_file_at(dir.get(), free_name(dir.get(), file_name(key)), key + "\n" + value, 0600,
-                    true);
+  for (const auto& [key, value] : lost) {
+    std::string text = key;
+    text.append("\n").append(value);
+    replace_file_at(dir.get(), free_name(dir.get(), file_name(key)), text, 0600, true);
+  }
 }
 
 void keep_aside(const Core& core, int parent, const std::string& name, const std::string& as) {

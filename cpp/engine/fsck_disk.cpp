@@ -285,9 +285,11 @@ void Disk::check_trash() {
 }
 
 void Disk::check_leftovers(int dir, const std::string& where, std::string_view prefix) {
-  for (const std::string& name : list_dir(dir))
-    if (is_leftover(name, prefix))
-      note("file", where + "/" + name, "orphaned", "a process that died left it");
+  for (const std::string& name : list_dir(dir)) {
+    if (!is_leftover(name, prefix)) continue;
+    std::string path = where;
+    note("file", path.append("/").append(name), "orphaned", "a process that died left it");
+  }
 }
 
 void Disk::check_files() {

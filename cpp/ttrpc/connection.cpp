@@ -155,6 +155,7 @@ void Connection::arm(asio::steady_timer& timer) {
 
 void Connection::respond(uint32_t stream, const Response& response) {
   if (!open_) return hub_->done(1);
+  if (out_.size() > kMaxUnread / 16) out_.reserve(2 * kMaxUnread);  // once, not by doubling
   out_ += encode_frame(FrameType::kResponse, stream, encode(response));
   ++unwritten_;
   if (out_.size() - out_begin_ > kMaxUnread) return close();
