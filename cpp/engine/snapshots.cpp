@@ -85,6 +85,14 @@ void need_no_task(Core& core, Place& place, const Wait& wait) {
                               "\" has it mounted");
 }
 
+// Of those that have no directory of their own, or that views show: no lock of theirs says so.
+void need_unmounted(Core& core, uint64_t number, const std::string& what) {
+  unmount_leftovers(core);
+  const auto in_use = layers_in_use(core);
+  auto use = in_use.find(number);
+  if (use != in_use.end()) throw failed_precondition(what + ": it is " + use->second);
+}
+
 void sync_tree(const UniqueFd& fs) {
   if (::syncfs(fs.get()) < 0) throw sys_error("sync a snapshot");
 }
@@ -185,14 +193,15 @@ std::unique_ptr<SnapshotMount> Snapshots::mount(const SnapshotRef& ref,
   Held held = hold(core_, place, wait);
   need_mountable(place, held.chain);
   std::vector<Mount> mounts = make_mounts(core_, place.snapshotter, held.chain, wait);
+  const Shown shown = shown_of(place.records, ref.ns, ref.key, held.chain, wait);
   if (held.chain[0].kind != metadata::kActive)
-    return std::make_unique<SnapshotMount>(core_, mounts, target);
+    return std::make_unique<SnapshotMount>(core_, mounts, target, shown);
   LockFd alone = use_alone(core_, *held.layer, named(ref.key));
   // Its task after the lock is seen by others: one that begins meanwhile looks at it once it has
   // its claim, so that one of the two refuses.
   need_no_task(core_, place, wait);
-  return std::make_unique<SnapshotMount>(core_, mounts, target, open_dir_at(held.layer->dir(), "."),
-                                         std::move(alone));
+  return std::make_unique<SnapshotMount>(core_, mounts, target, shown,
+                                         open_dir_at(held.layer->dir(), "."), std::move(alone));
 }
 
 SnapshotInfo Snapshots::stat(const SnapshotRef& ref, const Wait& wait) {
@@ -231,10 +240,11 @@ std::vector<SnapshotInfo> Snapshots::list(const std::string& ns, const std::stri
 void remove_snapshot(Core& core, const SnapshotRef& ref, const Wait& wait) {
   Place place(core, ref, wait);
   Snapshot record = place.records.stat(ref.ns, ref.key, wait);
-  {
-    std::optional<Layer> layer;
-    if (record.kind == metadata::kActive) layer = Layer::find(core, record.number, wait);
+  if (record.kind == metadata::kActive) {
+    auto layer = Layer::find(core, record.number, wait);
     if (layer) use_alone(core, *layer, named(ref.key));
+  } else {
+    need_unmounted(core, record.number, named(ref.key));
   }
   drop(core, place, record.number, wait);
 }
