@@ -290,6 +290,12 @@ bool exists_at(int dir, const std::string& name) {
   return may_open(fd, dir, name).has_value();
 }
 
+std::string free_name_at(int dir, const std::string& name) {
+  std::string free = name;
+  for (int i = 1; exists_at(dir, free); ++i) free = name + "." + std::to_string(i);
+  return free;
+}
+
 void sync_dir(int dir) {
   // An O_PATH descriptor cannot be synced, so it is opened anew.
   UniqueFd own = open_dir_at(dir, ".");

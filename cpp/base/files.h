@@ -61,6 +61,8 @@ bool unlink_at(int dir, const std::string& name);  // false: was not there
 bool remove_tree_at(int dir, const std::string& name);
 std::vector<std::string> list_dir(int dir);  // names, without . and ..
 bool exists_at(int dir, const std::string& name);
+// That name, or the first of "<name>.1", "<name>.2" ... that is not there.
+std::string free_name_at(int dir, const std::string& name);
 void sync_dir(int dir);
 
 // flock(2). try_lock returns false if somebody else holds it.

@@ -36,10 +36,9 @@ void read_fact(const std::string& line, OpenFile* file) {
   std::size_t colon = line.find(':');
   if (colon == line.npos) return;
   std::string name = line.substr(0, colon);
-  std::size_t begin = line.find_first_not_of(" \t", colon + 1);
-  std::string value = begin == line.npos ? "" : line.substr(begin);
   if (name == "lock") file->is_locked = true;
-  if (name == "mnt_id") file->mount_id = to_number(value).value_or(0);
+  if (name == "mnt_id")
+    file->mount_id = to_number(trimmed(std::string_view(line).substr(colon + 1))).value_or(0);
 }
 
 std::optional<OpenFile> look(const std::string& proc, int fd) {

@@ -26,8 +26,9 @@ void check_options(const CheckpointOptions& options) {
 CheckpointInfo to_info(const Core& core, const metadata::Checkpoint& record,
                        const std::string& path) {
   return {.name = record.name,
-          .path = path.empty() ? core.root.path + "/checkpoints/" + std::to_string(record.number)
-                               : path,
+          .path = path.empty()
+                      ? core.root.path + "/" + kCheckpointsDir + "/" + std::to_string(record.number)
+                      : path,
           .container_id = record.container_id,
           .image = record.image,
           .runtime = record.runtime,

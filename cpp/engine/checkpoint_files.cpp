@@ -13,6 +13,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "base/text.h"
+#include "content/ingest.h"
 #include "content/sha256.h"
 #include "engine/claim.h"
 
@@ -21,10 +22,8 @@ namespace {
 
 constexpr const char* kManifest = "manifest";
 constexpr const char* kSpec = "spec.json";
-constexpr const char* kDir = "checkpoints";
 constexpr std::string_view kHidden = ".new-";
 constexpr char kVersion = 1;
-constexpr std::size_t kPiece = 1u << 20;
 
 uint64_t size_of(int fd) {
   struct stat facts {};
@@ -35,16 +34,8 @@ uint64_t size_of(int fd) {
 
 std::string sha256_of(int fd, const Wait& wait) {
   content::Sha256 hash;
-  std::string piece(kPiece, '\0');
-  for (off_t at = 0;;) {
-    wait.check();
-    ssize_t n = ::pread(fd, piece.data(), piece.size(), at);
-    if (n < 0 && errno == EINTR) continue;
-    if (n < 0) throw sys_error("read an image");
-    if (n == 0) return hash.hex();
-    hash.update(std::string_view(piece).substr(0, static_cast<std::size_t>(n)));
-    at += n;
-  }
+  content::hash_file(fd, hash, wait);
+  return hash.hex();
 }
 
 std::string list_images(int dir, uint64_t* total) {
@@ -210,12 +201,12 @@ bool is_private(const Sealed& sealed) {
 }
 
 std::string checkpoints_path(const Core& core) {
-  make_dirs_at(core.root.dir.get(), kDir, 0700);
-  return core.root.path + "/" + kDir;
+  make_dirs_at(core.root.dir.get(), kCheckpointsDir, 0700);
+  return core.root.path + "/" + kCheckpointsDir;
 }
 
 void remove_checkpoint_dir(const Core& core, uint64_t number) {
-  auto parent = find_dir_at(core.root.dir.get(), kDir);
+  auto parent = find_dir_at(core.root.dir.get(), kCheckpointsDir);
   if (!parent) return;
   std::string name = std::to_string(number), hidden = std::string(kHidden) + random_hex(8);
   try {  // the name first: a killed process leaves no half of it
@@ -229,7 +220,7 @@ void remove_checkpoint_dir(const Core& core, uint64_t number) {
 
 // The directories are listed first: a record comes after its directory, which is locked until then.
 void remove_left_checkpoints(Core& core, const Wait& wait) {
-  auto parent = find_dir_at(core.root.dir.get(), kDir);
+  auto parent = find_dir_at(core.root.dir.get(), kCheckpointsDir);
   if (!parent) return;
   std::vector<std::string> names = list_dir(parent->get());
   if (names.empty()) return;

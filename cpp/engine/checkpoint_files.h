@@ -16,6 +16,7 @@
 
 namespace ctrd::engine {
 
+inline constexpr const char* kCheckpointsDir = "checkpoints";  // of a root: the stored ones
 inline constexpr const char* kImagesDir = "images";
 inline constexpr const char* kLayerDir = "layer";
 

@@ -7,6 +7,7 @@
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "engine/checkpoint_files.h"
 #include "engine/core.h"
 #include "engine/fsck_disk.h"
 #include "engine/snapshot_layer.h"
@@ -96,12 +97,6 @@ UniqueFd lost_dir(const Core& core) {
   return make_dirs_at(metadata.get(), kLost, 0700);
 }
 
-std::string free_name(int dir, const std::string& wanted) {
-  std::string name = wanted;
-  for (int i = 1; exists_at(dir, name); ++i) name = wanted + "." + std::to_string(i);
-  return name;
-}
-
 // A key as a file's name: at most 255 bytes, nothing of a path in it.
 std::string file_name(const std::string& key) {
   std::string name = "record ";
@@ -117,13 +112,13 @@ void save(const Core& core, const std::map<std::string, std::string>& lost) {
   for (const auto& [key, value] : lost) {
     std::string text = key;
     text.append("\n").append(value);
-    replace_file_at(dir.get(), free_name(dir.get(), file_name(key)), text, 0600, true);
+    replace_file_at(dir.get(), free_name_at(dir.get(), file_name(key)), text, 0600, true);
   }
 }
 
 void keep_aside(const Core& core, int parent, const std::string& name, const std::string& as) {
   UniqueFd dir = lost_dir(core);
-  rename_at(parent, name, dir.get(), free_name(dir.get(), as));
+  rename_at(parent, name, dir.get(), free_name_at(dir.get(), as));
 }
 
 bool is_orphan(const Finding& finding, const std::string& prefix) {
@@ -154,7 +149,7 @@ void keep_directories(Core& core, const Look& look) {
       });
     if (one.kind == "checkpoint" && is_orphan(one, "checkpoints/"))
       quietly(one, [&] {
-        UniqueFd parent = open_dir_at(core.root.dir.get(), "checkpoints");
+        UniqueFd parent = open_dir_at(core.root.dir.get(), kCheckpointsDir);
         keep_aside(core, parent.get(), name, "checkpoint " + name);
       });
   }

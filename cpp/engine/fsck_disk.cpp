@@ -29,7 +29,6 @@ using metadata::Inventory;
 
 constexpr const char* kBlobs = "content/blobs/sha256";
 constexpr const char* kIngests = "content/ingest";
-constexpr const char* kCheckpoints = "checkpoints";
 
 std::vector<std::string> names_in(int dir, const std::string& path) {
   auto found = find_dir_at(dir, path);
@@ -224,12 +223,12 @@ void Disk::check_logs() {
 
 void Disk::check_checkpoints() {
   std::set<std::string> known;
-  auto parent = find_dir_at(core_.root.dir.get(), kCheckpoints);
+  auto parent = find_dir_at(core_.root.dir.get(), kCheckpointsDir);
   for (const auto& [name, record] : all_.checkpoints) {
     const std::string dir = std::to_string(record.number);
     known.insert(dir);
     try {
-      auto sealed = open_checkpoint(core_.root.path + "/" + kCheckpoints + "/" + dir);
+      auto sealed = open_checkpoint(core_.root.path + "/" + kCheckpointsDir + "/" + dir);
       if (verify_) check_images(sealed, wait_);
     } catch (const Error& error) {
       const bool is_lost = error.code() == Code::kNotFound;
@@ -329,7 +328,7 @@ bool is_used(const metadata::State& known) {
 DiskNames list_names(const Core& core) {
   const int root = core.root.dir.get();
   return {list_dir(core.root.snapshots.get()), names_in(root, kBlobs),
-          list_dir(core.root.logs.get()), names_in(root, kCheckpoints),
+          list_dir(core.root.logs.get()), names_in(root, kCheckpointsDir),
           list_dir(core.root.owners.get())};
 }
 

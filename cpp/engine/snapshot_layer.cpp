@@ -6,10 +6,12 @@
 
 #include <algorithm>
 #include <cerrno>
+#include <string_view>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/mountinfo.h"
+#include "base/text.h"
 #include "engine/dir_lock.h"
 #include "engine/snapshot_mount.h"
 #include "metadata/snapshots.h"
@@ -156,9 +158,10 @@ void note_layers(const Core& core, const MountEntry& entry,
   const std::string prefix = plain(core.root.path + "/snapshots/");
   for (std::size_t at = options.find(prefix); at != options.npos; at = options.find(prefix, at)) {
     at += prefix.size();
-    const std::size_t end = std::min(options.find_first_not_of("0123456789", at), options.size());
-    if (end > at && options.compare(end, 3, "/fs") == 0)
-      found->emplace(std::stoull(options.substr(at, end - at)), "mounted at " + entry.target);
+    const std::size_t end = std::min(options.find('/', at), options.size());
+    auto number = to_number(std::string_view(options).substr(at, end - at));
+    if (number && options.compare(end, 3, "/fs") == 0)
+      found->emplace(*number, "mounted at " + entry.target);
   }
 }
 
@@ -166,10 +169,7 @@ void note_layers(const Core& core, const MountEntry& entry,
 std::optional<uint64_t> number_in(const std::string& path) {
   if (!path.ends_with("/fs")) return std::nullopt;
   const std::string above = path.substr(0, path.size() - 3);
-  const std::string name = above.substr(above.rfind('/') + 1);
-  if (name.empty() || name.find_first_not_of("0123456789") != name.npos || name.size() > 18)
-    return std::nullopt;
-  return std::stoull(name);
+  return to_number(above.substr(above.rfind('/') + 1));
 }
 
 void note_bind(const Core& core, const MountEntry& entry, std::map<uint64_t, std::string>* found) {

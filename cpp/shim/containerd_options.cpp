@@ -71,26 +71,47 @@ void check_systemd() {
       "configuration");
 }
 
+// Each type that options come in, and how it is read.
+struct Form {
+  std::string_view type;
+  api::RuncOptions (*read)(std::string_view bytes);
+};
+
+api::RuncOptions read_runtime_options(std::string_view bytes) {
+  return from_runtime_options(api::decode<api::RuntimeOptions>(bytes));
+}
+
+const Form* find_form(std::string_view type) {
+  static constexpr Form kForms[] = {
+      {api::kRuncOptionsType,
+       [](std::string_view bytes) { return api::decode<api::RuncOptions>(bytes); }},
+      {api::kCreateOptionsType,
+       [](std::string_view bytes) {
+         return from_create_options(api::decode<api::RuncCreateOptions>(bytes));
+       }},
+      {api::kLinuxRuncOptionsType,
+       [](std::string_view bytes) {
+         return from_linux_options(api::decode<api::LinuxRuncOptions>(bytes));
+       }},
+      {api::kRuntimeOptionsType, read_runtime_options},
+      {api::kCriRuntimeOptionsType, read_runtime_options},
+  };
+  for (const Form& form : kForms)
+    if (form.type == type) return &form;
+  return nullptr;
+}
+
 }  // namespace
 
 api::RuncOptions runc_options(const api::Any& any) {
   std::string_view type = api::bare_type(any.type_url);
-  if (type == api::kRuncOptionsType) return api::decode<api::RuncOptions>(any.value);
-  if (type == api::kCreateOptionsType)
-    return from_create_options(api::decode<api::RuncCreateOptions>(any.value));
-  if (type == api::kLinuxRuncOptionsType)
-    return from_linux_options(api::decode<api::LinuxRuncOptions>(any.value));
-  if (type == api::kRuntimeOptionsType || type == api::kCriRuntimeOptionsType)
-    return from_runtime_options(api::decode<api::RuntimeOptions>(any.value));
+  if (const Form* form = find_form(type)) return form->read(any.value);
   if (!type.empty()) log(Level::kInfo, "options of type " + escaped(type, 100) + " are ignored");
   return {};
 }
 
 bool are_runc_options(const api::Any& any) {
-  std::string_view type = api::bare_type(any.type_url);
-  return type == api::kRuncOptionsType || type == api::kCreateOptionsType ||
-         type == api::kLinuxRuncOptionsType || type == api::kRuntimeOptionsType ||
-         type == api::kCriRuntimeOptionsType;
+  return find_form(api::bare_type(any.type_url)) != nullptr;
 }
 
 std::string find_runtime(const api::RuncOptions& options) {

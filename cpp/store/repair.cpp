@@ -71,8 +71,7 @@ void keep_lost(int dir, const std::vector<DamagedFile>& damage) {
   if (damage.empty()) return;
   UniqueFd lost = make_dirs_at(dir, kLost, 0700);
   for (const DamagedFile& one : damage) {
-    std::string name = one.file;
-    for (int i = 1; exists_at(lost.get(), name); ++i) name = one.file + "." + std::to_string(i);
+    std::string name = free_name_at(lost.get(), one.file);
     if (::linkat(dir, one.file.c_str(), lost.get(), name.c_str(), 0) < 0 && errno != ENOENT)
       throw sys_error("keep the damaged " + one.file);
   }

@@ -15,7 +15,6 @@ import subprocess
 import sys
 import tempfile
 import time
-from collections.abc import Callable
 from pathlib import Path
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[3] / "scripts"))
@@ -29,18 +28,9 @@ import peers  # noqa: E402
 import roots  # noqa: E402
 import shims  # noqa: E402
 from bare import bare, become_subreaper  # noqa: E402
+from figures import ms, timed  # noqa: E402
 
 RUNS = int(os.environ.get("BENCH_RUNS", "60"))
-
-
-def ms(seconds: list[float]) -> float:
-    return statistics.median(seconds) * 1000
-
-
-def timed(verb: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    verb()
-    return time.perf_counter() - began
 
 
 def say(what: str, value: str, aim: str = "") -> None:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import statistics
 import sys
 import threading
 import time
@@ -17,6 +16,7 @@ import criu
 import ctrd
 import roots
 from bare import Bare, bare
+from figures import ms, timed
 
 Say = Callable[..., None]
 COUNTER = ("/bin/sh", "-c", "i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done")
@@ -29,16 +29,6 @@ while True:
     print(socket.gethostname(), flush=True)
     time.sleep(0.02)
 """
-
-
-def ms(seconds: list[float]) -> float:
-    return statistics.median(seconds) * 1000
-
-
-def timed(verb: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    verb()
-    return time.perf_counter() - began
 
 
 def first_line(c: ctrd.Container) -> str:

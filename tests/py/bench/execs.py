@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import os
 import shutil
-import statistics
 import subprocess
 import time
 from collections.abc import Callable
@@ -14,19 +13,10 @@ from pathlib import Path
 import ctrd
 import peers
 from bare import _spawn
+from figures import ms, timed
 
 Say = Callable[..., None]
 MIB = 1 << 20
-
-
-def ms(seconds: list[float]) -> float:
-    return statistics.median(seconds) * 1000
-
-
-def timed(verb: Callable[[], object]) -> float:
-    began = time.perf_counter()
-    verb()
-    return time.perf_counter() - began
 
 
 def measure(engine: ctrd.Engine, image: ctrd.Rootfs, runs: int, say: Say) -> None:
