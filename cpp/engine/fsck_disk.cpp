@@ -16,6 +16,7 @@
 #include "base/time.h"
 #include "engine/checkpoint_files.h"
 #include "engine/claim.h"
+#include "engine/criu_logs.h"
 #include "engine/dir_lock.h"
 #include "engine/task.h"
 #include "metadata/schema.h"
@@ -217,7 +218,7 @@ void Disk::check_forgotten(const std::string& ns, const std::string& id) {
 void Disk::check_logs() {
   if (!knows_instances_) return;  // one of them may be that one's
   for (const std::string& name : names_.logs)
-    if (!instances_.contains(name) && !is_trash("logs", name))
+    if (name != kCriuLogs && !instances_.contains(name) && !is_trash("logs", name))
       note("logs", "logs/" + name, "orphaned", "they are of no task that is there");
 }
 

@@ -141,6 +141,15 @@ def test_what_lives_is_left_alone(place: Place) -> None:
     assert not directory.exists() and place.found() == []
 
 
+def test_what_criu_said_is_kept(place: Place) -> None:
+    """The logs of failed checkpoints are of no task that is there, and belong there."""
+    log = place.root / "logs/.criu/0123.log"
+    log.parent.mkdir()
+    log.write_text("Error (criu/mem.c:1)")
+    assert fsck(place.engine) == [] and fsck(place.engine, "repair") == []
+    assert log.exists() and place.found() == []
+
+
 def test_a_dead_process(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
     create = "ctrd.default_engine().containers.create(ctrd.Rootfs(sys.argv[1]), 'true', id='x')"
     code = f"import ctrd, os, sys; {create}; os.kill(os.getpid(), 9)"
