@@ -5,9 +5,11 @@
 
 #include <algorithm>
 #include <memory>
+#include <utility>
 
 #include "base/error.h"
 #include "base/files.h"
+#include "store/database.h"
 #include "store/env.h"
 #include "store/log_file.h"
 #include "store/repair.h"
@@ -98,9 +100,13 @@ class TableFile {
   leveldb::Status status_;
 };
 
+// Throws what is wrong with the system (no descriptor or memory left, a disk that does not answer):
+// the table may be well, and what is in it must not be taken for lost.
 std::optional<std::string> take_table(int dir, const std::string& name, Entries& entries) {
   leveldb::Status status = TableFile(dir, name).read(entries);
   if (status.ok()) return std::nullopt;
+  Error error = status_error(status, "repair", real_path(fd_path(dir)), name);
+  if (error.sys_errno() != 0) throw std::move(error);
   return words_of(status);
 }
 

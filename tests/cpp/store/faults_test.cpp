@@ -4,6 +4,7 @@
 #include <gmock/gmock.h>
 #include <string.h>
 
+#include "base/files.h"
 #include "store/env.h"
 #include "store/support.h"
 
@@ -190,6 +191,27 @@ TEST_P(FaultsTest, OfWritesThatCompact) {
     write("large", 150'000);  // fills the write buffer
     write("one", 500);
   });
+  EXPECT_GT(calls, 8);
+}
+
+// A table that cannot be opened for want of descriptors is not damaged: nothing of it is given up.
+TEST_P(FaultsTest, OfARepair) {
+  begin(kOpenedEach);
+  store->repair({});  // all is in tables now
+  bool happened = true;
+  for (int nth = 1; happened && !HasFailure(); ++nth) {
+    SCOPED_TRACE("call " + std::to_string(nth) + ": " + ::strerror(GetParam()));
+    env.faults.arm(nth, GetParam());
+    try {
+      EXPECT_TRUE(store->repair({}).empty());
+    } catch (const Error& error) {
+      EXPECT_NE(error.code(), Code::kDataLoss) << error.what();
+    }
+    happened = env.faults.disarm();
+    expect_all();
+    EXPECT_FALSE(exists_at(temp.fd(), "lost"));
+    calls = nth;
+  }
   EXPECT_GT(calls, 8);
 }
 
