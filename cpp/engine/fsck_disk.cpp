@@ -57,6 +57,11 @@ std::set<uint64_t> numbers_of(const std::vector<std::string>& names) {
   return numbers;
 }
 
+uint64_t highest_of(const std::vector<std::string>& names) {
+  const std::set<uint64_t> numbers = numbers_of(names);
+  return numbers.empty() ? 0 : *numbers.rbegin();
+}
+
 template <typename F>
 void for_each_bundle(const Core& core, const F& f) {
   for (const std::string& ns : list_dir(core.root.state.get())) {
@@ -337,8 +342,8 @@ metadata::DiskFacts disk_facts(Core& core, const DiskNames& names) {
   metadata::DiskFacts facts;
   facts.state = core.root.state_path;
   facts.layers = numbers_of(names.layers);
-  const std::set<uint64_t> checkpoints = numbers_of(names.checkpoints);
-  if (!checkpoints.empty()) facts.checkpoint = *checkpoints.rbegin();
+  facts.checkpoint = highest_of(names.checkpoints);
+  facts.owner = highest_of(names.owners);
   if (auto blobs = find_dir_at(core.root.dir.get(), kBlobs))
     for (const std::string& name : names.blobs)
       if (auto size = size_of(blobs->get(), name)) facts.blobs["sha256:" + name] = *size;

@@ -80,8 +80,9 @@ class Check {
   void check_snapshot(const SnapshotName& name, const Snapshot& record);
   void check_namespaces();
   void check_numbers();
-  void check_number(const std::string& what, uint64_t highest);
-  uint64_t highest(const std::string& what) const;  // in use
+  void check_number(const std::string& what, uint64_t in_records, uint64_t on_disk);
+  uint64_t highest(const std::string& what) const;  // in records
+  uint64_t highest_on_disk(const std::string& what) const;
   void check_references();
   bool is_kept(const std::string& reference) const;
 
@@ -140,9 +141,7 @@ std::optional<std::string> Check::made_anew(const std::string& kind, const Name&
     return encode(Namespace{{}, wall_ns()});
   }
   if (kind == "number") {  // records that are lost had numbers too
-    uint64_t on_disk = name.second == "checkpoint" ? disk_.checkpoint : 0;
-    if (name.second == "snap" && !disk_.layers.empty()) on_disk = *disk_.layers.rbegin();
-    all().numbers[name.second] = std::max(on_disk, highest(name.second));
+    all().numbers[name.second] = std::max(highest_on_disk(name.second), highest(name.second));
     return encode_number(all().numbers[name.second]);
   }
   if (kind == "content" && disk_.blobs.contains(name.second)) {
@@ -311,18 +310,27 @@ uint64_t Check::highest(const std::string& what) const {
   return number;
 }
 
-void Check::check_numbers() {
-  for (const char* what : {"snap", "checkpoint", "owner", "trash", "outbox"})
-    check_number(what, highest(what));
+uint64_t Check::highest_on_disk(const std::string& what) const {
+  if (what == "snap" && !disk_.layers.empty()) return *disk_.layers.rbegin();
+  if (what == "checkpoint") return disk_.checkpoint;
+  return what == "owner" ? disk_.owner : 0;
 }
 
-void Check::check_number(const std::string& what, uint64_t highest) {
+void Check::check_numbers() {
+  for (const char* what : {"snap", "checkpoint", "owner", "trash", "outbox"})
+    check_number(what, highest(what), highest_on_disk(what));
+}
+
+// What is on the disk alone is somebody's, whose record was lost: it is said of that. But a task
+// that has none may have its layer mounted, and a process its lock.
+void Check::check_number(const std::string& what, uint64_t in_records, uint64_t on_disk) {
   const uint64_t last = all().numbers[what];
-  if (last >= highest) return;
-  note("number", what, "damaged",
-       std::to_string(highest) + " is in use, and would be given out again after " +
-           std::to_string(last));
-  put(key_number(what), encode_number(highest));
+  if (last < in_records)
+    note("number", what, "damaged",
+         std::to_string(in_records) + " is in use, and would be given out again after " +
+             std::to_string(last));
+  const uint64_t highest = std::max(in_records, on_disk);
+  if (last < highest) put(key_number(what), encode_number(highest));
 }
 
 // Of a container that cannot be read, and is left as it is.

@@ -32,7 +32,7 @@ struct DiskFacts {
   std::set<Inventory::Name> live;         // whose task lives: nothing of those is changed
   std::string state;                      // path of the state directory
   std::set<uint64_t> layers;              // numbers of directories
-  uint64_t checkpoint = 0;                // the highest one of theirs
+  uint64_t checkpoint = 0, owner = 0;     // the highest one of directories and lock files
 };
 
 struct Checked {

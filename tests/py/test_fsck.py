@@ -230,6 +230,9 @@ def test_b17_a_container_runs_and_the_database_is_lost(engine: ctrd.Engine, root
         ("snapshot", "snapshots/1", "orphaned"),  # one of them is the task's
         ("snapshot", "snapshots/2", "orphaned"),
     ]
+    engine.snapshots.prepare("new")  # in a directory of its own, not in that of y, which is mounted
+    assert list((engine.root / "snapshots/3/fs").iterdir()) == []
+    engine.snapshots.remove("new")
     assert python_says(engine, code, "y") == "9\n"
     assert all(row[4] for row in fsck(engine, "repair")) and fsck(engine) == []
     subprocess.run(["rm", "-r", metadata / "lost"], check=True)

@@ -3,6 +3,7 @@
 #include "metadata/check.h"
 
 #include "metadata/content.h"
+#include "metadata/fields.h"
 #include "metadata/fixture.h"
 #include "metadata/snapshots.h"
 
@@ -191,6 +192,18 @@ TEST_F(CheckTest, NothingOfALivingTaskIsChanged) {
   EXPECT_EQ(lines(check()), Lines{"damaged container default/own!"});
   repair();
   EXPECT_EQ(everything(), before);
+}
+
+// After a lost database: what lives without a record has its number all the same.
+TEST_F(CheckTest, ANumberOfADirectoryIsNotGivenOutAgain) {
+  disk.layers.insert(7);
+  disk.checkpoint = 5;
+  disk.owner = 9;
+  EXPECT_EQ(lines(check()), Lines());  // it is the disk's side that says so
+  repair();
+  EXPECT_EQ(everything()[key_number("snap")], encode_number(7));
+  EXPECT_EQ(everything()[key_number("checkpoint")], encode_number(5));
+  EXPECT_EQ(containers.new_owner({this_process(), "/run/state"}, {}), 10u);
 }
 
 TEST_F(CheckTest, AnOwnerThatIsMissing) {
