@@ -3,8 +3,8 @@
 
 #include <fcntl.h>
 #include <sys/stat.h>
-#include <unistd.h>
 
+#include <cerrno>
 #include <map>
 #include <utility>
 
@@ -38,10 +38,25 @@ LockFd make_lock(int dir, const std::string& temporary) {
   return lock;
 }
 
-void name_lock(int dir, const std::string& temporary, uint64_t number) {
-  std::string name = std::to_string(number);
-  if (::renameat(dir, temporary.c_str(), dir, name.c_str()) < 0)
-    throw sys_error("name the owner lock " + name);
+// False: the lock of somebody who had that number before the records were lost has that name.
+bool name_lock(int dir, const std::string& temporary, uint64_t number) {
+  try {
+    rename_at(dir, temporary, dir, std::to_string(number));
+    return true;
+  } catch (const Error& error) {
+    if (error.sys_errno() != EEXIST) throw;
+    return false;
+  }
+}
+
+// A record and a named lock; what is not got leaves neither.
+uint64_t take_number(const Root& root, const std::string& temporary,
+                     metadata::Containers& containers, const Wait& wait) {
+  for (;;) {
+    const uint64_t number = containers.new_owner({this_process(), root.state_path}, wait);
+    if (name_lock(root.owners.get(), temporary, number)) return number;
+    containers.forget_owner(number, wait);
+  }
 }
 
 }  // namespace
@@ -63,9 +78,7 @@ uint64_t Owner::number(const Root& root, metadata::Containers& containers, const
   std::string temporary = name_of_ours(".tmp-");
   LockFd file = make_lock(dir, temporary);
   try {
-    uint64_t number = containers.new_owner({this_process(), root.state_path}, wait);
-    name_lock(dir, temporary, number);
-    number_ = number;
+    number_ = take_number(root, temporary, containers, wait);
   } catch (...) {
     unlink_at(dir, temporary);
     throw;

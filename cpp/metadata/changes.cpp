@@ -5,6 +5,7 @@
 #include "base/time.h"
 #include "metadata/fields.h"
 #include "metadata/outbox.h"
+#include "metadata/owners.h"
 #include "metadata/release.h"
 #include "metadata/schema.h"
 #include "metadata/snapshot_records.h"
@@ -162,7 +163,9 @@ void Changes::add_snapshot(std::string_view ns, Container& record, const std::st
 }
 
 void Changes::add_owner_ref(std::string_view ns, const Container& record) {
-  if (record.owner) batch_.put(key_owner_ref(ns, record.owner, record.id), "");
+  if (!record.owner) return;
+  batch_.put(key_owner_ref(ns, record.owner, record.id), "");
+  need_owner(*this, record.owner, record.owner_process);
 }
 
 void Changes::drop_owner_ref(std::string_view ns, const Container& record) {

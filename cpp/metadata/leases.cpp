@@ -10,6 +10,7 @@
 #include "metadata/adaptors.h"
 #include "metadata/changes.h"
 #include "metadata/fields.h"
+#include "metadata/owners.h"
 #include "metadata/schema.h"
 
 namespace ctrd::metadata {
@@ -107,7 +108,9 @@ Lease Leases::create(std::string_view ns, Lease record, const Wait& wait) {
                   shown(record.id) + ": already exists in namespace " + std::string(ns));
     changes.need_namespace(ns);
     changes.put(key_lease(ns, record.id), encode(record));
-    if (record.owner) changes.put(key_owner_lease(ns, record.owner, record.id), "");
+    if (!record.owner) return;
+    changes.put(key_owner_lease(ns, record.owner, record.id), "");
+    need_owner(changes, record.owner, record.owner_process);
   });
   return record;
 }

@@ -211,14 +211,20 @@ def test_records_that_cannot_be_read_are_made_anew_or_put_aside(engine: ctrd.Eng
     subprocess.run(["rm", "-r", lost], check=True)
 
 
+def lose_database(engine: ctrd.Engine) -> None:
+    """Nothing of it can be read."""
+    metadata = engine.root / "metadata"
+    eventually(lambda: not invariants.is_locked(metadata / "db", invariants.locked_files()), "the store is closed")
+    for path in [*metadata.glob("*.log"), *metadata.glob("*.ldb"), *metadata.glob("MANIFEST*")]:
+        path.write_bytes(os.urandom(path.stat().st_size))
+
+
 def test_b17_a_container_runs_and_the_database_is_lost(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
     """It can be stopped before and after a repair that could not save its record."""
     for id in ("x", "y"):
         engine.start(rootfs, "sleep", "1000", id=id, lifetime="detached")
     metadata = engine.root / "metadata"
-    eventually(lambda: not invariants.is_locked(metadata / "db", invariants.locked_files()), "the store is closed")
-    for path in [*metadata.glob("*.log"), *metadata.glob("*.ldb"), *metadata.glob("MANIFEST*")]:
-        path.write_bytes(os.urandom(path.stat().st_size))
+    lose_database(engine)
     code = "import ctrd, sys; c = ctrd.default_engine().containers[sys.argv[1]]; print(c.stop(grace=0).signal)"
     assert python_says(engine, code, "x") == "9\n"
     rows = fsck(engine, "repair")
@@ -236,6 +242,34 @@ def test_b17_a_container_runs_and_the_database_is_lost(engine: ctrd.Engine, root
     assert python_says(engine, code, "y") == "9\n"
     assert all(row[4] for row in fsck(engine, "repair")) and fsck(engine) == []
     subprocess.run(["rm", "-r", metadata / "lost"], check=True)
+
+
+def test_an_owner_that_lives_keeps_its_number(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    """The database is lost, another process comes, makes a container and dies: only that one goes with it."""
+    create = "ctrd.default_engine().containers.create(ctrd.Rootfs(sys.argv[1]), 'true', id='theirs')"
+    dies = f"import ctrd, os, sys; {create}; os.kill(os.getpid(), 9)"
+    engine.containers.create(rootfs, "true", id="before")
+    lose_database(engine)
+    fsck(engine, "repair")
+    after = engine.containers.create(rootfs, "true", id="after")
+    assert fsck(engine) == []  # the owner's record is there again
+    subprocess.run([sys.executable, "-c", dies, rootfs.path], env=environment(engine), check=False)
+    assert python_says(engine, "import ctrd; print(*ctrd.default_engine().containers)") == "after\n"
+    assert [path.name for path in (engine.state / ".owners").iterdir()] == ["1"]
+    after.delete()
+    subprocess.run(["rm", "-r", engine.root / "metadata/lost"], check=True)
+
+
+def test_nobody_takes_an_owners_lock_away(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    path = engine.state / ".owners/1"
+    path.touch()
+    held = os.open(path, os.O_RDONLY)
+    fcntl.flock(held, fcntl.LOCK_EX)
+    engine.containers.create(rootfs, "true", id="c")
+    assert os.fstat(held).st_ino == path.stat().st_ino
+    assert sorted(path.name for path in path.parent.iterdir()) == ["1", "2"] and fsck(engine) == []
+    engine.containers.delete("c")
+    os.close(held)
 
 
 def test_another_state_directory_is_adopted(tmp_path: Path, rootfs: ctrd.Rootfs) -> None:

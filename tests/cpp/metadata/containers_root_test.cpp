@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "metadata/containers.h"
 #include "metadata/fixture.h"
+#include "metadata/leases.h"
 #include "metadata/schema.h"
 
 namespace ctrd::metadata {
@@ -43,6 +44,28 @@ TEST_F(ContainersTest, AnOwnerIsForgottenAfterItsRecords) {
   EXPECT_THAT(containers.owners({}), IsEmpty());
   containers.forget_owner(owner, {});
   EXPECT_GT(containers.new_owner({}, {}), owner);
+}
+
+// A process goes on with its number when the database was made anew without it.
+TEST_F(ContainersTest, AnOwnerComesBackWithWhatItMakes) {
+  const ProcessKey process{1, 2, "boot"};
+  containers.check_state({"token", "boot", "/run/a"}, {});
+  Container given = record("web");
+  given.owner = 7;
+  given.owner_process = process;
+  containers.create("default", given, "{}", {});
+  auto owners = containers.owners({});
+  ASSERT_EQ(owners.size(), 1u);
+  EXPECT_EQ(owners[0].first, 7u);
+  EXPECT_EQ(owners[0].second.process, process);
+  EXPECT_EQ(owners[0].second.state, "/run/a");
+  Leases leases(containers.ledger());
+  leases.create("default", {.id = "a", .owner = 8, .owner_process = process}, {});
+  leases.create("default", {.id = "b", .owner = 7, .owner_process = {3, 4, "boot"}}, {});
+  owners = containers.owners({});
+  ASSERT_EQ(owners.size(), 2u);
+  EXPECT_EQ(owners[0].second.process, process);  // one that is there stays as it is
+  EXPECT_EQ(owners[1].first, 8u);
 }
 
 TEST_F(ContainersTest, TrashIsForgottenAtOnce) {
