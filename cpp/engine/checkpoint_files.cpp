@@ -16,6 +16,7 @@
 #include "content/ingest.h"
 #include "content/sha256.h"
 #include "engine/claim.h"
+#include "engine/incomplete.h"
 
 namespace ctrd::engine {
 namespace {
@@ -225,10 +226,12 @@ void remove_left_checkpoints(Core& core, const Wait& wait) {
   std::vector<std::string> names = list_dir(parent->get());
   if (names.empty()) return;
   std::vector<uint64_t> used = checkpoints(core).numbers(wait);
+  const bool may_be_lost = is_incomplete(core);  // the record of one of them
   for (const std::string& name : names) {
     auto number = to_number(name);
     bool known = number && std::find(used.begin(), used.end(), *number) != used.end();
-    if (!known && (number || name.starts_with(kHidden))) remove_leftover(parent->get(), name);
+    const bool is_left = number ? !known && !may_be_lost : name.starts_with(kHidden);
+    if (is_left) remove_leftover(parent->get(), name);
   }
 }
 

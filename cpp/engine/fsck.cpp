@@ -3,15 +3,20 @@
 
 #include <algorithm>
 
+#include "base/digest.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
 #include "base/text.h"
+#include "content/blobs.h"
 #include "engine/checkpoint_files.h"
 #include "engine/core.h"
+#include "engine/dir_lock.h"
 #include "engine/fsck_disk.h"
+#include "engine/incomplete.h"
 #include "engine/snapshot_layer.h"
 #include "engine/verbs.h"
+#include "metadata/content.h"
 #include "metadata/fields.h"
 #include "metadata/schema.h"
 
@@ -31,6 +36,7 @@ struct Look {
   bool has_database = true;  // it can be read
   bool knows_state = true;   // the records' state directory is ours, or of another boot
   bool may_repair = true;    // or nobody uses it
+  bool is_complete = true;   // no record may be lost
 };
 
 bool is_damage(const Error& error) {
@@ -66,6 +72,13 @@ void check_state(const Core& core, const View& view, Look& look) {
   if (finding) look.findings.push_back(std::move(*finding));
 }
 
+void check_complete(const Core& core, Look& look) {
+  look.is_complete = !is_incomplete(core);
+  if (look.is_complete) return;
+  look.findings.push_back({"database", "records", "missing",
+                           "some may be lost: what has none on the disk is kept", true});
+}
+
 // Without changing anything.
 Look look_at(Core& core, bool verify, const Wait& wait) {
   Look look;
@@ -76,6 +89,7 @@ Look look_at(Core& core, bool verify, const Wait& wait) {
       look.findings.clear();
       check_version(view, look.findings);
       check_state(core, view, look);
+      check_complete(core, look);
       look.checked = metadata::check_records(view, look.facts);
     });
   } catch (const Error& error) {
@@ -125,6 +139,11 @@ bool is_orphan(const Finding& finding, const std::string& prefix) {
   return finding.problem == "orphaned" && finding.key.starts_with(prefix);
 }
 
+// Of "snapshots/<name>" or "checkpoints/<name>".
+std::string name_of(const Finding& finding) {
+  return finding.key.substr(finding.key.find('/') + 1);
+}
+
 // What one of them cannot have now, the next fsck tries again.
 template <typename F>
 void quietly(const Finding& finding, const F& f) {
@@ -133,25 +152,6 @@ void quietly(const Finding& finding, const F& f) {
   } catch (const Error& error) {
     if (error.kind() == Kind::kRoot || error.code() == Code::kCancelled) throw;
     log(Level::kWarning, "fsck: " + finding.kind + " " + finding.key + ": " + error.message());
-  }
-}
-
-// Before anybody removes them as leftovers: one of them may be what a lost record spoke of.
-void keep_directories(Core& core, const Look& look) {
-  if (!look.checked.hides_directories) return;
-  for (const Finding& one : look.findings) {
-    const std::string name = one.key.substr(one.key.find('/') + 1);
-    if (one.kind == "snapshot" && is_orphan(one, "snapshots/") && one.repairable)
-      quietly(one, [&] {
-        if (auto layer = Layer::find(core, to_number(name).value_or(0), cleanup_wait()))
-          use_alone(core, *layer, one.key);
-        keep_aside(core, core.root.snapshots.get(), name, "snapshot " + name);
-      });
-    if (one.kind == "checkpoint" && is_orphan(one, "checkpoints/"))
-      quietly(one, [&] {
-        UniqueFd parent = open_dir_at(core.root.dir.get(), kCheckpointsDir);
-        keep_aside(core, parent.get(), name, "checkpoint " + name);
-      });
   }
 }
 
@@ -169,9 +169,9 @@ void remove_orphans(Core& core, const Look& look, const Wait& wait) {
   for (const Finding& one : look.findings) {
     wait.check();
     if (one.kind == "snapshot" && is_orphan(one, "snapshots/") && one.repairable)
-      quietly(one, [&] { remove_layer(core, to_number(one.key.substr(10)).value_or(0)); });
+      quietly(one, [&] { remove_layer(core, to_number(name_of(one)).value_or(0)); });
     if (one.kind == "content" && is_orphan(one, "sha256:"))
-      quietly(one, [&] { core.content.remove_unheld(one.key.substr(7), wait); });
+      quietly(one, [&] { core.content.remove_unheld(std::string(hex_of(one.key)), wait); });
   }
   if (auto dir = find_dir_at(core.root.dir.get(), "content/ingest"))
     content::remove_stale_ingests(
@@ -179,11 +179,68 @@ void remove_orphans(Core& core, const Look& look, const Wait& wait) {
         [&](const std::string& ref) { return is_leased(look.checked.all, ref); });
 }
 
+void keep_layer(Core& core, const Finding& one) {
+  const std::string name = name_of(one);
+  auto layer = Layer::find(core, to_number(name).value_or(0), cleanup_wait());
+  if (!layer) return;
+  const LockFd alone = use_alone(core, *layer, one.key);
+  keep_aside(core, core.root.snapshots.get(), name, "snapshot " + name);
+}
+
+void keep_blob(Core& core, const Finding& one, const Wait& wait) {
+  const content::BlobsLock held(open_dir_at(core.root.dir.get(), "content").get(), wait);
+  if (metadata::ContentRecords(core.containers.ledger()).is_held(one.key, wait)) return;
+  const std::string name(hex_of(one.key));
+  UniqueFd blobs = open_dir_at(core.root.dir.get(), "content/blobs/sha256");
+  keep_aside(core, blobs.get(), name, "blob " + name);
+}
+
+void keep_checkpoint(Core& core, const Finding& one) {
+  const std::string name = name_of(one);
+  UniqueFd parent = open_dir_at(core.root.dir.get(), kCheckpointsDir);
+  const LockFd dir = open_lockable(parent.get(), name);
+  if (dir && try_lock(dir.get())) keep_aside(core, parent.get(), name, "checkpoint " + name);
+}
+
+// Instead of removing them: each may be what a lost record spoke of. What cannot be kept now, a
+// task's layer that is mounted say, stays where it is.
+void keep_orphans(Core& core, const Look& look, const Wait& wait) {
+  for (const Finding& one : look.findings) {
+    wait.check();
+    if (one.kind == "snapshot" && is_orphan(one, "snapshots/") && one.repairable)
+      quietly(one, [&] { keep_layer(core, one); });
+    if (one.kind == "content" && is_orphan(one, "sha256:"))
+      quietly(one, [&] { keep_blob(core, one, wait); });
+    if (one.kind == "checkpoint" && is_orphan(one, "checkpoints/"))
+      quietly(one, [&] { keep_checkpoint(core, one); });
+  }
+}
+
+// All that has no record is kept elsewhere.
+bool is_through(const Look& look) {
+  return look.has_database && look.knows_state &&
+         std::ranges::none_of(look.findings, [](const Finding& one) {
+           return is_orphan(one, "snapshots/") || is_orphan(one, "checkpoints/") ||
+                  is_orphan(one, "sha256:");
+         });
+}
+
+// Once more, after a repair: whether it is through.
+Look look_again(Core& core, bool verify, const Wait& wait) {
+  Look look = look_at(core, verify, wait);
+  if (look.is_complete || !is_through(look)) return look;
+  sync_dir(lost_dir(core).get());
+  mark_complete(core);
+  std::erase_if(look.findings,
+                [](const Finding& one) { return one.kind == "database" && one.key == "records"; });
+  return look;
+}
+
 void repair_records(Core& core, const Look& look, const Wait& wait) {
   const bool adopts = std::ranges::any_of(
       look.findings, [](const Finding& one) { return one.kind == "state" && one.repairable; });
   save(core, look.checked.lost);
-  keep_directories(core, look);
+  if (look.checked.hides_directories) mark_incomplete(core);
   core.containers.ledger()->write(wait, [&](const View& view, store::Batch& batch) {
     if (view.find(metadata::key_version()) && !metadata::find_version(view))
       batch.put(metadata::key_version(), metadata::encode_number(metadata::kSchemaVersion));
@@ -197,7 +254,7 @@ void repair(Core& core, const Look& look, const Wait& wait) {
   core.enter(wait);
   recover(core, wait);  // bundles, owners, logs, trash, leftovers
   remove_forgotten(core, look, wait);
-  remove_orphans(core, look, wait);
+  is_incomplete(core) ? keep_orphans(core, look, wait) : remove_orphans(core, look, wait);
 }
 
 bool is_same(const Finding& a, const Finding& b) {
@@ -230,6 +287,7 @@ std::vector<FsckFinding> fsck(Engine& engine, const FsckOptions& options, const 
   Look look = look_at(core, options.verify, wait);
   if (!options.repair) return outcome(look.findings, look.findings);
   if (!look.has_database) {
+    mark_incomplete(core);
     for (auto& file : core.containers.ledger()->repair(wait))
       found.push_back({{"database", file.file, "damaged", file.problem, true}, true});
     if (found.empty()) found.push_back({look.findings[0], true});
@@ -237,7 +295,7 @@ std::vector<FsckFinding> fsck(Engine& engine, const FsckOptions& options, const 
   }
   if (!look.may_repair) return with_rest(std::move(found), look.findings, look.findings);
   repair(core, look, wait);
-  Look after = look_at(core, options.verify, wait);
+  Look after = look_again(core, options.verify, wait);
   return with_rest(std::move(found), std::move(look.findings), std::move(after.findings));
 }
 

@@ -233,7 +233,8 @@ class Engine:
 
         It looks at the root as a crash or a damaged disk has left it, before anything is recovered. A repair removes
         nothing that a living process uses. A damaged database is made anew of all that can be read of it; files and
-        records that cannot be read are kept in <root>/metadata/lost.
+        records that cannot be read are kept in <root>/metadata/lost, and so are layers, blobs and checkpoints without a
+        record where records may be lost.
 
         Args:
             repair: Whether to change anything. With the state directory that this engine was given, if the root knows

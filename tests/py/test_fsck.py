@@ -24,6 +24,7 @@ FSCK = """if True:
     report = ctrd.default_engine().fsck(repair="repair" in sys.argv, verify="verify" in sys.argv)
     print([(p.kind, p.key, p.problem, p.repairable, p.repaired) for p in report.problems])
 """
+MARK = ("database", "records")
 Row = tuple[str, str, str, bool, bool]
 
 
@@ -228,10 +229,11 @@ def test_b17_a_container_runs_and_the_database_is_lost(engine: ctrd.Engine, root
     code = "import ctrd, sys; c = ctrd.default_engine().containers[sys.argv[1]]; print(c.stop(grace=0).signal)"
     assert python_says(engine, code, "x") == "9\n"
     rows = fsck(engine, "repair")
-    assert {row[:3] for row in rows if row[0] == "database"} == {
+    assert {row[:3] for row in rows if row[:2] != MARK and row[0] == "database"} == {
         ("database", path.name, "damaged") for path in (metadata / "lost").iterdir()
     }
     assert [row[:3] for row in rows if not row[4]] == [
+        (*MARK, "missing"),  # until what has no record is kept elsewhere
         ("task", "default/y", "orphaned"),
         ("snapshot", "snapshots/1", "orphaned"),  # one of them is the task's
         ("snapshot", "snapshots/2", "orphaned"),
@@ -241,7 +243,50 @@ def test_b17_a_container_runs_and_the_database_is_lost(engine: ctrd.Engine, root
     engine.snapshots.remove("new")
     assert python_says(engine, code, "y") == "9\n"
     assert all(row[4] for row in fsck(engine, "repair")) and fsck(engine) == []
+    assert (metadata / "lost/snapshot 1/fs").is_dir() and (metadata / "lost/snapshot 2/fs").is_dir()
     subprocess.run(["rm", "-r", metadata / "lost"], check=True)
+
+
+def test_what_a_lost_database_spoke_of_is_kept(engine: ctrd.Engine) -> None:
+    """A layer, a blob and a checkpoint, whose records are gone, are in metadata/lost."""
+    engine.snapshots.prepare("work")
+    engine.snapshots.commit("base", "work")
+    (engine.root / "snapshots/1/fs/file").write_text("precious")
+    digest = engine.content.ingest(b"hello").digest
+    checkpoint = engine.root / "checkpoints/7"
+    checkpoint.mkdir(parents=True)
+    (checkpoint / "manifest").write_text("of that time")
+    lose_database(engine)
+    rows = fsck(engine, "repair")
+    assert kinds(rows) == {
+        "damaged database",
+        "missing database",
+        "orphaned snapshot",
+        "orphaned content",
+        "orphaned checkpoint",
+    }
+    assert all(row[4] for row in rows) and fsck(engine) == []
+    lost = engine.root / "metadata/lost"
+    assert (lost / "snapshot 1/fs/file").read_text() == "precious"
+    assert (lost / f"blob {digest.split(':')[1]}").read_bytes() == b"hello"
+    assert (lost / "checkpoint 7/manifest").read_text() == "of that time"
+    assert not checkpoint.exists() and engine.snapshots.list().ids == []
+    subprocess.run(["rm", "-r", lost], check=True)
+
+
+def test_a_repair_that_was_killed(engine: ctrd.Engine) -> None:
+    """It had made the database anew: until the next one is through, recovery removes nothing without a record."""
+    engine.containers.list()  # the state directory is known
+    checkpoint = engine.root / "checkpoints/7"
+    checkpoint.mkdir(parents=True)
+    (engine.root / "metadata/incomplete").touch()
+    python_says(engine, "import ctrd; ctrd.default_engine().containers.list()")
+    assert checkpoint.exists()
+    found = fsck(engine)
+    assert kinds(found) == {"missing database", "orphaned checkpoint"}
+    assert fsck(engine, "repair") == [(*row[:4], True) for row in found] and fsck(engine) == []
+    assert (engine.root / "metadata/lost/checkpoint 7").is_dir() and not checkpoint.exists()
+    subprocess.run(["rm", "-r", engine.root / "metadata/lost"], check=True)
 
 
 def test_an_owner_that_lives_keeps_its_number(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
