@@ -5,6 +5,7 @@
 #include <sys/stat.h>
 
 #include <algorithm>
+#include <iterator>
 #include <set>
 
 #include "base/digest.h"
@@ -243,8 +244,8 @@ void Disk::check_checkpoints() {
            error.message() + ": delete it", false);
     }
   }
-  for (const std::string& name : names_.checkpoints)
-    if (!known.contains(name) && parent && is_free(parent->get(), name))
+  for (const std::string& name : names_.free_checkpoints)
+    if (!known.contains(name) && parent && is_free(parent->get(), name))  // not just removed
       note("checkpoint", "checkpoints/" + name, "orphaned", "no record has this directory");
 }
 
@@ -333,9 +334,13 @@ bool is_used(const metadata::State& known) {
 
 DiskNames list_names(const Core& core) {
   const int root = core.root.dir.get();
-  return {list_dir(core.root.snapshots.get()), names_in(root, kBlobs),
-          list_dir(core.root.logs.get()), names_in(root, kCheckpointsDir),
-          list_dir(core.root.owners.get())};
+  DiskNames names{list_dir(core.root.snapshots.get()), names_in(root, kBlobs),
+                  list_dir(core.root.logs.get()),      names_in(root, kCheckpointsDir),
+                  list_dir(core.root.owners.get()),    {}};
+  if (auto parent = find_dir_at(root, kCheckpointsDir))
+    std::ranges::copy_if(names.checkpoints, std::back_inserter(names.free_checkpoints),
+                         [&](const std::string& name) { return is_free(parent->get(), name); });
+  return names;
 }
 
 metadata::DiskFacts disk_facts(Core& core, const DiskNames& names) {

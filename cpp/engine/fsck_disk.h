@@ -17,6 +17,7 @@ using Findings = std::vector<metadata::Finding>;
 // record first, or is locked.
 struct DiskNames {
   std::vector<std::string> layers, blobs, logs, checkpoints, owners;
+  std::vector<std::string> free_checkpoints;  // nobody made those then: they have their record
 };
 DiskNames list_names(const Core& core);
 metadata::DiskFacts disk_facts(Core& core, const DiskNames& names);
