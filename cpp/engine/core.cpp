@@ -5,6 +5,7 @@
 #include "base/files.h"
 #include "base/identifier.h"
 #include "engine/children.h"
+#include "engine/dir_lock.h"
 #include "engine/fork.h"
 #include "engine/patient_lock.h"
 #include "engine/verbs.h"
@@ -24,6 +25,7 @@ Core::Core(const Config& config_)
       owner(Owner::join(root)),
       generation(fork_generation()) {
   containers.set_outlet(events->outlet());
+  start_using(root.state.get());  // so that fsck gives the root no other state directory meanwhile
 }
 
 Core::~Core() {
@@ -32,6 +34,7 @@ Core::~Core() {
 
 void Core::leave(const Wait& wait) {
   left_ = true;
+  stop_using(root.state.get());
   owner->leave(root, containers, leases, wait);
 }
 

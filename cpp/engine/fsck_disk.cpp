@@ -310,11 +310,12 @@ void Disk::check_files() {
   check_leftovers(layers, in_layers, ".new-");
 }
 
-// Somebody has a lock in it.
+// An engine is open, or somebody has a lock in it: a shim, say.
 bool is_used(const metadata::State& known) {
   try {
     UniqueFd state = open_dir(known.path);
     if (find_file_at(state.get(), ".id", 64) != known.token) return false;
+    if (is_in_use(state.get())) return true;
     for (const std::string& ns : list_dir(state.get())) {
       const bool has_locks = is_identifier(ns) || ns == ".owners";
       auto dir = has_locks ? find_dir_at(state.get(), ns) : std::nullopt;

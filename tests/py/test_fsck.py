@@ -329,6 +329,10 @@ def test_another_state_directory_is_adopted(tmp_path: Path, rootfs: ctrd.Rootfs)
         assert (problem.kind, problem.problem, problem.repaired) == ("state", "foreign", False)
         assert str(first) in problem.detail and c.status() == "running"
         c.delete(force=True)
+    with ctrd.Engine(root, state=first) as idle:  # it has no lock of a container or a lease
+        idle.containers.list()
+        assert [(p.kind, p.repaired) for p in other.fsck(repair=True).problems] == [("state", False)]
+        assert idle.containers.list() == []
     assert [(p.kind, p.repairable) for p in other.fsck().problems] == [("state", True)]
     with pytest.raises(ctrd.FailedPrecondition, match="second"):
         other.containers.list()
