@@ -21,6 +21,7 @@ using std::chrono::microseconds;
 
 constexpr Nanos kInQueue = microseconds(400);
 constexpr Nanos kFirst = microseconds(100);
+constexpr Nanos kPatience = std::chrono::milliseconds(50);  // with who may be stopped
 
 // False: a signal came.
 bool pause(Nanos duration) {
@@ -49,7 +50,11 @@ class Place {
   Place(const Place&) = delete;
   Place& operator=(const Place&) = delete;
 
-  bool is_first() const { return !first_of(file_.fd(), at_); }
+  // A process that is stopped has nothing but its place, so after a while it is passed: it would
+  // keep all who come behind it waiting. Exclusion is the gate's, not the queue's.
+  bool is_first(bool is_patient) const {
+    return !first_of(file_.fd(), at_) || (!is_patient && !anyone_goes_on(0, at_));
+  }
 
   // Who is first among those who came before that time.
   static std::optional<pid_t> first_of(int fd, off_t before) {
@@ -75,6 +80,19 @@ class Place {
     throw sys_error("lock a place in the queue of the store");
   }
 
+  // Somebody who is not stopped has a place there.
+  bool anyone_goes_on(off_t begin, off_t end) const {
+    while (begin < end) {
+      struct flock one = range(F_WRLCK, begin, end - begin);
+      if (::fcntl(file_.fd(), F_GETLK, &one) < 0 || one.l_type == F_UNLCK) return false;
+      auto state = process_state(one.l_pid);
+      if (state != 'T' && state != 't') return true;
+      if (anyone_goes_on(begin, one.l_start)) return true;
+      begin = one.l_start + 1;
+    }
+    return false;
+  }
+
   LockFile file_;
   off_t at_;
 };
@@ -85,7 +103,8 @@ std::unique_ptr<DatabaseLock> DatabaseLock::take(int dir, TimePoint since, TimeP
   std::unique_ptr<DatabaseLock> lock(new DatabaseLock(dir));
   {
     const Place place(dir, since);
-    if (!try_until([&] { return place.is_first(); }, kInQueue, until)) return nullptr;
+    auto comes = [&] { return place.is_first(Clock::now() - since < kPatience); };
+    if (!try_until(comes, kInQueue, until)) return nullptr;
     if (!try_until([&] { return lock->gate_.try_lock(); }, kFirst, until)) return nullptr;
   }
   name_holder(lock->gate_.fd());
