@@ -254,7 +254,8 @@ void repair(Core& core, const Look& look, const Wait& wait) {
   core.enter(wait);
   recover(core, wait);  // bundles, owners, logs, trash, leftovers
   remove_forgotten(core, look, wait);
-  is_incomplete(core) ? keep_orphans(core, look, wait) : remove_orphans(core, look, wait);
+  const bool may_be_lost = !look.is_complete || is_incomplete(core);  // at any time since
+  may_be_lost ? keep_orphans(core, look, wait) : remove_orphans(core, look, wait);
 }
 
 bool is_same(const Finding& a, const Finding& b) {
