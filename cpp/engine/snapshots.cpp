@@ -21,6 +21,8 @@ namespace {
 using metadata::Snapshot;
 using Chain = std::vector<Snapshot>;
 
+constexpr uint64_t kNoNumber = UINT64_MAX;  // of none that is there
+
 std::string named(const std::string& key) { return "snapshot \"" + escaped(key, 128) + '"'; }
 
 metadata::Snapshots records_of(Core& core, const std::string& snapshotter,
@@ -40,14 +42,20 @@ struct Place {
   metadata::Snapshots records;
 };
 
-// Views upon something are mounted from what they stand upon.
-bool has_directory(const Chain& chain) {
-  return chain[0].kind != metadata::kView || chain.size() == 1;
+// Views upon something are mounted from what they stand upon, and what is committed is not mounted.
+bool has_directory(const Snapshot& record) {
+  return record.kind == metadata::kActive ||
+         (record.kind == metadata::kView && record.parent.empty());
 }
 
-// An empty directory that was made for a snapshot that somebody has removed just then.
-void unmake(Core& core, const Layer& layer) {
-  ::unlinkat(core.root.snapshots.get(), std::to_string(layer.number()).c_str(), AT_REMOVEDIR);
+bool is_same(const std::optional<Snapshot>& one, const std::optional<Snapshot>& other) {
+  if (!one || !other) return !one && !other;
+  return one->number == other->number && one->kind == other->kind;
+}
+
+Error changed(const Place& place) {
+  return Error(Code::kAborted,
+               named(place.key) + ": somebody has committed or removed it meanwhile");
 }
 
 struct Held {
@@ -55,17 +63,20 @@ struct Held {
   std::optional<Layer> layer;
 };
 
-// With its directory, which nobody can remove meanwhile.
-Held hold(Core& core, Place& place, const Wait& wait) {
-  for (;;) {
-    Held held{place.records.chain(place.ns, place.key, wait), {}};
-    if (held.chain[0].kind == metadata::kCommitted || !has_directory(held.chain)) return held;
-    held.layer = Layer::make(core, held.chain[0].number, wait);
-    auto now = place.records.find(place.ns, place.key, wait);
-    if (now && now->number == held.chain[0].number && now->kind == held.chain[0].kind) return held;
-    unmake(core, *held.layer);
-    if (!now) place.records.stat(place.ns, place.key, wait);  // throws kNotFound
+// With its directory, which nobody can remove meanwhile. kAborted: it is not `there` any more.
+Held hold(Core& core, Place& place, const std::optional<Snapshot>& there, const Wait& wait) {
+  Held held;
+  if (there && has_directory(*there)) held.layer = Layer::make(core, there->number, wait);
+  try {
+    held.chain = place.records.chain(place.ns, place.key, wait);
+    if (is_same(there, held.chain[0])) return held;
+  } catch (const Error& error) {
+    if (error.code() != Code::kNotFound || !there) throw;
   }
+  // An empty one was made just now, for what somebody has removed.
+  if (held.layer)
+    ::unlinkat(core.root.snapshots.get(), std::to_string(there->number).c_str(), AT_REMOVEDIR);
+  throw changed(place);
 }
 
 void need_mountable(const Place& place, const Chain& chain) {
@@ -75,6 +86,13 @@ void need_mountable(const Place& place, const Chain& chain) {
 
 SnapshotInfo info_of(const std::string& key, Snapshot record) {
   return {key, std::move(record), {}};
+}
+
+std::vector<Mount> mounts_of(Core& core, const Place& place, const Held& held, const Wait& wait) {
+  need_mountable(place, held.chain);
+  if (held.chain[0].kind == metadata::kActive)
+    use_alone(core, *held.layer, named(place.key), false);
+  return make_mounts(core, place.snapshotter, held.chain, wait);
 }
 
 // A container's task has it mounted where nobody sees it.
@@ -89,18 +107,52 @@ void sync_tree(const UniqueFd& fs) {
   if (::syncfs(fs.get()) < 0) throw sys_error("sync a snapshot");
 }
 
-void drop(Core& core, Place& place, uint64_t number, const Wait& wait) {
-  auto trash = with_reserves(
-      core.root, [&] { return place.records.remove(place.ns, place.key, wait, number); });
+bool is_there(Place& place, const std::optional<Snapshot>& record) {
+  return is_same(record, place.records.find(place.ns, place.key, cleanup_wait()));
+}
+
+// What another process may have caused by what it did in between, a directory that has gone too.
+bool may_be_others(const Error& error) {
+  return error.code() == Code::kNotFound || error.code() == Code::kFailedPrecondition ||
+         error.code() == Code::kDataLoss;
+}
+
+// attempt(record) with the record as it is. An error is told only if nobody has made, committed or
+// removed it meanwhile; else it is tried again with what is there now.
+template <class Attempt>
+auto as_it_is(Place& place, const Wait& wait, Attempt attempt) {
+  for (;;) {
+    const std::optional<Snapshot> there = place.records.find(place.ns, place.key, wait);
+    try {
+      return attempt(there);
+    } catch (const Error& error) {
+      const bool is_changed = error.code() == Code::kAborted;
+      if (!is_changed && (!may_be_others(error) || is_there(place, there))) throw;
+    }
+    wait.check();
+  }
+}
+
+std::vector<metadata::Numbered> drop(Core& core, Place& place, uint64_t number, const Wait& wait) {
+  return with_reserves(core.root,
+                       [&] { return place.records.remove(place.ns, place.key, wait, number); });
+}
+
+void empty(Core& core, const std::vector<metadata::Numbered>& trash) {
   with_reserves(core.root, [&] { empty_trash(core, {{}, trash}); });
 }
 
-void drop_quietly(Core& core, Place& place, uint64_t number) {
+// False: somebody has committed or removed it already.
+bool drop_quietly(Core& core, Place& place, uint64_t number) {
   try {
-    drop(core, place, number, cleanup_wait());
+    empty(core, drop(core, place, number, cleanup_wait()));
+  } catch (const Error& error) {
+    if (error.code() == Code::kNotFound || error.code() == Code::kAborted) return false;
+    log(Level::kWarning, named(place.key) + " is left: " + error.what());
   } catch (const std::exception& error) {
     log(Level::kWarning, named(place.key) + " is left: " + error.what());
   }
+  return true;
 }
 
 }  // namespace
@@ -134,13 +186,13 @@ std::vector<Mount> Snapshots::make(metadata::SnapshotKind kind, const SnapshotRe
                                    const Wait& wait) {
   Place place(core_, ref, wait);
   if (place.snapshotter == metadata::kOverlay) need_overlay(core_, wait);
-  Snapshot made = kind == metadata::kActive
-                      ? place.records.prepare(ref.ns, ref.key, parent, labels, wait)
-                      : place.records.view(ref.ns, ref.key, parent, labels, wait);
+  const Snapshot made = kind == metadata::kActive
+                            ? place.records.prepare(ref.ns, ref.key, parent, labels, wait)
+                            : place.records.view(ref.ns, ref.key, parent, labels, wait);
   try {
-    return mounts({ref.ns, ref.key, place.snapshotter}, wait);
+    return mounts_of(core_, place, hold(core_, place, made, wait), wait);
   } catch (...) {
-    drop_quietly(core_, place, made.number);
+    if (!drop_quietly(core_, place, made.number)) throw changed(place);
     throw;
   }
 }
@@ -158,41 +210,43 @@ std::vector<Mount> Snapshots::view(const SnapshotRef& ref, const std::string& pa
 SnapshotInfo Snapshots::commit(const std::string& name, const SnapshotRef& key,
                                const Labels& labels, const Wait& wait) {
   Place place(core_, key, wait);
-  auto there = place.records.find(key.ns, key.key, wait);
-  if (!there || there->kind != metadata::kActive)  // which throws
-    return info_of(name, place.records.commit(key.ns, name, key.key, labels, wait));
-  Held held = hold(core_, place, wait);
-  if (!held.layer) throw Error(Code::kAborted, named(key.key) + ": has changed meanwhile");
-  LockFd alone = use_alone(core_, *held.layer, named(key.key));
-  make_mounts(core_, place.snapshotter, held.chain, wait);
-  sync_tree(open_dir_at(held.layer->dir(), "fs"));
-  return info_of(
-      name, place.records.commit(key.ns, name, key.key, labels, wait, {}, held.layer->number()));
+  auto commit = [&](uint64_t number) {
+    return info_of(name, place.records.commit(key.ns, name, key.key, labels, wait, {}, number));
+  };
+  return as_it_is(place, wait, [&](const std::optional<Snapshot>& there) {
+    if (!there || there->kind != metadata::kActive) return commit(kNoNumber);  // which throws
+    Held held = hold(core_, place, there, wait);
+    LockFd alone = use_alone(core_, *held.layer, named(key.key));
+    make_mounts(core_, place.snapshotter, held.chain, wait);
+    sync_tree(open_dir_at(held.layer->dir(), "fs"));
+    return commit(there->number);
+  });
 }
 
 std::vector<Mount> Snapshots::mounts(const SnapshotRef& ref, const Wait& wait) {
   Place place(core_, ref, wait);
-  Held held = hold(core_, place, wait);
-  need_mountable(place, held.chain);
-  if (held.chain[0].kind == metadata::kActive) use_alone(core_, *held.layer, named(ref.key), false);
-  return make_mounts(core_, place.snapshotter, held.chain, wait);
+  return as_it_is(place, wait, [&](const std::optional<Snapshot>& there) {
+    return mounts_of(core_, place, hold(core_, place, there, wait), wait);
+  });
 }
 
 std::unique_ptr<SnapshotMount> Snapshots::mount(const SnapshotRef& ref,
                                                 const std::optional<std::string>& target,
                                                 const Wait& wait) {
   Place place(core_, ref, wait);
-  Held held = hold(core_, place, wait);
-  need_mountable(place, held.chain);
-  std::vector<Mount> mounts = make_mounts(core_, place.snapshotter, held.chain, wait);
-  if (held.chain[0].kind != metadata::kActive)
-    return std::make_unique<SnapshotMount>(core_, mounts, target);
-  LockFd alone = use_alone(core_, *held.layer, named(ref.key));
-  // Its task after the lock is seen by others: one that begins meanwhile looks at it once it has
-  // its claim, so that one of the two refuses.
-  need_no_task(core_, place, wait);
-  return std::make_unique<SnapshotMount>(core_, mounts, target, open_dir_at(held.layer->dir(), "."),
-                                         std::move(alone));
+  return as_it_is(place, wait, [&](const std::optional<Snapshot>& there) {
+    Held held = hold(core_, place, there, wait);
+    need_mountable(place, held.chain);
+    std::vector<Mount> mounts = make_mounts(core_, place.snapshotter, held.chain, wait);
+    if (held.chain[0].kind != metadata::kActive)
+      return std::make_unique<SnapshotMount>(core_, mounts, target);
+    LockFd alone = use_alone(core_, *held.layer, named(ref.key));
+    // Its task after the lock is seen by others: one that begins meanwhile looks at it once it has
+    // its claim, so that one of the two refuses.
+    need_no_task(core_, place, wait);
+    return std::make_unique<SnapshotMount>(core_, mounts, target,
+                                           open_dir_at(held.layer->dir(), "."), std::move(alone));
+  });
 }
 
 SnapshotInfo Snapshots::stat(const SnapshotRef& ref, const Wait& wait) {
@@ -230,13 +284,13 @@ std::vector<SnapshotInfo> Snapshots::list(const std::string& ns, const std::stri
 
 void remove_snapshot(Core& core, const SnapshotRef& ref, const Wait& wait) {
   Place place(core, ref, wait);
-  Snapshot record = place.records.stat(ref.ns, ref.key, wait);
-  {
-    std::optional<Layer> layer;
-    if (record.kind == metadata::kActive) layer = Layer::find(core, record.number, wait);
-    if (layer) use_alone(core, *layer, named(ref.key));
-  }
-  drop(core, place, record.number, wait);
+  empty(core, as_it_is(place, wait, [&](const std::optional<Snapshot>& there) {
+          if (!there) return drop(core, place, kNoNumber, wait);  // which throws
+          if (there->kind == metadata::kActive)
+            if (auto layer = Layer::find(core, there->number, wait))
+              use_alone(core, *layer, named(ref.key));
+          return drop(core, place, there->number, wait);
+        }));
 }
 
 std::vector<uint64_t> orphaned_layers(Core& core, const Wait& wait) {

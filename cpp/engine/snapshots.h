@@ -55,7 +55,8 @@ class Snapshots {
  public:
   explicit Snapshots(Core& core) : core_(core) {}
 
-  // Errors as in metadata/snapshots.h; then nothing of it is left, also when the disk is full.
+  // Errors as in metadata/snapshots.h; then nothing of it is left, also when the disk is full. And
+  // kAborted: it was made, and another process has committed or removed it since.
   std::vector<Mount> prepare(const SnapshotRef& ref, const std::string& parent,
                              const Labels& labels, const Wait& wait);
   std::vector<Mount> view(const SnapshotRef& ref, const std::string& parent, const Labels& labels,

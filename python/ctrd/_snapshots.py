@@ -67,6 +67,7 @@ class Snapshots:
             NotFound: There is no such parent.
             InvalidArgument: The parent is not committed.
             ResourceExhausted: It would stand upon more than 128 layers.
+            Conflict: It was made, and somebody has committed or removed it already.
         """
         return self._made(self._engine._core.prepare_snapshot, key, parent, labels)
 

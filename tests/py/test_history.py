@@ -71,7 +71,7 @@ def test_snapshots() -> None:
         op(10, "prepare", "b base"),
         op(12, "remove", "base", REFUSED),
         op(14, "commit", "base x", REFUSED),
-        Op("read", SNAPSHOTS, "", tree_of({"base": ("committed", ""), "b": ("active", "base")}), 16, 17),
+        Op("read", SNAPSHOTS, "", tree_of({"base": ("committed", "", False), "b": ("active", "base", False)}), 16, 17),
         op(18, "remove", "b"),
         op(20, "prepare", "c b", MISSING),
         op(22, "remove", "base"),
@@ -80,6 +80,70 @@ def test_snapshots() -> None:
     assert explain(good) == ""
     for n in (0, 3, 5, 9, 11):
         assert explain(good[:n] + good[n + 1 :]), n
+
+
+def _snapshot(at: int, verb: str, value: str, answer: str = DONE, took: int = 1) -> Op:
+    return Op(verb, SNAPSHOTS, value, answer, at, at + took)
+
+
+def test_a_collection_takes_what_is_white_at_one_moment() -> None:
+    """What is no root goes unless a root stands upon it; all that is white, and nothing else."""
+    made = [
+        _snapshot(0, "prepare", "a  "),
+        _snapshot(2, "commit", "a base "),
+        _snapshot(4, "prepare", "b base root"),
+        _snapshot(6, "prepare", "c base "),
+    ]
+    left = tree_of({"base": ("committed", "", False), "b": ("active", "base", True)})
+    after = Op("read", SNAPSHOTS, "", left, 20, 21)
+    assert explain([*made, _snapshot(8, "gc", "", '["c"]'), after]) == ""
+    for wrong in ("[]", '["base", "c"]', '["b", "c"]', '["b"]'):
+        assert explain([*made, _snapshot(8, "gc", "", wrong)]), wrong
+    assert explain([*made, after])  # who has removed c?
+    # Beside a commit it may have come before or after, but not in the middle of it.
+    commit = _snapshot(8, "commit", "c name root", took=10)
+    for answer in ('["c"]', "[]"):
+        assert (explain([*made, commit, _snapshot(9, "gc", "", answer)]) == "") == (answer == "[]")
+    gone = _snapshot(8, "commit", "c name root", MISSING, took=10)
+    assert explain([*made, gone, _snapshot(9, "gc", "", '["c"]')]) == ""
+    assert explain([*made, gone, _snapshot(9, "gc", "", "[]")])
+
+
+# What must never be, each the last of these: answers that no order explains.
+WRONG = {
+    "a prepare that two win": [_snapshot(0, "prepare", "a ", took=9), _snapshot(1, "prepare", "a ", took=9)],
+    "a commit that two win": [
+        _snapshot(0, "prepare", "a "),
+        _snapshot(2, "commit", "a x", took=9),
+        _snapshot(3, "commit", "a y", took=9),
+    ],
+    "a parent that is removed beneath a child": [
+        _snapshot(0, "prepare", "a "),
+        _snapshot(2, "commit", "a x"),
+        _snapshot(4, "prepare", "b x", took=9),
+        _snapshot(5, "remove", "x", took=9),
+    ],
+    "a prepare that is refused and made": [
+        _snapshot(0, "prepare", "a ", MISSING, took=9),
+        _snapshot(1, "commit", "a x", took=5),
+    ],
+    "a removed one that is still listed": [
+        _snapshot(0, "prepare", "a "),
+        _snapshot(2, "remove", "a"),
+        Op("read", SNAPSHOTS, "", tree_of({"a": ("active", "", False)}), 4, 5),
+    ],
+    "a label that is lost in a commit": [
+        _snapshot(0, "prepare", "a "),
+        _snapshot(2, "commit", "a x root"),
+        Op("read", SNAPSHOTS, "", tree_of({"x": ("committed", "", False)}), 4, 5),
+    ],
+}
+
+
+@pytest.mark.parametrize("name", WRONG)
+def test_what_no_order_explains(name: str) -> None:
+    assert explain(WRONG[name]).startswith("snapshots: nothing explains")
+    assert explain(WRONG[name][:-1]) == "" or "refused" in name
 
 
 def test_random_histories_of_a_real_register() -> None:

@@ -12,6 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
+from functools import lru_cache
 from pathlib import Path
 
 ABSENT = ""  # no such object; what one holds is never empty
@@ -51,47 +52,69 @@ class Op:
         raise ValueError(self)
 
 
-def tree_of(snapshots: dict[str, tuple[str, str]]) -> str:
-    """What SNAPSHOTS holds: key -> (kind, parent)."""
+# key -> (kind, parent, labelled as a root of the garbage collection)
+Tree = dict[str, tuple[str, str, bool]]
+
+
+def tree_of(snapshots: Tree) -> str:
+    """What SNAPSHOTS holds."""
     return json.dumps(snapshots, sort_keys=True) if snapshots else ABSENT
 
 
+@lru_cache(maxsize=10_000)
 def _after_snapshots(op: Op, state: str) -> str | None:
-    tree: dict[str, tuple[str, str]] = {key: tuple(one) for key, one in json.loads(state or "{}").items()}
+    tree: Tree = {key: tuple(one) for key, one in json.loads(state or "{}").items()}
     if op.verb == "read":
         return state if op.answer == state else None
-    key, other = (op.value.split(" ") + [""])[:2]  # prepare KEY PARENT, commit KEY NAME, remove KEY
-    why = {"prepare": _prepare, "commit": _commit, "remove": _remove}[op.verb](tree, key, other)
+    if op.verb == "gc":
+        return tree_of(tree) if _collect(tree) == json.loads(op.answer) else None
+    key, other, root = (op.value.split(" ") + ["", ""])[:3]  # prepare KEY PARENT ROOT, commit KEY NAME ROOT, remove KEY
+    why = {"prepare": _prepare, "commit": _commit, "remove": _remove}[op.verb](tree, key, other, bool(root))
     if op.answer != DONE:
         return state if op.answer in why else None
     return None if why else tree_of(tree)
 
 
 # Each changes the tree, or says for which reasons it may be refused.
-def _prepare(tree: dict[str, tuple[str, str]], key: str, parent: str) -> set[str]:
+def _prepare(tree: Tree, key: str, parent: str, root: bool) -> set[str]:
     why = {EXISTS} if key in tree else set()
     why |= {MISSING} if parent and parent not in tree else set()
     why |= {REFUSED} if parent in tree and tree[parent][0] != "committed" else set()
     if not why:
-        tree[key] = ("active", parent)
+        tree[key] = ("active", parent, root)
     return why
 
 
-def _commit(tree: dict[str, tuple[str, str]], key: str, name: str) -> set[str]:
+def _commit(tree: Tree, key: str, name: str, root: bool) -> set[str]:
     why = {EXISTS} if name in tree else set()
     why |= {MISSING} if key not in tree else set()
     why |= {REFUSED} if key in tree and tree[key][0] != "active" else set()
     if not why:
-        tree[name] = ("committed", tree.pop(key)[1])
+        tree[name] = ("committed", tree.pop(key)[1], root)
     return why
 
 
-def _remove(tree: dict[str, tuple[str, str]], key: str, _: str) -> set[str]:
+def _remove(tree: Tree, key: str, _: str, __: bool) -> set[str]:
     why = {MISSING} if key not in tree else set()
-    why |= {REFUSED} if any(parent == key for _, parent in tree.values()) else set()
+    why |= {REFUSED} if any(parent == key for _, parent, _ in tree.values()) else set()
     if not why:
         del tree[key]
     return why
+
+
+def _collect(tree: Tree) -> list[str]:
+    """What goes: all but the roots and what they stand upon."""
+    kept = {""}
+    work = [key for key, (_, _, root) in tree.items() if root]
+    while work:
+        key = work.pop()
+        if key not in kept:
+            kept.add(key)
+            work.append(tree[key][1])
+    gone = sorted(set(tree) - kept)
+    for key in gone:
+        del tree[key]
+    return gone
 
 
 class Notes:
