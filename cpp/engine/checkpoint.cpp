@@ -2,6 +2,10 @@
 // Making checkpoints, and what is stored of them.
 #include "engine/checkpoint.h"
 
+#include <fcntl.h>
+#include <sys/stat.h>
+
+#include <cerrno>
 #include <csignal>
 
 #include "base/error.h"
@@ -10,6 +14,7 @@
 #include "base/process.h"
 #include "engine/checkpoint_files.h"
 #include "engine/dump.h"
+#include "engine/new_checkpoint.h"
 #include "engine/restore.h"
 #include "engine/verbs.h"
 #include "snapshot/copy_tree.h"
@@ -50,13 +55,22 @@ std::pair<std::string, std::string> split(const std::string& path) {
   return {parent, name};
 }
 
+// Free, or an empty directory that can make way: no mount point.
 void check_new_path(const std::string& parent, const std::string& name) {
   UniqueFd dir = open_dir(parent);
-  if (!exists_at(dir.get(), name)) return;
-  auto there = find_dir_at(dir.get(), name);
-  if (there && list_dir(there->get()).empty()) return;
+  struct statx facts {};
+  if (::statx(dir.get(), name.c_str(), AT_SYMLINK_NOFOLLOW, STATX_TYPE, &facts) < 0) {
+    if (errno == ENOENT) return;
+    throw sys_error("stat " + parent + "/" + name);
+  }
+  const bool is_dir = S_ISDIR(facts.stx_mode);
+  const bool is_mounted = (facts.stx_attributes & STATX_ATTR_MOUNT_ROOT) != 0;
+  if (is_dir && !is_mounted && list_dir(open_dir_at(dir.get(), name).get()).empty()) return;
+  const char* is = !is_dir      ? ", and no directory"
+                   : is_mounted ? ", and mounted"
+                                : ", and not empty";
   std::string path = parent + "/" + name;
-  throw Error(Code::kAlreadyExists, "checkpoint: " + escaped(path) + " is there, and not empty",
+  throw Error(Code::kAlreadyExists, "checkpoint: " + escaped(path) + " is there" + is,
               Kind::kCheckpoint)
       .with("path", path);
 }
@@ -96,11 +110,10 @@ CheckpointInfo finish(Core& core, const std::string& ns, NewCheckpoint& made, co
                       const std::string& spec, const Wait& wait) {
   record->name = name;
   record->number = target.number;
-  std::string digest = made.seal(record, spec, target.name);
-  if (target.number != 0)
-    checkpoints(core).add(ns, *record, wait);
-  else
-    checkpoints(core).trust(digest, wait);
+  std::string digest = made.seal(record, spec, wait);
+  if (target.number == 0) checkpoints(core).trust(digest, wait);  // never there and not trusted
+  made.give_name(target.name);
+  if (target.number != 0) checkpoints(core).add(ns, *record, wait);
   made.keep();
   return to_info(core, *record, target.number != 0 ? "" : target.parent + "/" + target.name);
 }
@@ -131,7 +144,7 @@ CheckpointInfo checkpoint_task(Engine& engine, const TaskRef& ref, const Checkpo
   Task task = get_task_to_dump(core, ref, limit);
   metadata::Full full = core.containers.get_full(ref.ns, ref.id, limit);
   Target target = choose_target(core, &options.to, limit);
-  NewCheckpoint made(target.parent);
+  NewCheckpoint made(core, target.parent);
   std::optional<Held> held(std::in_place, task, limit);
   dump_task(core, task, full.record, made, options, &*held, limit);
   if (!options.exit) held.reset();
@@ -149,7 +162,7 @@ CheckpointInfo copy_checkpoint(Engine& engine, const std::string& ns, const Chec
   Source source = open_source(core, ns, {.from = from, .allow_other_kernel = true}, wait);
   CheckpointPlace place = to;
   Target target = choose_target(core, &place, wait);
-  NewCheckpoint made(target.parent);
+  NewCheckpoint made(core, target.parent);
   for (const char* part : {kImagesDir, kLayerDir})
     snapshot::copy_layer(open_part(source.sealed, part).get(), open_dir_at(made.dir(), part).get(),
                          wait);

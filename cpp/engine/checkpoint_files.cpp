@@ -15,8 +15,7 @@
 #include "base/text.h"
 #include "content/ingest.h"
 #include "content/sha256.h"
-#include "engine/claim.h"
-#include "engine/incomplete.h"
+#include "snapshot/layer_bytes.h"
 
 namespace ctrd::engine {
 namespace {
@@ -25,6 +24,7 @@ constexpr const char* kManifest = "manifest";
 constexpr const char* kSpec = "spec.json";
 constexpr std::string_view kHidden = ".new-";
 constexpr char kVersion = 1;
+constexpr std::size_t kMaxManifest = 64u << 20;  // a line an image
 
 uint64_t size_of(int fd) {
   struct stat facts {};
@@ -39,30 +39,6 @@ std::string sha256_of(int fd, const Wait& wait) {
   return hash.hex();
 }
 
-std::string list_images(int dir, uint64_t* total) {
-  std::string lines;
-  std::vector<std::string> names = list_dir(dir);
-  std::sort(names.begin(), names.end());
-  for (const std::string& name : names) {
-    UniqueFd file = open_at(dir, name, O_RDONLY | O_NOFOLLOW);
-    uint64_t size = size_of(file.get());
-    *total += size;
-    lines += std::to_string(size) + ' ' + sha256_of(file.get(), {}) + ' ' + name + '\n';
-  }
-  return lines;
-}
-
-uint64_t tree_size(int dir) {
-  uint64_t total = 0;
-  for (const std::string& name : list_dir(dir)) {
-    struct stat facts {};
-    if (::fstatat(dir, name.c_str(), &facts, AT_SYMLINK_NOFOLLOW) < 0) continue;
-    if (S_ISDIR(facts.st_mode)) total += tree_size(open_dir_at(dir, name).get());
-    if (S_ISREG(facts.st_mode)) total += static_cast<uint64_t>(facts.st_size);
-  }
-  return total;
-}
-
 Error damaged(const std::string& path, const std::string& why) {
   return Error(Code::kDataLoss, "checkpoint " + escaped(path) + " is damaged: " + why,
                Kind::kCheckpoint)
@@ -72,7 +48,7 @@ Error damaged(const std::string& path, const std::string& why) {
 // A file that must be there, none of whose kind may be a link.
 std::string read_member(int dir, const std::string& path, const char* name) {
   try {
-    auto bytes = find_file_at(dir, name);
+    auto bytes = find_file_at(dir, name, kMaxManifest);
     if (bytes && !bytes->empty()) return std::move(*bytes);
   } catch (const Error& error) {
     if (error.sys_errno() == EACCES) throw;
@@ -97,53 +73,70 @@ std::string digest_of(const std::string& manifest, const std::string& spec) {
   return content::digest_of(manifest + '\n' + spec);
 }
 
-LockFd open_locked(int parent, const std::string& name) {
-  LockFd dir = LockFd::open([&] { return open_dir_at(parent, name); });
-  if (!try_lock(dir.get())) throw Error(Code::kAborted, "checkpoint: its directory was taken away");
-  return dir;
+void check_images(const Sealed& sealed, const Wait& wait) {
+  UniqueFd dir = open_part(sealed, kImagesDir);
+  std::istringstream lines(sealed.record.images);
+  uint64_t size = 0;
+  std::size_t count = 0;
+  std::string hex, name;
+  while (lines >> size >> hex >> name) {
+    ++count;
+    UniqueFd file = open_image(dir.get(), sealed.path, name);
+    if (size_of(file.get()) != size) throw damaged(sealed.path, name + " has another size");
+    if (sha256_of(file.get(), wait) != hex) throw damaged(sealed.path, name + " was changed");
+  }
+  if (count == 0 || list_dir(dir.get()).size() != count)
+    throw damaged(sealed.path, "its images are not those of its manifest");
+}
+
+// Made before manifests spoke of layers: "".
+void check_layer(const Sealed& sealed, const Wait& wait) {
+  UniqueFd dir = open_part(sealed, kLayerDir);
+  uint64_t size = 0;
+  const std::string& known = sealed.record.layer;
+  if (!known.empty() && digest_layer(dir.get(), &size, wait) != known)
+    throw damaged(sealed.path, "its layer was changed");
 }
 
 }  // namespace
 
-NewCheckpoint::NewCheckpoint(const std::string& path)
-    : path_(path), hidden_(std::string(kHidden) + random_hex(8)), parent_(open_dir(path)) {
-  make_dir_at(parent_.get(), hidden_, 0700);
-  dir_ = open_locked(parent_.get(), hidden_);
-  make_dir_at(dir(), kImagesDir, 0700);
-  make_dir_at(dir(), kLayerDir, 0700);
-}
-
-NewCheckpoint::~NewCheckpoint() {
-  if (hidden_.empty()) return;
-  try {
-    remove_tree_at(parent_.get(), hidden_);
-  } catch (const std::exception& error) {
-    log(Level::kWarning, std::string("a checkpoint's directory stays: ") + error.what());
+std::string list_images(int dir, uint64_t* total, const Wait& wait) {
+  std::string lines;
+  std::vector<std::string> names = list_dir(dir);
+  std::sort(names.begin(), names.end());
+  for (const std::string& name : names) {
+    UniqueFd file = open_at(dir, name, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
+    uint64_t size = size_of(file.get());
+    *total += size;
+    lines += std::to_string(size) + ' ' + sha256_of(file.get(), wait) + ' ' + name + '\n';
   }
+  return lines;
 }
 
-std::string NewCheckpoint::seal(metadata::Checkpoint* record, const std::string& spec,
-                                const std::string& name) {
-  record->size = tree_size(open_dir_at(dir(), kLayerDir).get());
-  record->images = list_images(open_dir_at(dir(), kImagesDir).get(), &record->size);
-  metadata::Checkpoint inside = *record;
-  inside.number = 0;
-  std::string manifest = kVersion + metadata::encode(inside);
-  if (::syncfs(dir()) < 0) throw sys_error("sync a checkpoint");  // before its record
-  create_file_at(dir(), kSpec, spec, 0600);
-  replace_file_at(dir(), kManifest, manifest, 0600, true);
-  ::unlinkat(parent_.get(), name.c_str(), AT_REMOVEDIR);  // one that is empty
-  rename_at(parent_.get(), hidden_, parent_.get(), name);
-  hidden_ = name;
-  sync_dir(parent_.get());
+std::string digest_layer(int dir, uint64_t* total, const Wait& wait) {
+  content::Sha256 hash;
+  *total += snapshot::read_layer(
+      dir, [&](std::string_view bytes) { hash.update(bytes); }, wait);
+  return hash.hex();
+}
+
+// The manifest last, and all the rest synced before it.
+std::string write_sealed(int dir, const metadata::Checkpoint& record, const std::string& spec) {
+  std::string manifest = kVersion + metadata::encode(record);
+  if (manifest.size() > kMaxManifest)
+    throw Error(Code::kResourceExhausted, "checkpoint: its list of images is too long",
+                Kind::kCheckpoint);
+  create_file_at(dir, kSpec, spec, 0600);
+  if (::syncfs(dir) < 0) throw sys_error("sync a checkpoint");
+  replace_file_at(dir, kManifest, manifest, 0600, true);
   return digest_of(manifest, spec);
 }
 
 Sealed open_checkpoint(const std::string& path) {
   Sealed sealed;
-  sealed.path = path;
   try {
-    sealed.dir = open_dir(path);
+    sealed.path = real_path(path);
+    sealed.dir = open_dir(sealed.path);
   } catch (const Error& error) {
     if (error.code() != Code::kNotFound) throw;
     throw not_found(Kind::kCheckpoint, "checkpoint " + escaped(path) + ": no such directory");
@@ -170,35 +163,27 @@ UniqueFd open_part(const Sealed& sealed, const char* name) {
   throw damaged(sealed.path, std::string("it has no ") + name);
 }
 
-void check_images(const Sealed& sealed, const Wait& wait) {
-  UniqueFd dir = open_part(sealed, kImagesDir);
-  std::istringstream lines(sealed.record.images);
-  uint64_t size = 0;
-  std::size_t count = 0;
-  std::string hex, name;
-  while (lines >> size >> hex >> name) {
-    ++count;
-    UniqueFd file = open_image(dir.get(), sealed.path, name);
-    if (size_of(file.get()) != size) throw damaged(sealed.path, name + " has another size");
-    if (sha256_of(file.get(), wait) != hex) throw damaged(sealed.path, name + " was changed");
-  }
-  if (count == 0 || list_dir(dir.get()).size() != count)
-    throw damaged(sealed.path, "its images are not those of its manifest");
+void check_parts(const Sealed& sealed, const Wait& wait) {
+  check_images(sealed, wait);
+  check_layer(sealed, wait);
 }
 
 bool is_private(const Sealed& sealed) {
   auto mine = [](const struct stat& facts) {
     return facts.st_uid == 0 || facts.st_uid == ::geteuid();
   };
-  struct stat facts {};
-  std::string whole = real_path(sealed.path);
+  const std::string& whole = sealed.path;
+  struct stat facts {
+  }, own{};
   for (std::size_t at = 0; at != whole.npos; at = whole.find('/', at + 1)) {
     std::string above = whole.substr(0, std::max<std::size_t>(at, 1));
-    bool known = ::lstat(above.c_str(), &facts) == 0 && mine(facts);
+    bool known = ::lstat(above.c_str(), &facts) == 0 && S_ISDIR(facts.st_mode) && mine(facts);
     bool sticky = (facts.st_mode & S_ISVTX) != 0;  // what is mine there, others cannot rename
     if (!known || ((facts.st_mode & 022) != 0 && !sticky)) return false;
   }
-  return ::fstat(sealed.dir.get(), &facts) == 0 && mine(facts) && (facts.st_mode & 077) == 0;
+  bool is_it = ::lstat(whole.c_str(), &facts) == 0 && ::fstat(sealed.dir.get(), &own) == 0 &&
+               facts.st_dev == own.st_dev && facts.st_ino == own.st_ino;
+  return is_it && S_ISDIR(own.st_mode) && mine(own) && (own.st_mode & 077) == 0;
 }
 
 std::string checkpoints_path(const Core& core) {
@@ -219,20 +204,17 @@ void remove_checkpoint_dir(const Core& core, uint64_t number) {
   remove_tree_at(parent->get(), hidden);
 }
 
-// The directories are listed first: a record comes after its directory, which is locked until then.
-void remove_left_checkpoints(Core& core, const Wait& wait) {
-  auto parent = find_dir_at(core.root.dir.get(), kCheckpointsDir);
-  if (!parent) return;
-  std::vector<std::string> names = list_dir(parent->get());
-  if (names.empty()) return;
+bool is_stored(Core& core, const Sealed& sealed, const Wait& wait) {
+  std::string name = sealed.path.substr(sealed.path.rfind('/') + 1);
+  auto number = to_number(name);
+  if (!number) return false;
+  auto there = find_dir_at(core.root.dir.get(), std::string(kCheckpointsDir) + "/" + name);
+  struct stat a {
+  }, b{};
+  if (!there || ::fstat(there->get(), &a) < 0 || ::fstat(sealed.dir.get(), &b) < 0) return false;
+  if (a.st_dev != b.st_dev || a.st_ino != b.st_ino) return false;
   std::vector<uint64_t> used = checkpoints(core).numbers(wait);
-  const bool may_be_lost = is_incomplete(core);  // the record of one of them
-  for (const std::string& name : names) {
-    auto number = to_number(name);
-    bool known = number && std::find(used.begin(), used.end(), *number) != used.end();
-    const bool is_left = number ? !known && !may_be_lost : name.starts_with(kHidden);
-    if (is_left) remove_leftover(parent->get(), name);
-  }
+  return std::find(used.begin(), used.end(), *number) != used.end();
 }
 
 }  // namespace ctrd::engine

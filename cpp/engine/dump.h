@@ -8,6 +8,7 @@
 
 #include "engine/checkpoint.h"
 #include "engine/checkpoint_files.h"
+#include "engine/new_checkpoint.h"
 #include "engine/task.h"
 #include "ttrpc/client.h"
 

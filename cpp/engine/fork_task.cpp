@@ -11,6 +11,7 @@
 #include "base/process.h"
 #include "engine/criu_logs.h"
 #include "engine/dump.h"
+#include "engine/new_checkpoint.h"
 #include "engine/restore.h"
 #include "engine/rpc.h"
 #include "engine/verbs.h"
@@ -166,7 +167,7 @@ std::vector<Forked> fork_task(Engine& engine, const TaskRef& ref, const ForkOpti
   how.tcp = "close";
   how.terminal = oci::spec_facts(full.spec).terminal;
   metadata::Checkpoint dump = describe_dump(core, ref.ns, full.record, how, limit);
-  NewCheckpoint images(checkpoints_path(core));
+  NewCheckpoint images(core, checkpoints_path(core));
   {
     Held held(task, limit);
     dump_task(core, task, full.record, images, how, &held, limit);

@@ -236,7 +236,7 @@ void Disk::check_checkpoints() {
     known.insert(dir);
     try {
       auto sealed = open_checkpoint(core_.root.path + "/" + kCheckpointsDir + "/" + dir);
-      if (verify_) check_images(sealed, wait_);
+      if (verify_) check_parts(sealed, wait_);
     } catch (const Error& error) {
       const bool is_lost = error.code() == Code::kNotFound;
       if (!is_lost && error.code() != Code::kDataLoss) throw;

@@ -3,7 +3,7 @@
 
 #include "base/files.h"
 #include "base/leftover.h"
-#include "engine/checkpoint_files.h"
+#include "engine/new_checkpoint.h"
 #include "oci/probe.h"
 
 namespace ctrd::engine {

@@ -59,16 +59,16 @@ Source open_source(Core& core, const std::string& ns, const RestoreOptions& opti
     source.is_ours = true;
   } else {
     source.sealed = open_checkpoint(options.from.path);
-    bool known = checkpoints(core).is_trusted(source.sealed.digest, wait);
-    source.is_ours = known && is_private(source.sealed);
+    bool stored = is_stored(core, source.sealed, wait);
+    bool known = stored || checkpoints(core).is_trusted(source.sealed.digest, wait);
+    source.is_ours = stored || (known && is_private(source.sealed));
     if (known && !source.is_ours && !options.allow_untrusted)
       throw foreign(source.sealed.path,
                     "may have been changed by others: its directories are not ours alone");
   }
   if (!source.is_ours && !options.allow_untrusted) throw foreign(source.sealed.path);
   check_machine(source.sealed.record, options.allow_other_kernel);
-  check_images(source.sealed, wait);
-  open_part(source.sealed, kLayerDir);
+  check_parts(source.sealed, wait);
   return source;
 }
 

@@ -39,6 +39,7 @@ std::string encode(const Checkpoint& record) {
       .add(14, record.images)
       .add(15, record.snapshotter)
       .add(16, record.base)
+      .add(21, record.layer)
       .take();
 }
 
@@ -53,7 +54,7 @@ Checkpoint decode_checkpoint(std::string_view name, std::string_view bytes) {
            field.read(10, record.labels) || field.read(11, record.container_labels) ||
            field.read(12, record.kernel) || field.read(13, record.machine) ||
            field.read(14, record.images) || field.read(15, record.snapshotter) ||
-           field.read(16, record.base);
+           field.read(16, record.base) || field.read(21, record.layer);
   });
   return record;
 }

@@ -6,21 +6,17 @@
 #include <sys/xattr.h>
 #include <unistd.h>
 
-#include <cerrno>
 #include <map>
 #include <string>
-#include <string_view>
 #include <utility>
-#include <vector>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "snapshot/copy_file.h"
+#include "snapshot/entry.h"
 
 namespace ctrd::snapshot {
 namespace {
-
-constexpr int kMaxDepth = 200;  // two descriptors a level
 
 struct stat facts_at(int dir, const std::string& name) {
   struct stat facts {};
@@ -29,57 +25,10 @@ struct stat facts_at(int dir, const std::string& name) {
   return facts;
 }
 
-std::string read_link(int dir, const std::string& name) {
-  std::string target(4096, '\0');
-  ssize_t size = ::readlinkat(dir, name.c_str(), target.data(), target.size());
-  if (size < 0) throw sys_error("read link " + fd_path(dir, name));
-  target.resize(static_cast<std::size_t>(size));
-  return target;
-}
-
-// The size is asked for first; whatever grows in between is asked again.
-template <typename Call>
-std::string sized(const Call& call, const std::string& what) {
-  std::string bytes;
-  for (;;) {
-    ssize_t size = call(nullptr, 0);
-    if (size < 0 && errno == EOPNOTSUPP) return {};
-    if (size < 0) throw sys_error(what);
-    bytes.resize(static_cast<std::size_t>(size));
-    if (size == 0) return bytes;
-    size = call(bytes.data(), bytes.size());
-    if (size < 0 && errno == ERANGE) continue;
-    if (size < 0) throw sys_error(what);
-    bytes.resize(static_cast<std::size_t>(size));
-    return bytes;
-  }
-}
-
-bool is_overlays(std::string_view key) {
-  return key.starts_with("trusted.overlay.") || key.starts_with("user.overlay.");
-}
-
-// What a layer says of those below it; the rest is notes to itself.
-bool is_of_layer(std::string_view key) {
-  return key == "trusted.overlay.opaque" || key == "trusted.overlay.redirect" ||
-         key == "trusted.overlay.metacopy";
-}
-
-// Paths end in "/." or in a name that is not followed.
 void copy_xattrs(const std::string& from, const std::string& to, bool is_layer) {
-  std::string keys =
-      sized([&](char* data, std::size_t size) { return ::llistxattr(from.c_str(), data, size); },
-            "list attributes of " + from);
-  for (std::size_t at = 0; at < keys.size();) {
-    const char* key = keys.data() + at;
-    at += std::string_view(key).size() + 1;
-    if (is_overlays(key) && !(is_layer && is_of_layer(key))) continue;
-    std::string value = sized(
-        [&](char* data, std::size_t size) { return ::lgetxattr(from.c_str(), key, data, size); },
-        std::string("read attribute ") + key + " of " + from);
-    if (::lsetxattr(to.c_str(), key, value.data(), value.size(), 0) < 0)
-      throw sys_error(std::string("set attribute ") + key + " of " + to);
-  }
+  for (const auto& [key, value] : read_xattrs(from, is_layer))
+    if (::lsetxattr(to.c_str(), key.c_str(), value.data(), value.size(), 0) < 0)
+      throw sys_error("set attribute " + key + " of " + to);
 }
 
 std::string joined(std::string path, const std::string& name) {
@@ -93,7 +42,7 @@ class Copier {
   Copier(int top, bool is_layer, const Wait& wait) : top_(top), is_layer_(is_layer), wait_(wait) {}
 
   void directory(int from, int to, const std::string& path, int depth) {
-    if (depth > kMaxDepth)
+    if (depth > kMaxTreeDepth)
       throw Error(Code::kResourceExhausted, "copy a tree: more than 200 levels deep: " + path);
     for (const std::string& name : list_dir(from)) {
       wait_.check();
@@ -135,12 +84,12 @@ class Copier {
 
   void make(int from, int to, const std::string& name, const struct stat& facts) {
     if (S_ISREG(facts.st_mode)) {
-      UniqueFd source = open_at(from, name, O_RDONLY | O_NOFOLLOW);
+      UniqueFd source = open_regular_at(from, name);
       UniqueFd target = open_at(to, name, O_WRONLY | O_CREAT | O_EXCL, 0600);
       return copy_file(source.get(), target.get(), wait_);
     }
     int result = S_ISLNK(facts.st_mode)
-                     ? ::symlinkat(read_link(from, name).c_str(), to, name.c_str())
+                     ? ::symlinkat(read_link_at(from, name).c_str(), to, name.c_str())
                      : ::mknodat(to, name.c_str(), (facts.st_mode & S_IFMT) | 0600, facts.st_rdev);
     if (result < 0) throw sys_error("make " + fd_path(to, name));
   }

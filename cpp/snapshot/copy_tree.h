@@ -1,8 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 // A directory tree, copied as it is: files (copy_file.h), hard links among them, symlinks, devices,
 // FIFOs and sockets, owners, modes, times and extended attributes. By directory descriptors: no
-// symlink is followed. What means something to overlay alone (trusted.overlay.*, user.overlay.*) is
-// left out, for it could redirect where the copy is mounted.
+// symlink is followed, and what is exchanged meanwhile never waited for. What means something to
+// overlay alone (trusted.overlay.*, user.overlay.*) is left out, for it could redirect where the
+// copy is mounted.
 #pragma once
 
 #include "base/time.h"

@@ -119,9 +119,9 @@ class CheckpointReport:
 
 
 def place_of(field: str, ref: object) -> _core.CheckpointPlace:
-    """A str is a stored name, a path a directory, None nothing yet."""
+    """A str is a stored name, a path a directory, None nothing yet; a handle is that very one, not another of its name."""
     if isinstance(ref, Checkpoint):
-        ref = ref.ref or ref.path
+        ref = ref.path
     if ref is None:
         return _core.CheckpointPlace("", "")
     if isinstance(ref, str):

@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import subprocess
 from pathlib import Path
 
 import ctrd
 from support import eventually
 
 BIN = Path(__file__).resolve().parents[2] / "build/criu/bin"
-RUNTIMES = ("crun", "runc")
 COUNTER = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done"
 
 # The same, and keeps the number in a file of its layer.
@@ -30,6 +31,30 @@ def runtime(name: str) -> str:
     found = shutil.which(name, path=path())
     assert found
     return found
+
+
+def dumps(binary: str) -> bool:
+    """Whether it is built with CRIU: crun says so, runc always is."""
+    words = subprocess.run([binary, "--version"], capture_output=True, text=True, check=True).stdout
+    return not words.startswith("crun") or "+CRIU" in words
+
+
+def version() -> tuple[int, ...]:
+    """That of the CRIU that is first on path()."""
+    found = shutil.which("criu", path=path())
+    assert found
+    words = subprocess.run([found, "--version"], capture_output=True, text=True, check=True).stdout
+    return tuple(map(int, re.findall(r"\d+", words.splitlines()[0])))
+
+
+def _runtimes() -> tuple[str, ...]:
+    """Both; where the machine's own have to do (Debian 12's crun has no CRIU), those that can."""
+    if BIN.is_dir():
+        return ("crun", "runc")
+    return tuple(name for name in ("crun", "runc") if (found := shutil.which(name)) and dumps(found)) or ("runc",)
+
+
+RUNTIMES = _runtimes()
 
 
 def numbers(text: str) -> list[int]:

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import shutil
+import subprocess
+import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -10,7 +12,7 @@ import criu
 import ctrd
 import pytest
 from criu import COUNT, counts_on, directories, name_of, told
-from support import eventually, python_says
+from support import eventually, python, python_says
 
 pytestmark = pytest.mark.root
 
@@ -201,6 +203,103 @@ def test_doctor_tries_criu(engine: ctrd.Engine, monkeypatch: pytest.MonkeyPatch)
         assert not criu_of.ok
         assert "install criu" in criu_of.hint
     assert engine.doctor().ok
+
+
+def test_a_runtime_without_it(engine: ctrd.Engine, rootfs: ctrd.Rootfs, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Debian 12's crun: doctor, the report and the error say the same, and it runs on."""
+    crun = shutil.which("crun", path="/usr/sbin:/usr/bin")
+    assert crun
+    can = criu.dumps(crun)
+    with engine.start(rootfs, "/bin/sh", "-c", COUNT, runtime=crun) as c:
+        eventually(lambda: len(told(c)) >= 5, "it counts")
+        report = c.checkpoint(dry_run=True)
+        assert report.ok is can
+        if not can:
+            assert "built without CRIU: use runc" in str(report)
+            for verb in (c.checkpoint, c.fork):
+                with pytest.raises(ctrd.Unsupported, match="built without CRIU") as failed:
+                    verb()
+                assert "use runc" in str(failed.value.hint)
+        counts_on(c)
+    monkeypatch.setenv("PATH", "/usr/sbin:/usr/bin")
+    (check,) = (check for check in engine.doctor().checks if check.name == "crun")
+    assert ("built without CRIU" in check.found) is not can
+
+
+def test_a_handle_is_that_very_one(engine: ctrd.Engine, counter: ctrd.Container) -> None:
+    """Of another namespace, or by its path; and not the next one of its name."""
+    made = counter.checkpoint("warm")
+    inner = engine.with_namespace("inner")
+    other = inner.checkpoints.load(made.path, ref="warm")
+    assert other.path != made.path
+    for source in (made, made.path):
+        with inner.containers.restore(source) as twin:
+            counts_on(twin)
+    made.delete()
+    counter.checkpoint("warm")
+    with pytest.raises(ctrd.CheckpointNotFound):
+        made.restore()
+    other.delete()
+    with pytest.raises(ctrd.CheckpointNotFound):
+        inner.containers.restore("warm")
+    with pytest.raises(ctrd.CheckpointNotFound):
+        engine.containers.restore(other)
+    engine.checkpoints.delete("warm")
+
+
+def test_a_place_that_is_taken(counter: ctrd.Container, engine: ctrd.Engine, tmp_path: Path) -> None:
+    """Told before it is frozen; an empty directory makes way."""
+    (tmp_path / "file").write_text("x")
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full/file").touch()
+    (tmp_path / "link").symlink_to("full")
+    (tmp_path / "dangling").symlink_to("none")
+    (tmp_path / "mounted").mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "none", tmp_path / "mounted"], check=True)
+    try:
+        for name in ("file", "full", "link", "dangling", "mounted"):
+            with pytest.raises(ctrd.AlreadyExists) as failed:
+                counter.checkpoint(tmp_path / name)
+            assert str(tmp_path / name) in str(failed.value)
+            with pytest.raises(ctrd.AlreadyExists):
+                counter.checkpoint(tmp_path / name, dry_run=True)
+    finally:
+        subprocess.run(["umount", tmp_path / "mounted"], check=True)
+    (tmp_path / "empty").mkdir()
+    with counter.checkpoint(tmp_path / "empty").restore() as twin:
+        counts_on(twin)
+
+
+def names_in(path: Path) -> list[str]:
+    return [one.name for one in path.iterdir()]
+
+
+CHECKPOINT = """if True:
+    import ctrd, pathlib, sys
+    ctrd.default_engine().containers[sys.argv[1]].checkpoint(pathlib.Path(sys.argv[2]))
+"""
+
+
+def test_a_killed_client_leaves_nothing_in_a_directory_of_its_own(
+    engine: ctrd.Engine, counter: ctrd.Container, tmp_path: Path
+) -> None:
+    """Not even on another filesystem, where it is made beside its place."""
+    counter.run("dd", "if=/dev/zero", "of=/big", "bs=1M", "count=64")
+    with tempfile.TemporaryDirectory(dir="/dev/shm") as memory:
+        assert Path(memory).stat().st_dev != engine.root.stat().st_dev
+        for parent in (tmp_path / "here", Path(memory) / "there"):
+            parent.mkdir()
+            where = engine.root / "checkpoints" if parent.parent == tmp_path else parent
+            with python(engine, CHECKPOINT, counter.id, str(parent / "cp")) as child:
+                eventually(lambda p=where: list(p.glob(".new-*/images/inventory.img")), "it is dumped")
+                child.kill()
+            with ctrd.Engine(engine.root, state=engine.state) as again:
+                assert list(again.containers) == [counter.id]
+            assert (names_in(parent), directories(engine)) == ([], [])
+            with counter.checkpoint(parent / "cp").restore() as twin:
+                counts_on(twin)
+            assert (names_in(parent), directories(engine)) == (["cp"], [])
+    counts_on(counter)
 
 
 def test_a_killed_one_leaves_nothing(engine: ctrd.Engine, counter: ctrd.Container) -> None:

@@ -19,6 +19,7 @@ from leveldb_writer import varint
 from support import eventually
 
 pytestmark = pytest.mark.root
+BINARY = criu.runtime(criu.RUNTIMES[0])
 KERNEL, MACHINE, RUNTIME, ROOTFS, IMAGES = 12, 13, 6, 5, 14  # fields of the manifest: metadata/checkpoints.h
 
 
@@ -29,7 +30,8 @@ def _path(monkeypatch: pytest.MonkeyPatch) -> None:
 
 @pytest.fixture
 def counter(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> Iterator[ctrd.Container]:
-    with engine.start(rootfs, "/bin/sh", "-c", criu.COUNTER, runtime=criu.runtime("crun")) as made:
+    script = f"echo kept >/kept; echo x >/etc/x; {criu.COUNTER}"
+    with engine.start(rootfs, "/bin/sh", "-c", script, runtime=BINARY) as made:
         eventually(lambda: len(list(made.logs())) >= 3, "it counts")
         yield made
 
@@ -150,6 +152,14 @@ DAMAGED: dict[str, Callable[[Path], object]] = {
     "an image of an absolute name": lambda p: listed(p, "/etc/shadow"),
     "an image of a hidden name": lambda p: listed(p, ".."),
     "a size that is a lie": lambda p: listed(p, an_image(p).name, 10 << 30),
+    "a layer that is cut": lambda p: os.truncate(p / "layer/kept", 2),
+    "another content in the layer": lambda p: (p / "layer/kept").write_text("KEPT"),
+    "a file more in the layer": lambda p: (p / "layer/more").touch(),
+    "a file less in the layer": lambda p: (p / "layer/kept").unlink(),
+    "set-user-ID in the layer": lambda p: (p / "layer/kept").chmod(0o4755),
+    "another owner in the layer": lambda p: os.chown(p / "layer/kept", 1, 1),
+    "a redirect in the layer": lambda p: os.setxattr(p / "layer/etc", "trusted.overlay.redirect", b"/root"),
+    "a link in the layer": lambda p: replaced(p / "layer/kept", lambda m: m.symlink_to("/etc/shadow")),
     "no list of images": lambda p: change_manifest(p, IMAGES, b""),
 }
 
@@ -181,7 +191,7 @@ def test_a_spec_that_was_changed_is_not_taken(
             change_spec(path, change)
 
     path = variant(good, "all", all_of_them)
-    with engine.containers.create(rootfs, "/bin/sh", "-c", criu.COUNTER, runtime=criu.runtime("crun")) as mine:
+    with engine.containers.create(rootfs, "/bin/sh", "-c", criu.COUNTER, runtime=BINARY) as mine:
         mine.create_task().start()
         config = engine.state / "default" / mine.id / "config.json"
         wanted = json.loads(config.read_text())
@@ -208,9 +218,9 @@ def test_a_record_that_was_changed_is_not_taken(
         with pytest.raises(ctrd.PermissionDenied):
             engine.containers.restore(path, allow_untrusted=True)
     counter.delete(force=True)
-    with engine.containers.create(rootfs, "/bin/sh", "-c", criu.COUNTER, runtime=criu.runtime("crun")) as mine:
+    with engine.containers.create(rootfs, "/bin/sh", "-c", criu.COUNTER, runtime=BINARY) as mine:
         mine.create_task(checkpoint=good.parent / f"field-{RUNTIME}", allow_untrusted=True).start()
-        assert mine.runtime == criu.runtime("crun")
+        assert mine.runtime == BINARY
         mine.kill(signal.SIGKILL)
         mine.wait(30)
     assert not (tmp_path / "it-ran").exists()
@@ -220,7 +230,7 @@ def test_damaged_ones_leave_nothing(
     engine: ctrd.Engine, counter: ctrd.Container, good: Path, rootfs: ctrd.Rootfs
 ) -> None:
     counter.delete(force=True)
-    with engine.containers.create(rootfs, "/bin/sh", "-c", criu.COUNTER, runtime=criu.runtime("crun")) as mine:
+    with engine.containers.create(rootfs, "/bin/sh", "-c", criu.COUNTER, runtime=BINARY) as mine:
         for name, change in DAMAGED.items():
             path = variant(good, name, change)
             with pytest.raises((ctrd.DataLoss, ctrd.PermissionDenied)):
@@ -240,7 +250,7 @@ def test_another_machine_or_kernel(
     counter.delete(force=True)
     machine = variant(good, "machine", lambda p: change_manifest(p, MACHINE, b"riscv64"))
     kernel = variant(good, "kernel", lambda p: change_manifest(p, KERNEL, b"2.6.32"))
-    with engine.containers.create(rootfs, "/bin/sh", "-c", criu.COUNTER, runtime=criu.runtime("crun")) as mine:
+    with engine.containers.create(rootfs, "/bin/sh", "-c", criu.COUNTER, runtime=BINARY) as mine:
         with pytest.raises(ctrd.FailedPrecondition, match="riscv64"):
             mine.create_task(checkpoint=machine, allow_untrusted=True, allow_other_kernel=True)
         with pytest.raises(ctrd.FailedPrecondition, match=r"2\.6\.32") as failed:
@@ -263,6 +273,27 @@ def test_one_that_others_can_change_is_foreign(engine: ctrd.Engine, counter: ctr
     with engine.containers.restore(good) as again:
         assert again.status() == "running"
     assert list(engine.containers) == []
+
+
+def test_what_a_link_leads_to_is_looked_at_once(
+    engine: ctrd.Engine, counter: ctrd.Container, good: Path, rootfs: ctrd.Rootfs, tmp_path: Path
+) -> None:
+    """What was found good is what is restored, though the link leads elsewhere meanwhile."""
+    evil = variant(good, "evil", lambda p: (p / "images/pstree.img").write_bytes(b"\xff" * 64))
+    everybodys = tmp_path / "everybodys"
+    everybodys.mkdir()
+    everybodys.chmod(0o777)
+    link = everybodys / "link"
+    link.symlink_to(good)
+    with engine.containers.create(rootfs, "/bin/sh", "-c", criu.COUNTER, runtime=counter.runtime) as mine:
+        task = mine.create_task(checkpoint=link)
+        link.unlink()
+        link.symlink_to(evil)
+        task.start()
+        criu.counts_on(mine)
+        mine.task().delete(force=True)
+        with pytest.raises(ctrd.DataLoss, match="evil"):
+            mine.create_task(checkpoint=link)
 
 
 @pytest.mark.parametrize("runtime", criu.RUNTIMES)
