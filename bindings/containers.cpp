@@ -1,6 +1,7 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "bindings/call.h"
 #include "bindings/rows.h"
+#include "engine/prune.h"
 
 namespace ctrd::bindings {
 
@@ -34,6 +35,19 @@ void bind_change(PyEngine& cls) {
             });
           },
           py::arg("ns"), py::arg("id"), py::arg("force"), py::arg("missing_ok"))
+      .def(
+          "prune",
+          [](Engine& self, const std::string& ns, const std::vector<std::string>& filters,
+             double stopped_for, bool dry_run) {
+            const engine::PruneOptions options{filters, to_nanos(stopped_for), dry_run};
+            const auto report = call("prune", {}, [&](const Wait& wait) {
+              return engine::prune(self, ns, options, wait);
+            });
+            py::list removed;
+            for (const std::string& id : report.removed) removed.append(text(id));
+            return py::make_tuple(py::tuple(removed), report.freed);
+          },
+          py::arg("ns"), py::arg("filters"), py::arg("stopped_for"), py::arg("dry_run"))
       .def(
           "detach",
           [](Engine& self, const std::string& ns, const std::string& id) {

@@ -18,7 +18,7 @@ import click
 from . import _cli_checkpoint, _shim
 from . import _cli_show as show
 from ._attach import DETACH_KEYS
-from ._cli_garbage import explain, gc, lease
+from ._cli_garbage import explain, gc, lease, prune
 from ._cli_snapshot import snapshot
 from ._container import Container
 from ._core import __version__
@@ -382,7 +382,7 @@ def fsck(open_engine: Callable[[], Engine], /, repair: bool, verify: bool) -> No
     sys.exit(0 if report.ok else 1)
 
 
-for _one in (snapshot, lease, gc, explain):
+for _one in (snapshot, lease, prune, gc, explain):
     cli.add_command(_one)
 _cli_checkpoint.add_to(cli, _find)
 

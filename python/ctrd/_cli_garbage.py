@@ -1,5 +1,5 @@
 # SPDX-License-Identifier: Apache-2.0
-"""`ctrd gc`, `ctrd explain` and `ctrd lease ...`: each command is a call of the engine's."""
+"""`ctrd prune`, `ctrd gc`, `ctrd explain` and `ctrd lease ...`: each command is a call of the engine's."""
 
 from __future__ import annotations
 
@@ -36,7 +36,30 @@ def gc(open_engine: _Open, /, dry_run: bool, as_json: bool) -> None:
         return
     for kind, key in report.removed:
         click.echo(f"{kind} {key}")
-    click.echo(f"{show.size_of(report.freed)} {'would be freed' if dry_run else 'freed'}", err=True)
+    click.echo(_freed(report.freed, dry_run), err=True)
+
+
+def _freed(bytes: int, dry_run: bool) -> str:
+    return f"{show.size_of(bytes)} {'would be freed' if dry_run else 'freed'}"
+
+
+@click.command()
+@click.option("--filter", "-f", "filters", multiple=True, help="labels.app==web,id~=^w; several are 'or'.")
+@click.option("--stopped-for", type=float, default=0.0, metavar="SECONDS", help="Only what ended so long ago.")
+@click.option("--dry-run", "-n", is_flag=True, help="Only say what would go.")
+@click.option("--json", "as_json", is_flag=True, help="One JSON object.")
+@_engine
+def prune(open_engine: _Open, /, filters: tuple[str, ...], stopped_for: float, dry_run: bool, as_json: bool) -> None:
+    """Delete the containers that have ended, with their layers and logs.
+
+    Left alone is what belongs to a process, what is mounted or held by a lease, and what was never started.
+    """
+    report = open_engine().containers.prune(*filters, stopped_for=stopped_for, dry_run=dry_run)
+    if as_json:
+        click.echo(json.dumps({"removed": report.removed, "freed": report.freed}))
+        return
+    click.echo("".join(f"{id}\n" for id in report.removed), nl=False)
+    click.echo(_freed(report.freed, dry_run), err=True)
 
 
 @click.command()

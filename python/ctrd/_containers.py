@@ -15,7 +15,7 @@ from ._container import Container
 from ._options import CREATE_KEYS, create_options, record_change
 from ._signature import check_known, takes
 from ._types import DEVNULL, LOG, CreateOptions, LabelChange, Labels, Status
-from ._values import ContainerInfo, ResultList, TaskStatus
+from ._values import ContainerInfo, PruneReport, ResultList, TaskStatus
 from .errors import InvalidArgument
 
 if TYPE_CHECKING:
@@ -271,6 +271,34 @@ class Containers:
             checks.flag("force", force),
             checks.flag("missing_ok", missing_ok),
         )
+
+    def prune(self, *filters: str, stopped_for: float = 0.0, dry_run: bool = False) -> PruneReport:
+        """Delete containers that have ended, with their layers and logs.
+
+        Nothing that somebody may still be using goes: not what belongs to a process, this one included; not what is
+        mounted or held by a lease; not what has never been started. So it takes detached containers whose task is
+        stopped.
+
+        Args:
+            filters: As of list(): only those that match.
+            stopped_for: Seconds since their end, at least.
+            dry_run: Only say what would go.
+
+        Raises:
+            InvalidArgument: A filter is not one, the message marks where; or a negative time.
+
+        Example:
+            >>> engine.start(rootfs, "true", id="job", lifetime="detached").wait()
+            <ExitStatus 0>
+            >>> engine.containers.prune("labels.keep!=yes").removed
+            ('job',)
+        """
+        texts = [checks.text("filters", one) for one in filters]
+        seconds = checks.number("stopped_for", stopped_for)
+        if seconds < 0:
+            raise checks.invalid("stopped_for", stopped_for, "negative")
+        only_say = checks.flag("dry_run", dry_run)
+        return PruneReport(*self._engine._core.prune(self._engine.namespace, texts, seconds, only_say))
 
     def __getitem__(self, id: str, /) -> Container:
         """Return a handle; ContainerNotFound is a KeyError."""

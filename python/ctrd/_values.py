@@ -486,6 +486,19 @@ class GCReport:
 
 
 @dataclass(frozen=True, slots=True)
+class PruneReport:
+    """Which containers went, or would go.
+
+    Attributes:
+        removed: Their ids, in order.
+        freed: Bytes on the disk, of their layers and logs.
+    """
+
+    removed: tuple[str, ...]
+    freed: int
+
+
+@dataclass(frozen=True, slots=True)
 class Explanation:
     """Why an object is there still.
 
