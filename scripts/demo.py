@@ -184,7 +184,7 @@ def life(engine: ctrd.Engine, busybox: ctrd.Rootfs, debian: ctrd.Rootfs, where: 
     for runtime in ("crun", "runc"):
         checkpoints(engine, busybox, runtime)
 
-    garbage(engine, web)
+    garbage(engine, busybox, web)
     name = str(web.spec()["linux"]["cgroupsPath"]).strip("/").removesuffix("web")
     with step("delete them"):
         web.delete()
@@ -193,7 +193,7 @@ def life(engine: ctrd.Engine, busybox: ctrd.Rootfs, debian: ctrd.Rootfs, where: 
     return name
 
 
-def garbage(engine: ctrd.Engine, web: ctrd.Container) -> None:
+def garbage(engine: ctrd.Engine, busybox: ctrd.Rootfs, web: ctrd.Container) -> None:
     """Labels, filters, layers, leases, and what goes."""
     with step("labels and filters"):
         engine.containers.update("web", labels={"tier": "front", "env": None})
@@ -221,6 +221,10 @@ def garbage(engine: ctrd.Engine, web: ctrd.Container) -> None:
         report = engine.gc()
         show(f"gc() removed {report.removed}, {report.freed} bytes")
         show(f"left: {engine.snapshots.list().ids}; why: {engine.explain('snapshot', web.id).paths[0]}")
+
+    with step("prune: what has ended and is nobody's"):
+        engine.start(busybox, "true", id="nobodys", lifetime="detached").wait(timeout=30)
+        show(f"of {list(engine.containers)} prune() removed {engine.containers.prune().removed}")
 
 
 def main() -> None:

@@ -8,6 +8,7 @@ import pickle
 import stat
 import subprocess
 import sys
+import tempfile
 from collections.abc import Callable, Iterator
 from contextlib import suppress
 from pathlib import Path
@@ -443,6 +444,24 @@ def test_128_layers(
     with pytest.raises(ctrd.ResourceExhausted, match="129 layers"):
         overlay.prepare("work", "one more")
     assert overlay.list("name==work") == []
+
+
+def test_128_layers_of_native() -> None:
+    """In memory, where a sync of each layer costs nothing."""
+    with (
+        tempfile.TemporaryDirectory(dir="/dev/shm") as memory,
+        ctrd.Engine(f"{memory}/root", state=f"{memory}/state", snapshotter="native") as engine,
+    ):
+        native, parent = engine.snapshots, None
+        for at in range(128):
+            layer(native, f"l{at}", parent, lambda root, at=at: (root / f"f{at}").write_text(str(at)))  # type: ignore[misc]
+            parent = f"l{at}"
+        assert seen(native, "l127") == {f"f{at}": str(at) for at in range(128)}
+        native.prepare("work", "l127")
+        native.commit("one more", "work")
+        with pytest.raises(ctrd.ResourceExhausted, match="129 layers"):
+            native.prepare("work", "one more")
+        assert native.list("name==work") == []
 
 
 def test_a_long_path(tmp_path: Path) -> None:
