@@ -258,6 +258,20 @@ void repair(Core& core, const Look& look, const Wait& wait) {
   may_be_lost ? keep_orphans(core, look, wait) : remove_orphans(core, look, wait);
 }
 
+// What could not be read of it. Nobody sees the new one before its numbers are behind those that
+// are in use: two would mount one directory.
+std::vector<FsckFinding> make_database_anew(Core& core, const Look& look, const Wait& wait) {
+  std::vector<FsckFinding> found;
+  mark_incomplete(core);
+  auto damage = core.containers.ledger()->repair(wait, [&](const View& view, store::Batch& batch) {
+    metadata::keep_numbers(view, batch, numbers_on_disk(list_names(core)));
+  });
+  for (auto& file : damage)
+    found.push_back({{"database", file.file, "damaged", file.problem, true}, true});
+  if (found.empty()) found.push_back({look.findings[0], true});
+  return found;
+}
+
 bool is_same(const Finding& a, const Finding& b) {
   return a.kind == b.kind && a.key == b.key && a.problem == b.problem;
 }
@@ -288,10 +302,7 @@ std::vector<FsckFinding> fsck(Engine& engine, const FsckOptions& options, const 
   Look look = look_at(core, options.verify, wait);
   if (!options.repair) return outcome(look.findings, look.findings);
   if (!look.has_database) {
-    mark_incomplete(core);
-    for (auto& file : core.containers.ledger()->repair(wait))
-      found.push_back({{"database", file.file, "damaged", file.problem, true}, true});
-    if (found.empty()) found.push_back({look.findings[0], true});
+    found = make_database_anew(core, look, wait);
     look = look_at(core, options.verify, wait);
   }
   if (!look.may_repair) return with_rest(std::move(found), look.findings, look.findings);

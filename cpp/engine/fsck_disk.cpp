@@ -344,12 +344,17 @@ DiskNames list_names(const Core& core) {
   return names;
 }
 
-metadata::DiskFacts disk_facts(Core& core, const DiskNames& names) {
+metadata::DiskFacts numbers_on_disk(const DiskNames& names) {
   metadata::DiskFacts facts;
-  facts.state = core.root.state_path;
   facts.layers = numbers_of(names.layers);
   facts.checkpoint = highest_of(names.checkpoints);
   facts.owner = highest_of(names.owners);
+  return facts;
+}
+
+metadata::DiskFacts disk_facts(Core& core, const DiskNames& names) {
+  metadata::DiskFacts facts = numbers_on_disk(names);
+  facts.state = core.root.state_path;
   if (auto blobs = find_dir_at(core.root.dir.get(), kBlobs))
     for (const std::string& name : names.blobs)
       if (auto size = size_of(blobs->get(), name)) facts.blobs["sha256:" + name] = *size;

@@ -20,6 +20,7 @@ struct DiskNames {
   std::vector<std::string> free_checkpoints;  // nobody made those then: they have their record
 };
 DiskNames list_names(const Core& core);
+metadata::DiskFacts numbers_on_disk(const DiskNames& names);  // of the facts these alone
 metadata::DiskFacts disk_facts(Core& core, const DiskNames& names);
 
 // all: the records. verify: read everything.

@@ -33,6 +33,7 @@ class Check {
     checked_.all = take_inventory(view);
   }
 
+  void keep_numbers();
   Checked run() {
     for (const auto& [key, damaged] : checked_.all.damaged) check_damaged(key, damaged);
     check_specs();
@@ -333,6 +334,14 @@ void Check::check_number(const std::string& what, uint64_t in_records, uint64_t 
   if (last < highest) put(key_number(what), encode_number(highest));
 }
 
+// Trash and outbox have nothing on the disk; but a process that goes on may know numbers of keys
+// that it is yet to erase. In nanoseconds since 1970 nobody had that many.
+void Check::keep_numbers() {
+  check_numbers();
+  for (const char* what : {"trash", "outbox"})
+    put(key_number(what), encode_number(static_cast<uint64_t>(wall_ns())));
+}
+
 // Of a container that cannot be read, and is left as it is.
 bool Check::is_kept(const std::string& reference) const {
   return std::ranges::any_of(kept_, [&](const Name& name) {
@@ -364,6 +373,10 @@ void repair_records(const View& view, Batch& batch, const DiskFacts& disk,
                     const std::map<std::string, std::string>& saved) {
   batch.use_reserve();
   Check(view, disk, &batch, &saved).run();
+}
+
+void keep_numbers(const View& view, Batch& batch, const DiskFacts& disk) {
+  Check(view, disk, &batch, nullptr).keep_numbers();
 }
 
 std::optional<State> find_state(const View& view) {

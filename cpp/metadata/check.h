@@ -48,6 +48,10 @@ Checked check_records(const store::View& view, const DiskFacts& disk);
 void repair_records(const store::View& view, store::Batch& batch, const DiskFacts& disk,
                     const std::map<std::string, std::string>& saved);
 
+// For a database that was lost, before anybody sees the new one: its numbers go on behind what it
+// has and what is on the disk.
+void keep_numbers(const store::View& view, store::Batch& batch, const DiskFacts& disk);
+
 // The state directory that the records know; none: damaged, or there never was one.
 std::optional<State> find_state(const store::View& view);
 // The version that they have; none: damaged, or they are empty.

@@ -30,7 +30,10 @@ class Ledger {
   // The same in terms of records.
   void change(const Wait& wait, const std::function<void(Changes&)>& f);
   // store's: of the database itself.
-  std::vector<store::DamagedFile> repair(const Wait& wait) { return store_->repair(wait); }
+  std::vector<store::DamagedFile> repair(
+      const Wait& wait, const std::function<void(const store::View&, store::Batch&)>& first) {
+    return store_->repair(wait, first);
+  }
 
   // Before the first write. Without it, events stay in the store.
   void set_outlet(Outlet outlet) { outlet_ = std::move(outlet); }

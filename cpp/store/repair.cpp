@@ -36,6 +36,8 @@ std::string log_name(uint64_t number) {
   return std::string(6 - std::min<std::size_t>(6, digits.size()), '0') + digits + ".log";
 }
 
+using Change = std::function<void(const View&, Batch&)>;
+
 void write_all_entries(Database& database, std::map<std::string, std::string>& entries) {
   Batch batch;
   std::size_t size = 0;
@@ -49,6 +51,12 @@ void write_all_entries(Database& database, std::map<std::string, std::string>& e
   if (!batch.empty()) database.apply(batch);
 }
 
+void make(Database& database, const Change& change) {
+  Batch batch;
+  if (change) change(database, batch);
+  if (!batch.empty()) database.apply(batch);
+}
+
 template <typename F>
 void open_and(int dir, const std::string& path, const F& f) {
   Database database(dir, path, LogUse::kWhole);
@@ -59,10 +67,13 @@ void open_and(int dir, const std::string& path, const F& f) {
 // Its files have numbers above `highest`, so that they can stand beside the old ones: an empty log
 // of that number makes LevelDB go on from there. Its own log is empty in the end.
 void make_new(int work, const std::string& path, std::map<std::string, std::string> entries,
-              uint64_t highest) {
+              const Change& first, uint64_t highest) {
   open_and(work, path, [](Database&) {});
   create_file_at(work, log_name(highest + 1), "", 0600);
-  open_and(work, path, [&](Database& database) { write_all_entries(database, entries); });
+  open_and(work, path, [&](Database& database) {
+    write_all_entries(database, entries);
+    make(database, first);
+  });
   open_and(work, path, [](Database&) {});
 }
 
@@ -90,11 +101,11 @@ void put_in_place(int work, int dir) {
 
 }  // namespace
 
-std::vector<DamagedFile> repair_database(int dir, const std::string& path) {
+std::vector<DamagedFile> repair_database(int dir, const std::string& path, const Change& first) {
   Salvaged saved = salvage(dir);
   remove_tree_at(dir, kWork);  // of one that was killed
   UniqueFd work = make_dir_at(dir, kWork, 0700);
-  make_new(work.get(), path, std::move(saved.entries), highest_number(dir));
+  make_new(work.get(), path, std::move(saved.entries), first, highest_number(dir));
   keep_lost(dir, saved.damage);
   put_in_place(work.get(), dir);
   remove_tree_at(dir, kWork);

@@ -4,6 +4,7 @@
 // looking at checksums, and puts all tables into level 0, where an old value may hide a newer one.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <string>
@@ -21,7 +22,8 @@ struct Salvaged {
 Salvaged salvage(int dir);
 
 // The same, and a new database in its place, in one step: killed at any time, this leaves the old
-// one as it was, or the new one. What was damaged is kept in <dir>/lost.
-std::vector<DamagedFile> repair_database(int dir, const std::string& path);
+// one as it was, or the new one. What was damaged is kept in <dir>/lost. first: as Store's.
+std::vector<DamagedFile> repair_database(int dir, const std::string& path,
+                                         const std::function<void(const View&, Batch&)>& first);
 
 }  // namespace ctrd::store

@@ -51,8 +51,8 @@ bool Resident::lock(TimePoint since, TimePoint until) {
   return lock_ != nullptr;
 }
 
-std::vector<DamagedFile> Resident::repair() {
-  std::vector<DamagedFile> damage = repair_database(dir_.get(), path_);
+std::vector<DamagedFile> Resident::repair(const std::function<void(const View&, Batch&)>& first) {
+  std::vector<DamagedFile> damage = repair_database(dir_.get(), path_, first);
   lock_->mark_clean();
   return damage;
 }

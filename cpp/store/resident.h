@@ -4,6 +4,7 @@
 // next until another process wants it, it has been idle, or something failed.
 #pragma once
 
+#include <functional>
 #include <memory>
 #include <optional>
 #include <string>
@@ -36,7 +37,7 @@ class Resident {
   // The lock alone: it is closed.
   bool lock(TimePoint since, TimePoint until);
   // With the lock alone.
-  std::vector<DamagedFile> repair();
+  std::vector<DamagedFile> repair(const std::function<void(const View&, Batch&)>& first);
   Database& database() { return *database_; }
   // As Database's; on a full disk once more without the reserve, if the batch may use it.
   void apply(const Batch& batch);

@@ -74,10 +74,11 @@ class SharedStore : public Store {
       if (!batch.empty()) resident_->apply(batch);
     });
   }
-  std::vector<DamagedFile> repair(const Wait& wait) override {
+  std::vector<DamagedFile> repair(const Wait& wait,
+                                  const std::function<void(const View&, Batch&)>& first) override {
     check_process();
     std::unique_ptr<Turn> turn = take(wait, Take::kLock);
-    return resident_->repair();
+    return resident_->repair(first);
   }
 
  private:

@@ -91,8 +91,11 @@ class Store {
   // throws, closes the database with its marker dirty, and nothing of it is visible later.
   virtual void write(const Wait& wait, const std::function<void(const View&, Batch&)>& f) = 0;
   // Makes the database anew of all that can be read of its files, and keeps those that cannot be
-  // read whole in <dir>/lost. Waits and throws as the others. Also for one that is well.
-  virtual std::vector<DamagedFile> repair(const Wait& wait) = 0;
+  // read whole in <dir>/lost. Waits and throws as the others. Also for one that is well. What
+  // `first` fills its batch with is in the new one before anybody can open it; if it throws, the
+  // old one stays as it is.
+  virtual std::vector<DamagedFile> repair(
+      const Wait& wait, const std::function<void(const View&, Batch&)>& first) = 0;
 };
 
 // Called once by the process (engine's atfork handler): in the child, closes all inherited lock

@@ -289,6 +289,29 @@ def test_a_repair_that_was_killed(engine: ctrd.Engine) -> None:
     subprocess.run(["rm", "-r", engine.root / "metadata/lost"], check=True)
 
 
+def test_b14_a_new_database_is_seen_only_with_its_numbers(engine: ctrd.Engine) -> None:
+    """A repair is killed as soon as the new one is there: what the next process makes is in a directory of its own."""
+    engine.containers.list()
+    theirs = engine.root / "snapshots/7/fs/file"
+    theirs.parent.mkdir(parents=True)
+    theirs.write_text("precious")
+    lose_database(engine)
+    current = engine.root / "metadata/CURRENT"
+    current.unlink()
+    stay = "strace -D -qq -o /dev/null -e trace=renameat -e inject=renameat:delay_exit=2000000".split()
+    repair = subprocess.Popen([*stay, sys.executable, "-c", FSCK, "repair"], env=environment(engine))
+    eventually(current.exists, "the new database is there")
+    assert repair.poll() is None
+    repair.kill()  # -D: it is strace's grandchild that traces
+    repair.wait()
+    engine.snapshots.prepare("new")
+    assert list((engine.root / "snapshots/8/fs").iterdir()) == [] and theirs.read_text() == "precious"
+    engine.snapshots.remove("new")
+    assert all(row[4] for row in fsck(engine, "repair")) and fsck(engine) == []
+    assert (engine.root / "metadata/lost/snapshot 7/fs/file").read_text() == "precious"
+    subprocess.run(["rm", "-r", engine.root / "metadata/lost"], check=True)
+
+
 def test_an_owner_that_lives_keeps_its_number(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
     """The database is lost, another process comes, makes a container and dies: only that one goes with it."""
     create = "ctrd.default_engine().containers.create(ctrd.Rootfs(sys.argv[1]), 'true', id='theirs')"

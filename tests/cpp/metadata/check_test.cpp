@@ -206,6 +206,21 @@ TEST_F(CheckTest, ANumberOfADirectoryIsNotGivenOutAgain) {
   EXPECT_EQ(containers.new_owner({this_process(), "/run/state"}, {}), 10u);
 }
 
+// Nor one that a process, which goes on, will erase when it writes next.
+TEST_F(CheckTest, ANewDatabaseHasNumbersBehindThose) {
+  disk.layers = {7};
+  disk.checkpoint = 5;
+  disk.owner = 9;
+  store->write(
+      {}, [&](const store::View& view, store::Batch& first) { keep_numbers(view, first, disk); });
+  EXPECT_EQ(everything()[key_number("snap")], encode_number(7));
+  EXPECT_EQ(everything()[key_number("checkpoint")], encode_number(5));
+  EXPECT_EQ(everything()[key_number("owner")], encode_number(9));
+  create("web");
+  EXPECT_GT(containers.remove("default", "web", {})->trash.at(0).first, uint64_t{1} << 40);
+  EXPECT_EQ(lines(check()), Lines());
+}
+
 TEST_F(CheckTest, AnOwnerThatIsMissing) {
   Container mine = record("mine");
   mine.lifetime = Lifetime::kOwner;

@@ -56,7 +56,7 @@ struct RepairTest : testing::Test {
   }
   std::vector<std::string> damaged_files() {
     std::vector<std::string> names;
-    for (const DamagedFile& one : store->repair({})) names.push_back(one.file);
+    for (const DamagedFile& one : store->repair({}, {})) names.push_back(one.file);
     return names;
   }
 
@@ -66,11 +66,11 @@ struct RepairTest : testing::Test {
 };
 
 TEST_F(RepairTest, OfOneThatIsWellChangesNothing) {
-  EXPECT_TRUE(store->repair({}).empty());
+  EXPECT_TRUE(store->repair({}, {}).empty());
   EXPECT_EQ(contents(*store), records);
   EXPECT_TRUE(files("lost").empty());
   change(1, 'z');
-  EXPECT_TRUE(store->repair({}).empty());
+  EXPECT_TRUE(store->repair({}, {}).empty());
   EXPECT_EQ(contents(*store), records);
   for (const auto& [key, value] : records) EXPECT_EQ(get(*store, key), value);
 }
@@ -78,7 +78,7 @@ TEST_F(RepairTest, OfOneThatIsWellChangesNothing) {
 TEST_F(RepairTest, OfAnEmptyDirectory) {
   TempDir other;
   auto empty = open_store(other.path());
-  EXPECT_EQ(empty->repair({}).size(), 1u);  // no CURRENT
+  EXPECT_EQ(empty->repair({}, {}).size(), 1u);  // no CURRENT
   EXPECT_TRUE(contents(*empty).empty());
   put(*empty, "a", "1");
   EXPECT_EQ(get(*empty, "a"), "1");
@@ -143,7 +143,7 @@ TEST_F(RepairTest, OfAMissingTable) {
   Error error = failure();
   EXPECT_EQ(error.code(), Code::kDataLoss) << error.what();
   EXPECT_EQ(error.find("file"), name);
-  store->repair({});
+  store->repair({}, {});
   EXPECT_LT(contents(*store).size(), 350u);
   change(1, 'n');
   EXPECT_EQ(get(*store, "k1"), value_of(1, 'n'));
@@ -151,7 +151,7 @@ TEST_F(RepairTest, OfAMissingTable) {
 
 // Damage with whole records behind it is no crash's doing: it is said, not read over.
 TEST_F(RepairTest, OfALogKeepsWhatIsBehindTheDamage) {
-  store->repair({});  // its log is empty now
+  store->repair({}, {});  // its log is empty now
   for (int i = 0; i < 20; ++i) change(i, 'l');
   const std::string log = files(".log").at(0), good = content(log);
   const Records all = records;
@@ -181,7 +181,7 @@ TEST_F(RepairTest, OfALogKeepsWhatIsBehindTheDamage) {
 
 // All but the last record is there, or the error names the log.
 TEST_F(RepairTest, OfALogThatWasCutOrZeroed) {
-  store->repair({});
+  store->repair({}, {});
   for (int i = 0; i < 10; ++i) change(i, 'c');
   const Records before = records;
   const std::string log = files(".log").at(0);
@@ -217,7 +217,7 @@ TEST_F(RepairTest, OfALogThatWasCutOrZeroed) {
     rewrite(log, good.substr(0, good.size() - count) + std::string(count, '\0'));
     set_marker(kClean);
     EXPECT_EQ(failure().find("file"), log);
-    store->repair({});
+    store->repair({}, {});
     expect_kept();
   }
   restore();
@@ -233,18 +233,30 @@ TEST_F(RepairTest, AfterOneThatWasKilled) {
   unlink_at(temp.fd(), "CURRENT");
   make_dirs_at(temp.fd(), ".repair", 0700);
   create_file_at(temp.fd(), ".repair/CURRENT", "MANIFEST-000777\n", 0600);
-  store->repair({});
+  store->repair({}, {});
   EXPECT_EQ(contents(*store), records);
   EXPECT_TRUE(files(".repair").empty());
+}
+
+TEST_F(RepairTest, ThatWhatComesFirstRefusesChangesNothing) {
+  unlink_at(temp.fd(), "CURRENT");
+  auto refuse = [](const View&, Batch& batch) {
+    batch.put("first", "1");
+    throw Error(Code::kInternal, "no");
+  };
+  EXPECT_EQ(error_of([&] { store->repair({}, refuse); }).code(), Code::kInternal);
+  EXPECT_EQ(failure().code(), Code::kDataLoss);
+  store->repair({}, {});
+  EXPECT_EQ(contents(*store), records);
 }
 
 TEST_F(RepairTest, WaitsForItsTurn) {
   auto other = open_store(temp.path());
   put(*other, "held", "open");  // by the same handle, which is closed for it
-  EXPECT_TRUE(store->repair({}).empty());
+  EXPECT_TRUE(store->repair({}, {}).empty());
   EXPECT_EQ(get(*other, "held"), "open");
   store->read({}, [&](const View&) {
-    EXPECT_EQ(error_of([&] { store->repair({}); }).code(), Code::kInternal);
+    EXPECT_EQ(error_of([&] { store->repair({}, {}); }).code(), Code::kInternal);
   });
 }
 
