@@ -67,8 +67,6 @@ Holder this_holder() {
   return {kDirty, boot_id(), ::getpid(), wall_ns(), command};
 }
 
-Holder holder_of(pid_t pid) { return {kDirty, boot_id(), pid, wall_ns(), command_line(pid)}; }
-
 Holder read_holder(int fd) {
   char text[kMaxLine];
   ssize_t size = ::pread(fd, text, sizeof text, 0);

@@ -29,7 +29,6 @@ std::string encode(const Holder& holder);
 Holder decode_holder(
     std::string_view text);   // fields that are damaged stay as they are in Holder{}
 Holder this_holder();         // dirty, now
-Holder holder_of(pid_t pid);  // the same of another process
 
 // Reads and writes the lock file.
 Holder read_holder(int fd);

@@ -8,7 +8,6 @@
 #include <cerrno>
 #include <exception>
 #include <functional>
-#include <limits>
 #include <optional>
 
 #include "base/error.h"
@@ -53,14 +52,7 @@ class Place {
   // A process that is stopped has nothing but its place, so after a while it is passed: it would
   // keep all who come behind it waiting. Exclusion is the gate's, not the queue's.
   bool is_first(bool is_patient) const {
-    return !first_of(file_.fd(), at_) || (!is_patient && !anyone_goes_on(0, at_));
-  }
-
-  // Who is first among those who came before that time.
-  static std::optional<pid_t> first_of(int fd, off_t before) {
-    struct flock one = range(F_WRLCK, 0, before);  // size 0 would be: all
-    if (before == 0 || ::fcntl(fd, F_GETLK, &one) < 0 || one.l_type == F_UNLCK) return std::nullopt;
-    return one.l_pid;
+    return !find(0, at_) || (!is_patient && !anyone_goes_on(0, at_));
   }
 
  private:
@@ -80,15 +72,20 @@ class Place {
     throw sys_error("lock a place in the queue of the store");
   }
 
+  // Somebody's place there, not always the first.
+  std::optional<struct flock> find(off_t begin, off_t end) const {
+    if (begin >= end) return std::nullopt;  // a size of 0 would be: all
+    struct flock one = range(F_WRLCK, begin, end - begin);
+    if (::fcntl(file_.fd(), F_GETLK, &one) < 0 || one.l_type == F_UNLCK) return std::nullopt;
+    return one;
+  }
   // Somebody who is not stopped has a place there.
   bool anyone_goes_on(off_t begin, off_t end) const {
-    while (begin < end) {
-      struct flock one = range(F_WRLCK, begin, end - begin);
-      if (::fcntl(file_.fd(), F_GETLK, &one) < 0 || one.l_type == F_UNLCK) return false;
-      auto state = process_state(one.l_pid);
+    while (const auto one = find(begin, end)) {
+      auto state = process_state(one->l_pid);
       if (state != 'T' && state != 't') return true;
-      if (anyone_goes_on(begin, one.l_start)) return true;
-      begin = one.l_start + 1;
+      if (anyone_goes_on(begin, one->l_start)) return true;
+      begin = one->l_start + 1;
     }
     return false;
   }
@@ -126,11 +123,7 @@ bool DatabaseLock::wanted() noexcept try {
 
 Holder DatabaseLock::holder(int dir) {
   LockFile db(dir, "db"), gate(dir, "gate");
-  if (!db.try_lock()) return read_holder(db.fd());
-  if (!gate.try_lock()) return read_holder(gate.fd());  // stopped in there, say
-  const LockFile queue(dir, "queue");
-  auto first = Place::first_of(queue.fd(), std::numeric_limits<off_t>::max());
-  return first ? holder_of(*first) : read_holder(gate.fd());
+  return read_holder(db.try_lock() ? gate.fd() : db.fd());
 }
 
 }  // namespace ctrd::store

@@ -21,8 +21,8 @@ class DatabaseLock {
   // dir: where the lock files are. Tries until `until`, giving up early after a signal. nullptr:
   // not got. since: when the caller began to wait, which is its place in the queue.
   static std::unique_ptr<DatabaseLock> take(int dir, TimePoint since, TimePoint until);
-  // Who keeps others out: who has it, or sits in the gate or at the queue's head without going on,
-  // or had it last. Not while this thread waits.
+  // Who keeps others out: who has it, or was the last in the gate, where it may have been stopped.
+  // The queue is not asked: to close it would end another thread's place in it.
   static Holder holder(int dir);
 
   // The last holder closed the database, in this boot.
