@@ -2,9 +2,15 @@
 // Stores as earlier versions left them.
 #include "metadata/migrate.h"
 
+#include <fstream>
+
+#include "metadata/check.h"
+#include "metadata/checkpoints.h"
+#include "metadata/content.h"
 #include "metadata/fields.h"
 #include "metadata/fixture.h"
 #include "metadata/namespaces.h"
+#include "metadata/snapshots.h"
 
 namespace ctrd::metadata {
 namespace {
@@ -14,7 +20,36 @@ using testing::IsEmpty;
 
 std::string version(uint64_t n) { return FieldWriter().add(1, n).take(); }
 
+// "\\xNN" is a byte.
+std::string unescaped(const std::string& text) {
+  std::string bytes;
+  for (std::size_t at = 0; at < text.size(); ++at) {
+    const bool is_escaped = text[at] == '\\';
+    bytes +=
+        is_escaped ? static_cast<char>(std::stoi(text.substr(at + 2, 2), nullptr, 16)) : text[at];
+    if (is_escaped) at += 3;
+  }
+  return bytes;
+}
+
 struct MigrateTest : ContainersTest {
+  // What the code of that time wrote, byte by byte.
+  void load_golden(const std::string& name) {
+    std::ifstream file(CTRD_SOURCE_DIR "/tests/cpp/metadata/golden/" + name);
+    ASSERT_TRUE(file);
+    for (std::string line; std::getline(file, line);) {
+      if (line.starts_with('#')) continue;
+      const std::size_t space = line.find(' ');
+      put(unescaped(line.substr(0, space)), unescaped(line.substr(space + 1)));
+    }
+  }
+  // As everything is now, the reverse keys too.
+  void expect_well(const DiskFacts& disk) {
+    store->read({}, [&](const store::View& view) {
+      for (const Finding& one : check_records(view, disk).findings)
+        ADD_FAILURE() << one.kind << " " << one.key << " " << one.problem << ": " << one.detail;
+    });
+  }
   // What version 1 wrote for one container.
   void version_1(const std::string& ns, const std::string& id) {
     Snapshot snapshot;
@@ -54,6 +89,58 @@ TEST_F(MigrateTest, From1NamespacesBecomeRecords) {
   EXPECT_EQ(keys(), before);
   containers.remove("a-b", "x", {});
   EXPECT_EQ(code_of([&] { namespaces.remove("a", {}); }), Code::kFailedPrecondition);
+}
+
+TEST_F(MigrateTest, FromTheBytesOf1) {
+  load_golden("schema1.txt");
+  containers.check_state(state, {});
+  expect_well({});
+  EXPECT_THAT(namespaces.list({}), ElementsAre("a", "a-b", "default"));
+  const Full web = containers.get_full("default", "web", {});
+  EXPECT_EQ(web.spec, "{\"ociVersion\":\"1.1.0\"}");
+  EXPECT_EQ(web.record.image, "docker.io/library/busybox:1");
+  EXPECT_EQ(web.record.labels.at("tier"), "front");
+  EXPECT_EQ(web.record.lifetime, Lifetime::kDetached);
+  EXPECT_EQ(containers.get_full("a", "x.y", {}).spec,
+            "{" + std::string(5000, ' ') + "}");  // packed
+  const Container mine = containers.get("a-b", "mine", {});
+  EXPECT_EQ(mine.on_exit, OnExit::kDelete);
+  EXPECT_EQ(mine.owner_process, (ProcessKey{7, 8, "boot"}));
+  EXPECT_EQ(containers.owned(1, {}).size(), 1u);
+  const auto chain = Snapshots(containers.ledger(), kOverlay).chain("default", "web", {});
+  ASSERT_EQ(chain.size(), 1u);
+  EXPECT_EQ(chain[0].number, 1u);
+  EXPECT_EQ(chain[0].bottom, "/srv/root");
+  ASSERT_EQ(containers.trash({}).size(), 1u);
+  EXPECT_EQ(containers.trash({})[0].second.name, "3");
+  EXPECT_EQ(containers.create("default", record("next"), "{}", {}).record.snapshot_number, 5u);
+  EXPECT_EQ(containers.remove("default", "web", {})->trash.size(), 1u);
+  expect_well({});
+}
+
+TEST_F(MigrateTest, FromTheBytesOf2) {
+  load_golden("schema2.txt");
+  const std::string digest = "sha256:" + std::string(64, 'a');
+  containers.check_state(state, {});
+  DiskFacts disk;
+  disk.blobs[digest] = 3;
+  expect_well(disk);
+  EXPECT_THAT(namespaces.list({}), ElementsAre("default", "other"));
+  EXPECT_EQ(namespaces.labels("other", {}).at("team"), "blue");
+  Snapshots native(containers.ledger(), kNative);
+  EXPECT_EQ(native.stat("default", "base/1", {}).kind, kCommitted);
+  EXPECT_EQ(native.chain("default", "k/2", {}).size(), 2u);
+  EXPECT_EQ(native.stat("default", "v%", {}).kind, kView);
+  const Checkpoint point = Checkpoints(containers.ledger()).get("default", "c1", {});
+  EXPECT_EQ(point.images, "3 ab pages-1.img\n");
+  EXPECT_EQ(point.container_id, "web");
+  ContentRecords content(containers.ledger());
+  EXPECT_EQ(content.get("default", digest, {}).size, 3u);
+  EXPECT_NE(found("default/bref/blob/" + digest + "/snap/native/base%2F1"), "none");
+  EXPECT_NE(found("default/ref/snap/native/base%2F1/label/blob/" + digest), "none");
+  EXPECT_NE(found("default/ref/blob/" + digest + "/label/cp/c1"), "none");
+  content.remove("other", digest, {});
+  expect_well(disk);
 }
 
 const char* const kContentLabel = "containerd.io/gc.ref.content.config";
