@@ -106,7 +106,7 @@ def test_open_reads_anywhere_and_after_the_end(engine: ctrd.Engine) -> None:
         engine.content.open(made.digest)
 
 
-def test_a_wrong_digest_or_size_is_data_loss(engine: ctrd.Engine) -> None:
+def test_row94_row95_a_wrong_digest_or_size_is_data_loss(engine: ctrd.Engine) -> None:
     wrong = digest_of(b"other")
     for ref in (None, "ref"):
         with pytest.raises(ctrd.DataLoss) as caught:
@@ -119,14 +119,16 @@ def test_a_wrong_digest_or_size_is_data_loss(engine: ctrd.Engine) -> None:
 
 
 @pytest.mark.parametrize(
-    "digest", ["", "sha256:../x", f"sha256:{'A' * 64}", f"sha512:{'a' * 64}", "a" * 64, "sha256:\0"]
+    "digest",
+    ["", "sha256:../x", f"sha256:{'A' * 64}", f"sha512:{'a' * 64}", "a" * 64, "sha256:\0"],
+    ids=["empty", "row96", "upper", "row97", "bare", "nul"],
 )
 def test_what_is_no_digest(engine: ctrd.Engine, digest: str) -> None:
     content = engine.content
     for verb in (content.read, content.open, content.info, content.delete):
         with pytest.raises(ctrd.InvalidArgument) as caught:
             verb(digest)
-        assert caught.value.field == "digest"
+        assert caught.value.field == "digest" and caught.value.value is not None
     with pytest.raises(ctrd.InvalidArgument):
         content.update(digest, labels={})
     with pytest.raises(ctrd.InvalidArgument):

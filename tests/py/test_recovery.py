@@ -690,8 +690,8 @@ def test_a_status_that_cannot_be_read_while_its_shim_lives(engine: ctrd.Engine, 
         assert c.status() == "running" and c.logs().read() == ""
 
 
-def test_b17_damaged_records_and_a_task_that_runs(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
-    """The error names the file; what runs can be found by its id, and ended, from any process."""
+def test_b17_row104_damaged_records_and_a_task_that_runs(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    """The error names file and repair; what runs can be found by its id, and ended, from any process."""
     c = engine.start(rootfs, "sleep", "1000", id="x", lifetime="detached")
     pid = c.task().pid or 0
     metadata = engine.root / "metadata"
@@ -706,12 +706,12 @@ def test_b17_damaged_records_and_a_task_that_runs(engine: ctrd.Engine, rootfs: c
             try:
                 verb()
             except ctrd.DataLoss as error:
-                print("MANIFEST" in str(error))
+                print("MANIFEST" in str(error), "ctrd fsck --repair" in str(error), error.path)
         c = engine.containers["x"]
         print(c.status(), [p.args[0] for p in c.processes()], c.stop(grace=0).signal, c.poll())
     """
     said = python_says(engine, code)
-    assert said == "True\nTrue\nTrue\nrunning ['sleep'] 9 137\n" and not alive(pid)
+    assert said == f"True True {metadata}\n" * 3 + "running ['sleep'] 9 137\n" and not alive(pid)
     manifest.write_bytes(good)
     c.delete()
     assert left_on_disk(engine) == []
