@@ -11,14 +11,14 @@ import subprocess
 import time
 from collections import Counter
 from collections.abc import Callable
-from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import ctrd
+import edges
 import invariants
 from load import SHIM_DIES
 from place import Place, Violation, fork, join, new_place, wait_for
+from verbs import ID, VERBS, Verb, create
 
 # What may fail, and with what. Memory that the interpreter itself asks for is left alone.
 FILES = "open,openat,mkdirat,renameat,renameat2,linkat,symlinkat,write,pwrite64,fsync,fdatasync,ftruncate,fallocate"
@@ -39,174 +39,8 @@ CODES = {
     "EINTR": set[str](),
     "EAGAIN": {"resource_exhausted"},
 }
-ID = "swept"
-LABEL = "1"
 SETTLING = 5.0  # seconds in which a shim without a task goes (B1)
 Judge = Callable[[str, str], None]  # what was done, what the client said
-
-
-Seen = dict[str, tuple[str, str, int | None]]  # id -> the label, its task's status, its exit code
-
-
-@dataclass(frozen=True)
-class Verb:
-    """What is prepared by another process, what the swept one does, and what there is then."""
-
-    prepare: Callable[[Place], object]
-    do: Callable[[Place, ctrd.Engine], object]
-    done: Seen  # once it was told that it is done
-    undone: Seen  # when nothing has happened
-    halves: tuple[Seen, ...] = ()  # of one that did not come to its end: what it does in steps
-    look: Callable[[Place], Seen] = lambda place: _seen(place)
-
-
-def _create(place: Place, engine: ctrd.Engine, command: str = "true") -> ctrd.Container:
-    annotations = {"x": os.urandom(4500).hex()}
-    return engine.containers.create(
-        place.image,
-        shell=command,
-        id=ID,
-        annotations=annotations,
-        labels={"v": LABEL},
-        lifetime="detached",
-        replace=True,
-    )
-
-
-def _running(place: Place) -> None:
-    _create(place, place.engine(), "exec sleep 1000").start()
-
-
-def _nothing(place: Place) -> None:
-    with place.engine() as engine:
-        engine.containers.delete(ID, force=True, missing_ok=True)
-
-
-def _wreck(place: Place) -> None:
-    """A container whose shim was killed, another whose owner was; then the maker dies."""
-    engine = place.engine()
-    _create(place, engine, "exec sleep 1000").start()
-    for id in ("o1", "o2"):
-        engine.containers.create(place.image, "sleep", "1000", id=id, replace=True).start()
-    for pid, (_, id) in place.shims().items():
-        if id in (ID, "o1"):
-            os.kill(pid, 9)
-    os._exit(0)
-
-
-def _kill(_: Place, engine: ctrd.Engine) -> None:
-    c = engine.containers[ID]
-    c.kill()
-    c.wait(timeout=30)
-
-
-def _run(place: Place, engine: ctrd.Engine) -> None:
-    result = engine.run(place.image, "echo", "x")
-    assert (result.returncode, result.stdout) == (0, "x\n"), result
-
-
-def _layers(place: Place, *upto: str) -> None:
-    """A committed layer of a file, and what is asked for upon it; nothing else."""
-    with place.engine() as engine:
-        layers = engine.snapshots.with_snapshotter("native")
-        for key in ("above", "committed", "work", "base"):
-            with suppress(ctrd.NotFound):
-                layers.remove(key)
-        layers.prepare("base is made")
-        with layers.mount("base is made") as root:
-            (root / "file").write_text("x" * 5000)
-        layers.commit("base", "base is made")
-        if "work" in upto:
-            layers.prepare("work", "base")
-
-
-def _mount(_: Place, engine: ctrd.Engine) -> None:
-    with engine.snapshots.with_snapshotter("native").mount("work") as root:
-        assert (root / "file").read_text() == "x" * 5000
-
-
-def _loose(place: Place) -> None:
-    """Two layers that nothing keeps."""
-    with place.engine() as engine, suppress(ctrd.NotFound):
-        engine.leases.delete("swept")
-    _layers(place, "work")
-
-
-def _held(place: Place) -> None:
-    """The same, held by a lease that is no process's."""
-    _loose(place)
-    with place.engine() as engine:
-        lease = engine.lease("swept", lifetime="detached")
-        for key in ("base", "work"):
-            lease.add("snapshot", key, snapshotter="native")
-
-
-def _hold(_: Place, engine: ctrd.Engine) -> None:
-    """What is made in the lease goes with it, or with this process."""
-    with engine.lease():
-        engine.snapshots.with_snapshotter("native").prepare("work", "base")
-
-
-BASE: Seen = {"base": ("", "3", None)}
-WORK: Seen = {**BASE, "work": ("base", "1", None)}
-
-
-def _snapshots(place: Place) -> Seen:
-    """What snapshots there are: parent and kind. Of what a killed process had mounted nothing is left."""
-    root = invariants.Root(place.root, place.state)
-    return {
-        key: (one.parent, str(one.kind), None)
-        for (_, kind, key), one in root.store.snapshots.items()
-        if kind == "native"
-    }
-
-
-def _snapshot_verb(do: Callable[[ctrd.Snapshots], object], done: Seen, undone: Seen, *upto: str) -> Verb:
-    return Verb(
-        lambda place: _layers(place, *upto),
-        lambda _, engine: do(engine.snapshots.with_snapshotter("native")),
-        done=done,
-        undone=undone,
-        look=_snapshots,
-    )
-
-
-RECORD: Seen = {ID: (LABEL, "none", None)}
-RUNNING: Seen = {ID: (LABEL, "running", None)}
-KILLED: Seen = {ID: (LABEL, "stopped", 137)}
-VERBS = {
-    "create": Verb(_nothing, _create, done=RECORD, undone={}),
-    "run": Verb(_nothing, _run, done={}, undone={}),
-    "kill": Verb(_running, _kill, done=KILLED, undone=RUNNING),
-    "delete": Verb(
-        _running,
-        lambda _, engine: engine.containers.delete(ID, force=True),
-        done={},
-        undone=RUNNING,
-        halves=(KILLED, RECORD),  # first it ends the task
-    ),
-    "prepare": _snapshot_verb(lambda layers: layers.prepare("work", "base"), WORK, BASE),
-    "commit": _snapshot_verb(
-        lambda layers: layers.commit("committed", "work"), {**BASE, "committed": ("base", "3", None)}, WORK, "work"
-    ),
-    "mount": Verb(lambda place: _layers(place, "work"), _mount, done=WORK, undone=WORK, look=_snapshots),
-    "remove": _snapshot_verb(lambda layers: layers.remove("work"), BASE, WORK, "work"),
-    "lease": Verb(_layers, _hold, done=BASE, undone=BASE, look=_snapshots),
-    "release": Verb(_held, lambda _, engine: engine.leases.delete("swept"), done={}, undone=WORK, look=_snapshots),
-    "gc": Verb(_loose, lambda _, engine: engine.gc(), done={}, undone=WORK, look=_snapshots),
-    "recover": Verb(_wreck, lambda place, _: list(place.engine().containers), done=KILLED, undone=KILLED),
-}
-
-
-def _seen(place: Place) -> Seen:
-    """What is on disk: read without ctrd."""
-    root = invariants.Root(place.root, place.state)
-    found: Seen = {}
-    for (ns, id), record in root.store.containers.items():
-        bundle = root.bundles.get((ns, id))
-        code = bundle.exit[0] if bundle and bundle.exit else None
-        found[id] = (record.labels.get("v", ""), bundle.status if bundle else "none", code)
-    return found
 
 
 def _as_told(place: Place, what: str, verb: Verb, said: str) -> None:
@@ -215,6 +49,11 @@ def _as_told(place: Place, what: str, verb: Verb, said: str) -> None:
     allowed = [verb.done] if said == "ok" else [verb.done, verb.undone, *verb.halves]
     if seen not in allowed:
         raise Violation(f"{what}: the client said {said!r}, and there is {seen}, expected one of {allowed}")
+
+
+def _verbs() -> list[str]:
+    """All, or those that the environment names."""
+    return os.environ.get("CTRD_SWEEP", "").split() or list(VERBS)
 
 
 def _stand(go: int) -> None:
@@ -242,7 +81,7 @@ class Swept:
         os.close(self.out)
         os.close(self.go)
         engine = ctrd.Engine(place.root, state=place.state)
-        if verb != "recover":
+        if not VERBS[verb].is_first:
             list(engine.containers)
         os.write(out, b"r")
         _stand(go)
@@ -315,12 +154,26 @@ def _calls(place: Place, verb: str, calls: str) -> dict[str, int]:
     return Counter(line.split("(", 1)[0] for line in trace.splitlines() if "(" in line)
 
 
+def _gc_agrees(place: Place, what: str) -> None:
+    """What gc() would remove is what a walk over the records finds, read without ctrd."""
+    words = {"snap": "snapshot", "blob": "content", "lease": "lease"}
+    found = edges.garbage(invariants.Root(place.root, place.state).store, "default")
+    wanted = sorted((words[one[0]], one[-1]) for one in found)
+
+    def ask() -> None:
+        with place.engine() as engine:
+            said = sorted(engine.gc(dry_run=True).removed)
+            assert said == wanted, f"{what}: gc() would remove {said}, and of the records garbage is {wanted}"
+
+    join(fork(ask), 60)
+
+
 def _next_works(place: Place) -> None:
     """Whoever comes next can do everything."""
 
     def work() -> None:
         with place.engine() as engine:
-            _create(place, engine, "exit 5")
+            create(place, engine, "exit 5")
             c = engine.containers[ID].start()
             assert c.wait(timeout=30) == 5
             c.delete()
@@ -331,7 +184,9 @@ def _next_works(place: Place) -> None:
 def _sweep(place: Place, name: str, verb: str, calls: str, fault: str, step: int, judge: Judge) -> int:
     """Every step-th call of one verb with one fault (strace counts each kind of call by itself); how many."""
     points = [(call, n) for call, most in _calls(place, verb, calls).items() for n in range(1, most + 1)]
+    join(fork(lambda: VERBS[verb].mend(place)), 60)
     place.check(f"{verb} without any fault")
+    _as_told(place, f"{verb} without any fault", VERBS[verb], "ok")
     chosen = points[min(step, len(points)) // 2 :: step]
     for call, n in chosen:
         what = f"soak.py {name} --count {step}: {verb} {call}:{fault}:when={n}"
@@ -339,8 +194,10 @@ def _sweep(place: Place, name: str, verb: str, calls: str, fault: str, step: int
         if said.startswith(("hangs", "untyped")):
             raise Violation(f"{what}: {said}")
         judge(what, said)
+        join(fork(lambda: VERBS[verb].mend(place)), 60)
         place.check(what, settling=SETTLING)
         _as_told(place, what, VERBS[verb], said)
+        _gc_agrees(place, what)
         _next_works(place)
     return len(chosen)
 
@@ -353,14 +210,14 @@ def kill_client(count: int, seed: int) -> str:
             raise Violation(f"{what}: {said}")
 
     with new_place() as place:
-        done = {verb: _sweep(place, "sweep-client", verb, "all", "signal=KILL", count, judge) for verb in VERBS}
+        done = {verb: _sweep(place, "sweep-client", verb, "all", "signal=KILL", count, judge) for verb in _verbs()}
     return f"{sum(done.values())} points {done}: the next process works, all invariants hold"
 
 
 def errors(count: int, seed: int) -> str:
     """K4: every count-th system call that can fails with ENOSPC, EIO, EMFILE, ENOMEM, EINTR, EAGAIN, over the same."""
     total, refused = 0, Counter[str]()
-    pairs = [(error, verb) for error in ERRORS for verb in VERBS]
+    pairs = [(error, verb) for error in ERRORS for verb in _verbs()]
     with new_place() as place:
         for error, verb in pairs[seed % 4 :: 4] if count > 100 else pairs:
 
@@ -389,7 +246,7 @@ def kill_shim(count: int, seed: int) -> str:
         def life() -> None:
             os.environ["CTRD_SHIM"] = str(wrapper)
             engine = place.engine()
-            c = _create(place, engine, "exec sleep 1000")
+            c = create(place, engine, "exec sleep 1000")
             try:
                 c.start()
                 c.kill()
@@ -407,7 +264,7 @@ def kill_shim(count: int, seed: int) -> str:
             if (code := wait_for(fork(life), 90)) != 0:
                 raise Violation(f"{what}: the client ended with {code}")
             place.check(what, settling=SETTLING)
-            if seen := _seen(place):
+            if seen := VERBS["create"].look(place):
                 raise Violation(f"{what}: the client was told that all is deleted, and there is {seen}")
             _next_works(place)
     return f"{len(chosen)} points: the next process works, all invariants hold"
