@@ -341,6 +341,17 @@ def test_a_namespace_with_leases_only_can_be_deleted(engine: ctrd.Engine) -> Non
         lease.resources()
 
 
+def test_a_choice_is_not_empty(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    """S1: an empty runtime name is InvalidArgument; so is each other name of a create. None of them is made up."""
+    for field in ("runtime", "snapshotter", "id", "sandbox_id"):
+        with pytest.raises(ctrd.InvalidArgument) as caught:
+            engine.containers.create(rootfs, "true", **{field: ""})  # type: ignore[misc]
+        assert caught.value.field == field
+    with pytest.raises(ctrd.InvalidArgument):
+        engine.containers.create(rootfs, "true", extensions={"": 1})
+    assert list(engine.containers) == [] and engine.snapshots.list() == []
+
+
 # S1, S5, S7, S9, S10: what is not there. S2: an id is looked at before it is looked for.
 ABSENT: list[tuple[str, Verb, type[ctrd.Error]]] = [
     ("containers.get", lambda e: e.containers.get("nobody"), ctrd.ContainerNotFound),
