@@ -19,6 +19,7 @@ static void fields(auto& v, Is<LinuxCheckpointOptions> auto& m) {
 }
 static void fields(auto& v, Is<CriuOptions> auto& m) {
   v(18, m.close_tcp), v(19, m.hostname), v(20, m.skip_network_lock);
+  v.bytes(21, m.layer), v.bytes(22, m.replaced), v(23, m.empty_namespaces);
 }
 static void fields(auto& v, Is<HoldRequest> auto& m) { v(1, m.id); }
 

@@ -34,9 +34,14 @@ struct CriuOptions {
   std::string hostname = {};  // Create: "" is the one it had
   // No packet that comes meanwhile matters, for no connection is kept. CRIU 4.1 and later.
   bool skip_network_lock = false;
+  // Create: once it runs, these two directories change places: what it has for its own layer, and
+  // what that replaces. Absolute paths on one filesystem; "": none.
+  std::string layer = {}, replaced = {};
+  std::vector<std::string> empty_namespaces = {};  // Create: as Checkpoint was told
 };
-// ctrd.shim.v1.Shim/Hold: freezes the task for as long as the call is under way: it is answered by
-// an error only. So a client that dies leaves nothing frozen.
+// ctrd.shim.v1.Shim/Hold: the task is frozen from its answer on for as long as the connection
+// lasts, for whoever has called: so a client that dies leaves nothing frozen. A second one, and a
+// Checkpoint by another connection, are kFailedPrecondition meanwhile.
 struct HoldRequest {
   std::string id;
 };

@@ -8,6 +8,7 @@
 #include <cerrno>
 #include <csignal>
 
+#include "api/event.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/identifier.h"
@@ -22,7 +23,14 @@
 namespace ctrd::engine {
 namespace {
 
+// Of the others CRIU knows nothing.
+void check_empty_namespaces(const std::vector<std::string>& names) {
+  for (const std::string& name : names)
+    if (name != "network") throw invalid("empty_namespaces", name, "must be network");
+}
+
 void check_options(const CheckpointOptions& options) {
+  check_empty_namespaces(options.empty_namespaces);
   for (const char* known : {"refuse", "close", "keep"})
     if (options.tcp == known) return;
   throw invalid("tcp", options.tcp, "must be refuse, close or keep");
@@ -118,6 +126,10 @@ CheckpointInfo finish(Core& core, const std::string& ns, NewCheckpoint& made, co
   return to_info(core, *record, target.number != 0 ? "" : target.parent + "/" + target.name);
 }
 
+void tell(Core& core, const TaskRef& ref, const CheckpointInfo& made) {
+  core.events->append_new({api::make_event(ref.ns, api::TaskCheckpointed{ref.id, made.path})});
+}
+
 // It is still frozen: nothing of it runs on behind the checkpoint.
 void end_frozen(Core& core, const Task& task, std::optional<Held>* held, const Wait& wait) {
   TaskRef same{task.ns, task.id, task.status.instance};
@@ -142,7 +154,7 @@ CheckpointInfo checkpoint_task(Engine& engine, const TaskRef& ref, const Checkpo
   Wait limit = wait.within(core.config.checkpoint_timeout);
   check_checkpoint(core, ref.ns, options, limit);
   Task task = get_task_to_dump(core, ref, limit);
-  metadata::Full full = core.containers.get_full(ref.ns, ref.id, limit);
+  metadata::Full full = get_as_it_runs(core, task, limit);
   Target target = choose_target(core, &options.to, limit);
   NewCheckpoint made(core, target.parent);
   std::optional<Held> held(std::in_place, task, limit);
@@ -151,6 +163,7 @@ CheckpointInfo checkpoint_task(Engine& engine, const TaskRef& ref, const Checkpo
   metadata::Checkpoint record = describe_dump(core, ref.ns, full.record, options, limit);
   CheckpointInfo info =
       finish(core, ref.ns, made, target, options.to.name, &record, full.spec, limit);
+  tell(core, ref, info);
   if (options.exit) end_frozen(core, task, &held, limit);
   return info;
 }
@@ -194,7 +207,7 @@ bool delete_checkpoint(Engine& engine, const std::string& ns, const std::string&
   metadata::Removed left;
   auto gone = checkpoints(core).remove(ns, name, wait, &left.trash);
   if (!gone && !missing_ok) checkpoints(core).get(ns, name, wait);  // says so
-  if (gone) remove_checkpoint_dir(core, gone->number);
+  if (gone) remove_checkpoint_dir(core, gone->number, wait);
   empty_trash(core, left);
   return gone.has_value();
 }

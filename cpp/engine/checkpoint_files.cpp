@@ -15,6 +15,7 @@
 #include "base/text.h"
 #include "content/ingest.h"
 #include "content/sha256.h"
+#include "engine/dir_lock.h"
 #include "snapshot/layer_bytes.h"
 
 namespace ctrd::engine {
@@ -71,6 +72,12 @@ UniqueFd open_image(int dir, const std::string& path, const std::string& name) {
 
 std::string digest_of(const std::string& manifest, const std::string& spec) {
   return content::digest_of(manifest + '\n' + spec);
+}
+
+// For whoever uses it, or makes it.
+void wait_a_moment(const std::string& path, const Wait& wait) {
+  if (wait.expired()) throw_timeout("wait for checkpoint " + path, wait);
+  poll_until({}, wait.within(std::chrono::milliseconds(2)));
 }
 
 void check_images(const Sealed& sealed, const Wait& wait) {
@@ -191,7 +198,14 @@ std::string checkpoints_path(const Core& core) {
   return core.root.path + "/" + kCheckpointsDir;
 }
 
-void remove_checkpoint_dir(const Core& core, uint64_t number) {
+LockFd use_checkpoint(const Sealed& sealed, const Wait& wait) {
+  LockFd dir = LockFd::open([&] { return open_dir_at(sealed.dir.get(), "."); });
+  while (!try_lock(dir.get(), false)) wait_a_moment(sealed.path, wait);
+  if (exists_at(dir.get(), kManifest)) return dir;
+  throw not_found(Kind::kCheckpoint, "checkpoint " + escaped(sealed.path) + ": it was deleted");
+}
+
+void remove_checkpoint_dir(const Core& core, uint64_t number, const Wait& wait) {
   auto parent = find_dir_at(core.root.dir.get(), kCheckpointsDir);
   if (!parent) return;
   std::string name = std::to_string(number), hidden = std::string(kHidden) + random_hex(8);
@@ -201,6 +215,8 @@ void remove_checkpoint_dir(const Core& core, uint64_t number) {
     if (error.sys_errno() == ENOENT) return;
     throw;
   }
+  LockFd dir = open_lockable(parent->get(), hidden);
+  while (dir && !try_lock(dir.get())) wait_a_moment(name, wait);
   remove_tree_at(parent->get(), hidden);
 }
 

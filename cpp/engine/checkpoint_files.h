@@ -46,7 +46,10 @@ std::string digest_layer(int dir, uint64_t* total, const Wait& wait);
 std::string write_sealed(int dir, const metadata::Checkpoint& record, const std::string& spec);
 
 std::string checkpoints_path(const Core& core);  // made if absent
-void remove_checkpoint_dir(const Core& core, uint64_t number);
+// As long as this is there its directory stays, if not its name. Throws kNotFound (kCheckpoint).
+LockFd use_checkpoint(const Sealed& sealed, const Wait& wait);
+// Its name goes at once, the rest when nobody uses it any more, or with a recovery.
+void remove_checkpoint_dir(const Core& core, uint64_t number, const Wait& wait);
 // It is the directory of one that is stored here, in whatever namespace.
 bool is_stored(Core& core, const Sealed& sealed, const Wait& wait);
 

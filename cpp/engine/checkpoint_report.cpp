@@ -92,6 +92,8 @@ class Report {
     if (!criu.ok) add("host", 0, "CRIU: " + criu.found + "; " + criu.hint);
     if (!makes_checkpoints(runtime, wait))
       add("host", 0, escaped(runtime) + " is built without CRIU: use runc");
+    if (!options_.empty_namespaces.empty() && !empties_namespaces(runtime, wait))
+      add("host", 0, escaped(runtime) + " cannot empty a namespace: use runc");
   }
 
   bool is_below_init(int pid) const {

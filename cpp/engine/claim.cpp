@@ -14,6 +14,7 @@
 #include "base/log.h"
 #include "base/process.h"
 #include "engine/dir_lock.h"
+#include "engine/restored_layer.h"
 #include "engine/task.h"
 #include "oci/spec.h"
 
@@ -55,10 +56,11 @@ void pause(Nanos* step, const Wait& wait) {
   *step = std::min<Nanos>(*step * 5 / 4, std::chrono::milliseconds(5));
 }
 
-void remove_logs(const Core& core, int bundle) {
+void remove_outside(const Core& core, int bundle) {
   auto status = readable_status(bundle);  // if not, recover removes them
-  if (status && is_identifier(status->instance))
-    remove_tree_at(core.root.logs.get(), status->instance);
+  if (!status || !is_identifier(status->instance)) return;
+  remove_tree_at(core.root.logs.get(), status->instance);
+  remove_restored_layer(core, status->instance);
 }
 
 Claim claim_of(const Core& core, LockFd dir, UniqueFd parent, const std::string& ns,
@@ -111,7 +113,7 @@ Claimed claim_bundle(const Core& core, const std::string& ns, const std::string&
 }
 
 void discard(const Core& core, Claim claim) {
-  remove_logs(core, claim.dir.get());
+  remove_outside(core, claim.dir.get());
   std::string hidden = ".del-" + random_hex(8);
   if (claim.deleted) claim.events->append_new({*claim.deleted});  // once: it has its own id
   rename_at(claim.parent.get(), claim.id, claim.parent.get(), hidden);

@@ -32,8 +32,8 @@ enum class Claimed { kAbsent, kHeld, kTaken };
 Claimed claim_bundle(const Core& core, const std::string& ns, const std::string& id,
                      const Wait& wait, std::optional<Claim>* claim);
 
-// Removes the bundle's directory, and the logs of its task. Needs the claim, so that it never takes
-// a newer bundle of that id.
+// Removes the bundle's directory, the logs of its task, and a layer that was not used. Needs the
+// claim, so that it never takes a newer bundle of that id.
 void discard(const Core& core, Claim claim);
 // Leftovers of a crash in make_bundle or discard: hidden directories whose lock is free.
 void remove_leftover(int ns_dir, const std::string& name);

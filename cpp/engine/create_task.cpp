@@ -5,6 +5,7 @@
 #include "engine/launch.h"
 #include "engine/other_shim.h"
 #include "engine/restore.h"
+#include "engine/restored_layer.h"
 #include "engine/settle.h"
 #include "engine/task.h"
 #include "engine/verbs.h"
@@ -64,14 +65,15 @@ NewTask create_task_from(Core& core, const TaskRef& ref, const Stdio& stdio, boo
   bool owned = full.record.lifetime == metadata::Lifetime::kOwner;
   check_supported(full.record.runtime_name,
                   {.owner = owned, .checkpoint = from != nullptr, .stdio = stdio});
-  if (from != nullptr) put_layer_back(core, ns, full.record, *from, wait);
+  if (from != nullptr) check_ground(core, ns, full.record, *from, wait);
   launch.restore(from);
   Streams streams = launch.take_streams();
   NewTask task;
   try {
-    Wait limit = wait.within(core.config.rpc_timeout);
     launch.spawn(full.record, owner_of(full.record));
-    launch.configure(full.spec, limit);
+    launch.configure(full.spec, wait.within(core.config.rpc_timeout));
+    if (from != nullptr) make_restored_layer(core, launch.instance(), *from, wait);
+    Wait limit = wait.within(core.config.rpc_timeout);
     ttrpc::Call call = launch.create(full.record, 0, limit);
     while (!call.advance()) wait_ready(call.fd(), POLLIN, limit, "create the task");
     task.pid = launch.created(call, &streams);

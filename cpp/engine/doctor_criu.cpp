@@ -81,4 +81,18 @@ bool makes_checkpoints(const std::string& runtime, const Wait& wait) {
   return !words.starts_with("crun") || words.find("+CRIU") != std::string::npos;
 }
 
+bool empties_namespaces(const std::string& runtime, const Wait& wait) {
+  return run({runtime, "--version"}, wait).out.starts_with("runc");
+}
+
+void need_criu(Core& core, const std::string& runtime, const Wait& wait) {
+  bool is_there = criu_version(core, wait) != std::pair{0, 0};
+  if (is_there && makes_checkpoints(runtime, wait)) return;
+  throw Error(
+      Code::kUnimplemented,
+      is_there ? "runtime " + escaped(runtime) + " is built without CRIU" : "this host has no CRIU",
+      Kind::kCheckpoint)
+      .with("hint", is_there ? "a runtime that is built with it" : "install criu");
+}
+
 }  // namespace ctrd::engine

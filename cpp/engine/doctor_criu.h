@@ -19,4 +19,9 @@ inline constexpr std::pair<int, int> kCriuSkipsNetworkLock{4, 1};
 // Whether this runtime (a path) is built to use it, by its own words.
 bool makes_checkpoints(const std::string& runtime, const Wait& wait);
 
+// Whether it knows of namespaces that are restored empty: runc alone.
+bool empties_namespaces(const std::string& runtime, const Wait& wait);
+// Throws kUnimplemented (kCheckpoint): there is no CRIU, or this runtime cannot use it.
+void need_criu(Core& core, const std::string& runtime, const Wait& wait);
+
 }  // namespace ctrd::engine

@@ -10,10 +10,11 @@
 #include "base/log.h"
 #include "engine/criu_logs.h"
 #include "engine/doctor_criu.h"
+#include "engine/launch.h"
 #include "engine/other_shim.h"
 #include "engine/other_task.h"
 #include "engine/rpc.h"
-#include "metadata/snapshots.h"
+#include "engine/task_layer.h"
 #include "snapshot/copy_tree.h"
 
 namespace ctrd::engine {
@@ -37,14 +38,14 @@ void copy_layer(const Core& core, uint64_t number, int to, const Wait& wait) {
 
 }  // namespace
 
-Held::Held(const Task& task, const Wait& wait)
-    : task_(task),
-      was_frozen_(is_frozen()),
-      call_(begin_call(task.dir.get(), api::kShimV1, "Hold", api::encode(api::HoldRequest{task.id}),
-                       Wait{.deadline = kForever, .interrupted = wait.interrupted})) {}
+Held::Held(const Task& task, const Wait& wait) : task_(task), was_frozen_(is_frozen()) {
+  ttrpc::Call call = begin_call(task.dir.get(), api::kShimV1, "Hold",
+                                api::encode(api::HoldRequest{task.id}), wait);
+  call.finish(wait);
+  socket_ = call.take_socket();
+}
 
 Held::~Held() {
-  call_.take_socket().reset();
   socket_.reset();
   try {
     await_thaw();
@@ -53,14 +54,20 @@ Held::~Held() {
   }
 }
 
-// On the same connection, so it comes after the hold.
+// On the connection that it is held for.
 void Held::dump(const std::string& images, std::string options, const Wait& wait) {
   api::CheckpointTaskRequest request{
       task_.id, images, {std::string(api::kCheckpointOptionsType), std::move(options)}};
   ttrpc::Request call{std::string(api::kTaskV2), "Checkpoint", api::encode(request), 0, {}};
-  ttrpc::Call dumped(call_.take_socket(), call, wait, 3);
+  ttrpc::Call dumped(std::move(socket_), call, wait, 3);
   dumped.finish(wait);
   socket_ = dumped.take_socket();
+}
+
+void Held::check_frozen() const {
+  if (!is_frozen())
+    throw failed_precondition("container \"" + task_.id + "\" was killed while it was checkpointed",
+                              Kind::kTask);
 }
 
 bool Held::is_frozen() const { return cgroup_frozen(task_.status.cgroups_path); }
@@ -78,6 +85,12 @@ Task get_task_to_dump(Core& core, const TaskRef& ref, const Wait& wait) {
   return task;
 }
 
+metadata::Full get_as_it_runs(Core& core, const Task& task, const Wait& wait) {
+  metadata::Full full = core.containers.get_full(task.ns, task.id, wait);
+  if (auto spec = find_file_at(task.dir.get(), kSpecFile, kMaxConfig)) full.spec = std::move(*spec);
+  return full;
+}
+
 bool skips_network_lock(Core& core, const std::string& tcp, const Wait& wait) {
   return tcp != "keep" && criu_version(core, wait) >= kCriuSkipsNetworkLock;
 }
@@ -93,14 +106,14 @@ void dump_task(Core& core, const Task& task, const metadata::Container& record, 
   }
   UniqueFd layer = open_dir_at(made.dir(), kLayerDir);
   copy_layer(core, record.snapshot_number, layer.get(), wait);
+  held->check_frozen();
 }
 
 metadata::Checkpoint describe_dump(Core& core, const std::string& ns, const metadata::Container& of,
                                    const CheckpointOptions& options, const Wait& wait) {
   utsname host{};
   ::uname(&host);
-  metadata::Snapshot layer =
-      metadata::Snapshots(core.containers.ledger(), of.snapshotter).stat(ns, of.snapshot_key, wait);
+  metadata::Snapshot layer = own_layer(core, ns, of, wait);
   metadata::Checkpoint record;
   record.container_id = of.id;
   record.image = of.image;
@@ -111,6 +124,10 @@ metadata::Checkpoint describe_dump(Core& core, const std::string& ns, const meta
   record.tcp = options.tcp;
   record.created_ns = wall_ns();
   record.labels = options.labels;
+  record.empty_namespaces = options.empty_namespaces;
+  record.extensions = of.extensions;
+  record.runtime_options = of.runtime_options;
+  record.sandbox_id = of.sandbox_id;
   record.container_labels = of.labels;
   record.kernel = host.release;
   record.machine = host.machine;

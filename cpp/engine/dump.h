@@ -19,18 +19,23 @@ void check_checkpoint(Core& core, const std::string& ns, const CheckpointOptions
                       const Wait& wait);
 // Throws kFailedPrecondition: it has ended; kUnimplemented: its shim is not ours.
 Task get_task_to_dump(Core& core, const TaskRef& ref, const Wait& wait);
+// The container's record, with the spec that the task was made of.
+metadata::Full get_as_it_runs(Core& core, const Task& task, const Wait& wait);
 // What the network brings meanwhile matters only to connections that are kept; to lock it takes as
 // long as all the rest.
 bool skips_network_lock(Core& core, const std::string& tcp, const Wait& wait);
-// The task is frozen from the answer of dump() on until this ends, and runs again when it has.
+// The task is frozen for this, and runs again when it has ended.
 class Held {
  public:
+  // Throws kFailedPrecondition if somebody else has it.
   Held(const Task& task, const Wait& wait);
   Held(const Held&) = delete;
   ~Held();
 
   // options: api::CheckpointOptions and api::CriuOptions, encoded.
   void dump(const std::string& images, std::string options, const Wait& wait);
+  // Throws kFailedPrecondition: SIGKILL has thawed it.
+  void check_frozen() const;
 
  private:
   bool is_frozen() const;
@@ -38,7 +43,6 @@ class Held {
 
   const Task& task_;
   const bool was_frozen_;
-  ttrpc::Call call_;
   UniqueFd socket_;
 };
 // Memory into made's images, its layer into made's layer. It never ends the task. Throws as

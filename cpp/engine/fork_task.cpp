@@ -13,6 +13,7 @@
 #include "engine/dump.h"
 #include "engine/new_checkpoint.h"
 #include "engine/restore.h"
+#include "engine/restored_layer.h"
 #include "engine/rpc.h"
 #include "engine/verbs.h"
 #include "oci/spec.h"
@@ -25,6 +26,7 @@ struct Original {
   std::string ns;
   metadata::Checkpoint dump;
   std::string spec;
+  bool delete_on_exit = false;
   Restoration from;
 };
 
@@ -94,6 +96,7 @@ class Forking {
   void make_copy(std::size_t at) {
     RestoreOptions options;
     options.id = ids_[at];
+    options.delete_on_exit = original_.delete_on_exit;
     Draft draft =
         draft_restored(core_, original_.ns, original_.dump, original_.spec, options, wait_);
     copies_[at].container = describe(write_record(core_, original_.ns, draft, false, wait_));
@@ -117,6 +120,7 @@ class Forking {
       if (!one.call.advance()) return false;
       auto answer = api::decode<api::StartResponse>(one.call.result());
       copies_[one.at].task.pid = static_cast<int>(answer.pid);
+      remove_restored_layer(core_, one.task.status.instance);
     } catch (const Error& error) {
       if (shim_is_gone(core_, one.task, error, wait_))
         fail(one.at, task_has_ended(ids_[one.at]));
@@ -161,7 +165,7 @@ std::vector<Forked> fork_task(Engine& engine, const TaskRef& ref, const ForkOpti
   Core& core = core_of(engine, wait);
   Wait limit = wait.within(core.config.checkpoint_timeout);
   Task task = get_task_to_dump(core, ref, limit);
-  metadata::Full full = core.containers.get_full(ref.ns, ref.id, limit);
+  metadata::Full full = get_as_it_runs(core, task, limit);
   std::vector<std::string> ids = choose_ids(core, ref.ns, options, limit);
   CheckpointOptions how;
   how.tcp = "close";
@@ -175,6 +179,7 @@ std::vector<Forked> fork_task(Engine& engine, const TaskRef& ref, const ForkOpti
   Original original{.ns = ref.ns,
                     .dump = std::move(dump),
                     .spec = std::move(full.spec),
+                    .delete_on_exit = full.record.on_exit == metadata::OnExit::kDelete,
                     .from = {.images = images.images(),
                              .layer = images.layer(),
                              .close_tcp = true,

@@ -19,6 +19,7 @@
 #include "engine/claim.h"
 #include "engine/criu_logs.h"
 #include "engine/dir_lock.h"
+#include "engine/restored_layer.h"
 #include "engine/task.h"
 #include "metadata/schema.h"
 #include "metadata/snapshots.h"
@@ -83,7 +84,7 @@ class Disk {
     check_bundles();
     check_layers();
     check_blobs();
-    check_logs();
+    check_outside();
     check_checkpoints();
     check_owners();
     check_ingests();
@@ -109,7 +110,7 @@ class Disk {
   void check_bundles();
   void check_bundle(const std::string& ns, const std::string& id);
   void check_forgotten(const std::string& ns, const std::string& id);
-  void check_logs();
+  void check_outside();
   void check_checkpoints();
   void check_owners();
   void check_ingests();
@@ -221,11 +222,15 @@ void Disk::check_forgotten(const std::string& ns, const std::string& id) {
        has_ended);
 }
 
-void Disk::check_logs() {
+void Disk::check_outside() {
   if (!knows_instances_) return;  // one of them may be that one's
   for (const std::string& name : names_.logs)
     if (name != kCriuLogs && !instances_.contains(name) && !is_trash("logs", name))
       note("logs", "logs/" + name, "orphaned", "they are of no task that is there");
+  for (const std::string& instance : restored_layers(names_.layers))
+    if (!instances_.contains(instance))
+      note("file", restored_layer_path(core_, instance), "orphaned",
+           "it is of no task that is there");
 }
 
 void Disk::check_checkpoints() {

@@ -16,9 +16,11 @@
 #include "engine/host.h"
 #include "engine/kill_shim.h"
 #include "engine/other_task.h"
+#include "engine/restored_layer.h"
 #include "engine/rpc.h"
 #include "engine/runtime_options.h"
 #include "engine/settle.h"
+#include "engine/snapshot_layer.h"
 #include "engine/task_layer.h"
 
 namespace ctrd::engine {
@@ -90,6 +92,7 @@ void Launch::configure(const std::string& spec, const Wait& wait) {
   write_status();
   create_file_at(dir(), api::kConfigFile, oci::make_config(spec, is_cgroup_v2(), core_.config.shim),
                  0600);
+  create_file_at(dir(), kSpecFile, spec, 0600);
   if (!status_.other_shim.empty()) start_other(wait);
 }
 
@@ -176,13 +179,7 @@ ttrpc::Call Launch::create(const metadata::Container& record, int64_t timeout_ns
   request.stdout_path = stdio.out;
   request.stderr_path = stdio.err;
   request.options = {std::string(api::kOptionsType), api::encode(options(record, timeout_ns))};
-  if (from_ != nullptr) {
-    request.checkpoint = from_->images;
-    api::CriuOptions more{.close_tcp = from_->close_tcp,
-                          .hostname = facts_.hostname,
-                          .skip_network_lock = from_->skip_network_lock};
-    request.options.value += api::encode(more);
-  }
+  if (from_ != nullptr) restore_from(*from_, record.snapshot_number, &request);
   if (!status_.other_shim.empty()) request.options = other_options_;
   created_ = {.container_id = request.id,
               .bundle = request.bundle,
@@ -191,6 +188,19 @@ ttrpc::Call Launch::create(const metadata::Container& record, int64_t timeout_ns
               .checkpoint = request.checkpoint,
               .pid = 0};
   return begin_call(dir(), api::kTaskV2, "Create", api::encode(request), wait);
+}
+
+void Launch::restore_from(const Restoration& from, uint64_t layer,
+                          api::CreateRequest* request) const {
+  mount_restored_layer(instance_, layer, &request->rootfs);
+  api::CriuOptions more{.close_tcp = from.close_tcp,
+                        .hostname = facts_.hostname,
+                        .skip_network_lock = from.skip_network_lock,
+                        .layer = restored_layer_path(core_, instance_),
+                        .replaced = layer_path(core_, layer),
+                        .empty_namespaces = from.empty_namespaces};
+  request->checkpoint = from.images;
+  request->options.value += api::encode(more);
 }
 
 StdioPaths Launch::stdio_paths() const {
@@ -278,6 +288,7 @@ void Launch::roll_back() {
     streams_ = {};
     settle_claimed(claim);
     discard(core_, std::move(claim));
+    if (from_ != nullptr) remove_restored_layer(core_, instance_);  // the shim took its status away
   } catch (const std::exception& error) {
     log(Level::kError, std::string("a task could not be rolled back: ") + error.what());
   }

@@ -5,6 +5,7 @@
 
 #include <optional>
 #include <string>
+#include <vector>
 
 #include "api/bundle.h"
 #include "base/spawn.h"
@@ -18,12 +19,23 @@
 
 namespace ctrd::engine {
 
+// Of a bundle: the stored spec that its config.json was made of; the record's may be changed later.
+inline constexpr const char* kSpecFile = "spec.json";
+
+// What a layer stands upon.
+struct Ground {
+  std::string snapshotter, base, rootfs;
+  bool operator==(const Ground&) const = default;
+};
 // What a task is made from that is no new one.
 struct Restoration {
   std::string images;  // absolute path of CRIU's
-  std::string layer;   // of its layer, "": that of the container stays as it is
+  std::string layer;   // of its layer
   bool close_tcp = false, skip_network_lock = false;
+  std::vector<std::string> empty_namespaces = {};
   bool is_ours = true;  // made here: its layer is taken as it is
+  // What its layer stands upon, as the container's must; nullopt: it is known to.
+  std::optional<Ground> ground = {};
 };
 
 class Launch {
@@ -62,6 +74,7 @@ class Launch {
   api::Options options(const metadata::Container& record, int64_t timeout_ns) const;
   ProcessKey shim() const;  // our child_
   StdioPaths stdio_paths() const;
+  void restore_from(const Restoration& from, uint64_t layer, api::CreateRequest* request) const;
   void set_shim(const ProcessKey& key);
   void write_status() const;
   void start_other(const Wait& wait);

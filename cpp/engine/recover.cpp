@@ -17,6 +17,7 @@
 #include "engine/leases.h"
 #include "engine/leftovers.h"
 #include "engine/other_task.h"
+#include "engine/restored_layer.h"
 #include "engine/settle.h"
 #include "engine/snapshot_mount.h"
 #include "engine/task.h"
@@ -106,11 +107,12 @@ void for_each_bundle(Core& core, const Wait& wait, const F& f) {
   }
 }
 
-// Logs of tasks whose bundles are gone, with a state directory that was wiped. A bundle names its
-// log before there is one, so the logs are listed first.
-void recover_logs(Core& core, const Wait& wait) {
+// Logs and restored layers of tasks whose bundles are gone, with a state directory that was wiped.
+// A bundle names its own before there are any, so those are listed first.
+void recover_outside(Core& core, const Wait& wait) {
   std::vector<std::string> logs = list_dir(core.root.logs.get());
-  if (logs.empty()) return;
+  std::vector<std::string> layers = restored_layers(list_dir(core.root.snapshots.get()));
+  if (logs.empty() && layers.empty()) return;
   std::set<std::string> instances;
   bool all = true;
   for_each_bundle(core, wait, [&](const std::string& ns, const std::string& id) {
@@ -121,6 +123,8 @@ void recover_logs(Core& core, const Wait& wait) {
   if (!all) return;  // one of them may be that one's
   for (const auto& name : logs)
     if (name != kCriuLogs && !instances.contains(name)) remove_tree_at(core.root.logs.get(), name);
+  for (const auto& instance : layers)
+    if (!instances.contains(instance)) remove_restored_layer(core, instance);
 }
 
 // A shim that is not ours goes on without a task when the client that deleted it has died before it
@@ -188,7 +192,7 @@ void recover(Core& core, const Wait& wait) {
   recover_owners(core, wait);
   recover_owner_files(core, wait);
   recover_bundles(core, wait);
-  recover_logs(core, wait);
+  recover_outside(core, wait);
   unmount_leftovers(core);  // before what was mounted goes
   recover_trash(core, wait);
   remove_leftovers(core, wait);

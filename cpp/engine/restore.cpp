@@ -5,7 +5,6 @@
 // only if asked for: the images carry credentials, which CRIU puts back as they are.
 #include "engine/restore.h"
 
-#include <fcntl.h>
 #include <sys/utsname.h>
 
 #include "base/error.h"
@@ -13,13 +12,14 @@
 #include "base/identifier.h"
 #include "base/process.h"
 #include "engine/checkpoint_files.h"
+#include "engine/doctor_criu.h"
 #include "engine/dump.h"
 #include "engine/host.h"
+#include "engine/snapshot_mount.h"
 #include "engine/task_layer.h"
 #include "engine/verbs.h"
 #include "oci/rename.h"
 #include "oci/spec.h"
-#include "snapshot/copy_tree.h"
 
 namespace ctrd::engine {
 namespace {
@@ -56,10 +56,12 @@ Source open_source(Core& core, const std::string& ns, const RestoreOptions& opti
   if (options.from.path.empty()) {
     metadata::Checkpoint record = checkpoints(core).get(ns, options.from.name, wait);
     source.sealed = open_checkpoint(checkpoints_path(core) + "/" + std::to_string(record.number));
+    source.in_use = use_checkpoint(source.sealed, wait);
     source.is_ours = true;
   } else {
     source.sealed = open_checkpoint(options.from.path);
     bool stored = is_stored(core, source.sealed, wait);
+    if (stored) source.in_use = use_checkpoint(source.sealed, wait);
     bool known = stored || checkpoints(core).is_trusted(source.sealed.digest, wait);
     source.is_ours = stored || (known && is_private(source.sealed));
     if (known && !source.is_ours && !options.allow_untrusted)
@@ -82,7 +84,15 @@ std::string chosen_tcp(const metadata::Checkpoint& record, const RestoreOptions&
   return tcp;
 }
 
-// The caller's words for why, with the log where it stays.
+Ground ground_of(const metadata::Checkpoint& record) {
+  return {record.snapshotter, record.base, record.rootfs};
+}
+
+std::string shown(const Ground& ground) {
+  std::string upon = ground.base.empty() ? ground.rootfs : "snapshot \"" + ground.base + '"';
+  return (upon.empty() ? "nothing" : escaped(upon)) + " (" + ground.snapshotter + ')';
+}
+
 Restoration restoration(Core& core, const Source& source, const RestoreOptions& options,
                         const Wait& wait) {
   std::string tcp = chosen_tcp(source.sealed.record, options);
@@ -90,7 +100,9 @@ Restoration restoration(Core& core, const Source& source, const RestoreOptions& 
           .layer = source.sealed.path + "/" + kLayerDir,
           .close_tcp = tcp == "close",
           .skip_network_lock = skips_network_lock(core, tcp, wait),
-          .is_ours = source.is_ours};
+          .empty_namespaces = source.sealed.record.empty_namespaces,
+          .is_ours = source.is_ours,
+          .ground = ground_of(source.sealed.record)};
 }
 
 std::string new_spec(Core& core, const std::string& ns, const std::string& id,
@@ -100,6 +112,35 @@ std::string new_spec(Core& core, const std::string& ns, const std::string& id,
                                   .id = id,
                                   .cgroups_path = oci::cgroups_path(core.root.hash6, ns, id),
                                   .hostname = options.hostname});
+}
+
+}  // namespace
+
+void check_ground(Core& core, const std::string& ns, const metadata::Container& record,
+                  const Restoration& from, const Wait& wait) {
+  if (!from.ground) return;
+  metadata::Snapshot layer = own_layer(core, ns, record, wait);
+  Ground mine{record.snapshotter, layer.parent, layer.bottom}, theirs = *from.ground;
+  if (!from.is_ours) {  // its names mean nothing here
+    theirs.base = mine.base;
+    theirs.rootfs = mine.rootfs;
+  }
+  if (mine == theirs) return;
+  throw failed_precondition("container \"" + record.id + "\" stands upon " + shown(mine) +
+                                ", the checkpoint's layer upon " + shown(theirs),
+                            Kind::kCheckpoint);
+}
+
+namespace {
+
+// What can be known before the container in its place goes.
+void check_can_restore(Core& core, const std::string& ns, const metadata::Checkpoint& from,
+                       const RestoreOptions& options, const Wait& wait) {
+  if (!from.base.empty()) open_base(core, ns, from.snapshotter, from.base, wait);
+  if (!from.rootfs.empty()) open_dir(from.rootfs);
+  need_criu(core,
+            resolve_runtime(core, options.runtime.empty() ? from.runtime : options.runtime, wait),
+            wait);
 }
 
 }  // namespace
@@ -120,28 +161,14 @@ Draft draft_restored(Core& core, const std::string& ns, const metadata::Checkpoi
   draft.record.runtime_name = std::string(kOurShim);
   draft.record.runtime_binary =
       options.runtime.empty() ? from.runtime : resolve_runtime(core, options.runtime, wait);
+  draft.record.extensions = from.extensions;
+  draft.record.runtime_options = from.runtime_options;
+  draft.record.sandbox_id = from.sandbox_id;
   draft.record.snapshotter = from.snapshotter;
   draft.base = from.base;
   draft.spec = new_spec(core, ns, id, from, spec, options);
   draft.record.annotations = oci::annotations_of(draft.spec);
   return draft;
-}
-
-void put_layer_back(Core& core, const std::string& ns, const metadata::Container& record,
-                    const Restoration& from, const Wait& wait) {
-  if (from.layer.empty()) return;
-  task_mounts(core, ns, record, wait);  // makes its directories, upon what it stands on
-  UniqueFd there = open_dir_at(core.root.snapshots.get(), std::to_string(record.snapshot_number));
-  remove_tree_at(there.get(), "fs.new");
-  UniqueFd fresh = make_dir_at(there.get(), "fs.new", 0755);
-  UniqueFd layer(::open(from.layer.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
-  if (!layer) throw sys_error("open " + from.layer);
-  if (from.is_ours)
-    snapshot::copy_layer(layer.get(), fresh.get(), wait);
-  else
-    snapshot::copy_tree(layer.get(), fresh.get(), wait);
-  remove_tree_at(there.get(), "fs");
-  rename_at(there.get(), "fs.new", there.get(), "fs");
 }
 
 ContainerInfo restore_container(Engine& engine, const std::string& ns,
@@ -151,6 +178,7 @@ ContainerInfo restore_container(Engine& engine, const std::string& ns,
   Source source = open_source(core, ns, options, wait);
   if (!source.is_ours) throw foreign(source.sealed.path);
   chosen_tcp(source.sealed.record, options);
+  if (options.replace) check_can_restore(core, ns, source.sealed.record, options, wait);
   Draft draft = draft_restored(core, ns, source.sealed.record, source.sealed.spec, options, wait);
   make_way(core, ns, draft.record.id, options.replace, wait);
   return describe(write_record(core, ns, draft, options.replace, wait));

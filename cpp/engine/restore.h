@@ -16,6 +16,7 @@ namespace ctrd::engine {
 struct Source {
   Sealed sealed;
   bool is_ours = false;
+  LockFd in_use = {};  // of a stored one: who deletes it waits
 };
 // Whole, of this machine, and made by this root unless allow_untrusted: throws kPermissionDenied,
 // kDataLoss, kFailedPrecondition (kCheckpoint).
@@ -29,9 +30,9 @@ Draft draft_restored(Core& core, const std::string& ns, const metadata::Checkpoi
 // create_task.cpp. As create_task; `from`: its process is restored by Start.
 NewTask create_task_from(Core& core, const TaskRef& ref, const Stdio& stdio, bool replace_stopped,
                          const Restoration* from, const Wait& wait);
-// The container's layer becomes the checkpoint's, whole or not at all. The claim is held: it has no
-// task.
-void put_layer_back(Core& core, const std::string& ns, const metadata::Container& record,
-                    const Restoration& from, const Wait& wait);
+// A layer means something only upon what it was made upon: throws kFailedPrecondition (kCheckpoint)
+// naming both.
+void check_ground(Core& core, const std::string& ns, const metadata::Container& record,
+                  const Restoration& from, const Wait& wait);
 
 }  // namespace ctrd::engine

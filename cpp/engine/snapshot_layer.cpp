@@ -33,10 +33,6 @@ void take(const LockFd& dir, const std::string& name, const Wait& wait) {
   }
 }
 
-std::string fs_path(const Core& core, uint64_t number) {
-  return core.root.path + "/snapshots/" + std::to_string(number) + "/fs";
-}
-
 // As the mount table writes a path or as overlay takes it: without escapes.
 std::string plain(std::string_view text) {
   std::string result;
@@ -78,8 +74,8 @@ std::vector<std::string> parents_of(Core& core, const std::vector<metadata::Snap
     if (!exists_at(core.root.snapshots.get(), std::to_string(chain[i].number) + "/fs"))
       throw Error(Code::kDataLoss,
                   "snapshot \"" + chain[i - 1].parent + "\": its directory is gone")
-          .with("path", fs_path(core, chain[i].number));
-    paths.push_back(fs_path(core, chain[i].number));
+          .with("path", layer_path(core, chain[i].number));
+    paths.push_back(layer_path(core, chain[i].number));
   }
   if (!chain.back().bottom.empty()) paths.push_back(chain.back().bottom);
   if (paths.size() <= kMaxLayers) return paths;
@@ -106,6 +102,10 @@ std::vector<Mount> native_mounts(Core& core, const std::vector<metadata::Snapsho
 }
 
 }  // namespace
+
+std::string layer_path(const Core& core, uint64_t number) {
+  return core.root.path + "/snapshots/" + std::to_string(number) + "/fs";
+}
 
 std::optional<Layer> Layer::find(Core& core, uint64_t number, const Wait& wait) {
   const int snapshots = core.root.snapshots.get();
@@ -135,14 +135,14 @@ std::vector<std::string> layer_paths(Core& core, const std::string& snapshotter,
                                      const std::vector<metadata::Snapshot>& chain) {
   std::vector<std::string> paths = parents_of(core, chain);
   if (exists_at(core.root.snapshots.get(), std::to_string(chain[0].number) + "/fs"))
-    paths.insert(paths.begin(), fs_path(core, chain[0].number));
+    paths.insert(paths.begin(), layer_path(core, chain[0].number));
   if (snapshotter == metadata::kNative && paths.size() > 1) paths.resize(1);  // a whole copy
   return paths;
 }
 
 std::optional<std::string> find_mount(Core& core, uint64_t number) {
   struct stat fs {};
-  const std::string path = fs_path(core, number);
+  const std::string path = layer_path(core, number);
   if (::stat(path.c_str(), &fs) < 0) return std::nullopt;
   for (const MountEntry& entry : read_mountinfo())
     if (is_upper_of(entry, path) || is_bind_of(entry, number, fs)) return entry.target;
@@ -175,7 +175,8 @@ std::optional<uint64_t> number_in(const std::string& path) {
 void note_bind(const Core& core, const MountEntry& entry, std::map<uint64_t, std::string>* found) {
   auto number = number_in(entry.root);
   struct stat fs {};
-  if (number && ::stat(fs_path(core, *number).c_str(), &fs) == 0 && is_bind_of(entry, *number, fs))
+  if (number && ::stat(layer_path(core, *number).c_str(), &fs) == 0 &&
+      is_bind_of(entry, *number, fs))
     found->emplace(*number, "mounted at " + entry.target);
 }
 

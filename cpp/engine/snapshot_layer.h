@@ -40,6 +40,8 @@ class Layer {
 // beyond 128 layers.
 std::vector<Mount> make_mounts(Core& core, const std::string& snapshotter,
                                const std::vector<metadata::Snapshot>& chain, const Wait& wait);
+// <root>/snapshots/<n>/fs, absolute.
+std::string layer_path(const Core& core, uint64_t number);
 // The directories of a chain, top first: what a view of it shows.
 std::vector<std::string> layer_paths(Core& core, const std::string& snapshotter,
                                      const std::vector<metadata::Snapshot>& chain);

@@ -15,19 +15,29 @@ namespace {
 using metadata::Snapshot;
 
 // Upon a directory of the user's, the container's record says all: no second look into the store.
-std::vector<Snapshot> chain_of(Core& core, const std::string& ns, const metadata::Container& record,
-                               const Wait& wait) {
-  bool is_own = record.snapshot_key == record.id && !record.rootfs.empty();
-  if (!is_own)
-    return metadata::Snapshots(core.containers.ledger(), record.snapshotter)
-        .chain(ns, record.snapshot_key, wait);
+std::optional<Snapshot> known_layer(const metadata::Container& record) {
+  if (record.snapshot_key != record.id || record.rootfs.empty()) return std::nullopt;
   Snapshot own;
   own.number = record.snapshot_number;
   own.bottom = record.rootfs;
-  return {own};
+  return own;
+}
+
+std::vector<Snapshot> chain_of(Core& core, const std::string& ns, const metadata::Container& record,
+                               const Wait& wait) {
+  if (auto own = known_layer(record)) return {*own};
+  return metadata::Snapshots(core.containers.ledger(), record.snapshotter)
+      .chain(ns, record.snapshot_key, wait);
 }
 
 }  // namespace
+
+Snapshot own_layer(Core& core, const std::string& ns, const metadata::Container& record,
+                   const Wait& wait) {
+  if (auto own = known_layer(record)) return *own;
+  return metadata::Snapshots(core.containers.ledger(), record.snapshotter)
+      .stat(ns, record.snapshot_key, wait);
+}
 
 std::vector<Mount> task_mounts(Core& core, const std::string& ns, const metadata::Container& record,
                                const Wait& wait) {

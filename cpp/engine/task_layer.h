@@ -14,6 +14,9 @@ namespace ctrd::engine {
 
 class SnapshotMount;
 
+// The record of a container's layer: its parent, or what is at its bottom.
+metadata::Snapshot own_layer(Core& core, const std::string& ns, const metadata::Container& record,
+                             const Wait& wait);
 // For whoever has the bundle's claim. Throws kFailedPrecondition: somebody else has it mounted.
 std::vector<Mount> task_mounts(Core& core, const std::string& ns, const metadata::Container& record,
                                const Wait& wait);

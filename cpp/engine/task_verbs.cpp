@@ -6,6 +6,7 @@
 #include "base/files.h"
 #include "engine/criu_logs.h"
 #include "engine/kill_shim.h"
+#include "engine/restored_layer.h"
 #include "engine/rpc.h"
 #include "engine/verbs.h"
 #include "oci/spec.h"
@@ -24,6 +25,7 @@ void start_task(Core& core, const TaskRef& ref, const Wait& wait) {
     end_at_once(core, ref);
     throw;
   }
+  if (restores) remove_restored_layer(core, task.status.instance);  // what it has replaced
 }
 
 void limit_task(Core& core, const TaskRef& ref, Nanos timeout, const Wait& wait) {

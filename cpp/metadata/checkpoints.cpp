@@ -39,7 +39,12 @@ std::string encode(const Checkpoint& record) {
       .add(14, record.images)
       .add(15, record.snapshotter)
       .add(16, record.base)
+      .add(17, record.empty_namespaces)
+      .add(18, record.extensions)
+      .add(19, record.runtime_options.type_url)
+      .add(20, record.runtime_options.value)
       .add(21, record.layer)
+      .add(22, record.sandbox_id)
       .take();
 }
 
@@ -54,7 +59,10 @@ Checkpoint decode_checkpoint(std::string_view name, std::string_view bytes) {
            field.read(10, record.labels) || field.read(11, record.container_labels) ||
            field.read(12, record.kernel) || field.read(13, record.machine) ||
            field.read(14, record.images) || field.read(15, record.snapshotter) ||
-           field.read(16, record.base) || field.read(21, record.layer);
+           field.read(16, record.base) || field.read(17, record.empty_namespaces) ||
+           field.read(18, record.extensions) || field.read(19, record.runtime_options.type_url) ||
+           field.read(20, record.runtime_options.value) || field.read(21, record.layer) ||
+           field.read(22, record.sandbox_id);
   });
   return record;
 }

@@ -34,8 +34,12 @@ struct Checkpoint {
   std::string machine;                 // 13; "x86_64"
   std::string images;                  // 14; one line an image file: size, SHA-256 in hex, name
   std::string snapshotter = kOverlay;  // 15; of the container's layer
-  std::string base;   // 16; the committed snapshot that the layer stands upon, "" for none
-  std::string layer;  // 21; SHA-256 in hex of all that its layer is: snapshot/layer_bytes.h
+  std::string base;  // 16; the committed snapshot that the layer stands upon, "" for none
+  std::vector<std::string> empty_namespaces;  // 17; as it was told
+  Labels extensions;                          // 18; the container's, as what follows
+  api::Any runtime_options;                   // 19, 20
+  std::string layer;       // 21; SHA-256 in hex of all that its layer is: snapshot/layer_bytes.h
+  std::string sandbox_id;  // 22; the container's
 };
 std::string encode(const Checkpoint& record);
 // Throws kDataLoss.

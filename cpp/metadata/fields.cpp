@@ -52,6 +52,13 @@ bool Field::read(uint32_t tag, std::map<std::string, std::string>& value) {
   return true;
 }
 
+bool Field::read(uint32_t tag, std::vector<std::string>& value) {
+  std::string one;
+  if (!read(tag, one)) return false;
+  value.push_back(std::move(one));
+  return true;
+}
+
 bool Field::read(uint32_t tag, ProcessKey& value) {
   if (!is(tag, pbf_wire_type::length_delimited)) return false;
   read_fields(view(reader_.get_view()), "process", [&](Field field) {
@@ -89,6 +96,11 @@ FieldWriter& FieldWriter::add(uint32_t tag, const std::map<std::string, std::str
     std::string bytes = FieldWriter().add(1, key).add(2, entry).take();
     protozero::pbf_writer(bytes_).add_message(tag, bytes);
   }
+  return *this;
+}
+
+FieldWriter& FieldWriter::add(uint32_t tag, const std::vector<std::string>& value) {
+  for (const std::string& one : value) add(tag, one);
   return *this;
 }
 

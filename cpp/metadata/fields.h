@@ -10,6 +10,7 @@
 #include <protozero/pbf_writer.hpp>
 #include <string>
 #include <string_view>
+#include <vector>
 
 #include "base/error.h"
 #include "base/process.h"
@@ -26,6 +27,7 @@ class Field {
   bool read(uint32_t tag, int64_t& value);
   bool read(uint32_t tag, int& value);
   bool read(uint32_t tag, std::map<std::string, std::string>& value);  // adds one entry
+  bool read(uint32_t tag, std::vector<std::string>& value);            // adds one
   bool read(uint32_t tag, ProcessKey& value);
 
  private:
@@ -59,6 +61,7 @@ class FieldWriter {
   FieldWriter& add(uint32_t tag, int64_t value);
   FieldWriter& add(uint32_t tag, int value) { return add(tag, int64_t{value}); }
   FieldWriter& add(uint32_t tag, const std::map<std::string, std::string>& value);
+  FieldWriter& add(uint32_t tag, const std::vector<std::string>& value);
   FieldWriter& add(uint32_t tag, const ProcessKey& value);
   std::string take() { return std::move(bytes_); }
 

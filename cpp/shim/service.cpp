@@ -43,7 +43,9 @@ Service::Verb Service::find_verb(std::string_view method) {
 }
 
 Service::Verb Service::find_shim_verb(std::string_view method) {
-  return method == "Delete" ? &Service::remove_and_tell : nullptr;
+  static constexpr std::array<std::pair<std::string_view, Verb>, 2> kVerbs{
+      {{"Delete", &Service::remove_and_tell}, {"Hold", &Service::hold}}};
+  return find_row(kVerbs, method);
 }
 
 Service::Query Service::find_query(std::string_view method) {
@@ -84,7 +86,6 @@ asio::awaitable<std::string> Service::dispatch(Request request) {
   }
   if (query != nullptr) co_return (this->*query)(request);
   if (verb != nullptr) co_return co_await apart(loop_, (this->*verb)(std::move(request)));
-  if (request.method == "Hold" && !is_task) co_return co_await hold(std::move(request));
   if (request.method == "Wait") co_return co_await wait(std::move(request), !is_task);
   throw Error(Code::kUnimplemented, "method " + request.method);
 }
@@ -162,25 +163,19 @@ asio::awaitable<std::string> Service::update(Request request) {
 asio::awaitable<std::string> Service::checkpoint(Request request) {
   auto message = api::decode<api::CheckpointTaskRequest>(request.payload);
   check_id(message.id);
-  co_await task_.checkpoint(std::move(message));
+  co_await task_.checkpoint(std::move(message), request.caller.get());
   co_return std::string();
 }
 
-asio::awaitable<std::string> Service::freeze() {
-  co_await task_.hold();
-  co_return std::string();
-}
-
-// Both ends run apart: they come to their end though the caller has gone, which ends what is
-// between.
 asio::awaitable<std::string> Service::hold(Request request) {
   check_id(api::decode<api::HoldRequest>(request.payload).id);
-  struct LetGo {
-    ~LetGo() { shim::start(self->loop_, self->task_.let_go(), "letting a frozen task go"); }
-    Service* self;
-  } at_end{this};
-  co_await apart(loop_, freeze());
-  for (Event never;;) co_await never.wait();
+  auto hold = std::make_shared<Hold>(Hold{request.caller});
+  request.caller->at_close([this, hold] {
+    hold->over = true;
+    shim::start(loop_, task_.let_go(hold), "letting a frozen task go");
+  });
+  co_await task_.hold(hold);
+  co_return std::string();
 }
 
 asio::awaitable<std::string> Service::wait(Request request, bool tell) {

@@ -44,7 +44,6 @@ class Service {
   asio::awaitable<std::string> update(ttrpc::Request request);
   asio::awaitable<std::string> checkpoint(ttrpc::Request request);
   asio::awaitable<std::string> hold(ttrpc::Request request);
-  asio::awaitable<std::string> freeze();
   asio::awaitable<api::ExitInfo> remove_process(api::DeleteRequest request);
   asio::awaitable<std::string> wait(ttrpc::Request request, bool tell);
   asio::awaitable<api::ExitInfo> wait_for(api::WaitRequest request);

@@ -30,10 +30,7 @@ void Task::kill(uint32_t signal, bool all) {
   require();
   if (status_ == api::Status::kStopped || ended_) throw already_finished();
   check_signal(signal);
-  if (awaits_restore() && !starting_) {
-    if (signal != 0) end_unstarted(static_cast<int>(signal));
-    return;
-  }
+  if (awaits_restore()) return kill_unstarted(signal);
   if (all && !side_.config.cgroups_path.empty())
     signal_cgroup(side_.config.cgroups_path, static_cast<int>(signal));
   else

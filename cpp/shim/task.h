@@ -7,6 +7,7 @@
 #pragma once
 
 #include <exception>
+#include <memory>
 #include <optional>
 #include <string>
 #include <vector>
@@ -19,8 +20,16 @@
 #include "shim/oom_watch.h"
 #include "shim/stdio.h"
 #include "shim/task_side.h"
+#include "ttrpc/server.h"
 
 namespace ctrd::shim {
+
+// Of a task, for as long as its caller's connection lasts.
+struct Hold {
+  std::shared_ptr<ttrpc::Caller> caller;
+  bool over = false;   // the caller has gone, perhaps before it came to be
+  bool froze = false;  // it had to: else the task was paused
+};
 
 class Task {
  public:
@@ -45,12 +54,14 @@ class Task {
   // resources: JSON of the runtime spec's linux.resources.
   asio::awaitable<void> update(std::string resources);
   // Dumps it to the directory path; it ends if the options say so, else goes on as it was: a
-  // failure leaves it so too. Throws kFailedPrecondition unless it runs or is paused, and
-  // criu_error().
-  asio::awaitable<void> checkpoint(api::CheckpointTaskRequest request);
-  // Freezes it until let_go(). Paused: it stays so, then and after.
-  asio::awaitable<void> hold();
-  asio::awaitable<void> let_go();
+  // failure leaves it so too. Throws kFailedPrecondition unless it runs or is paused, or if another
+  // caller holds it; and criu_error().
+  asio::awaitable<void> checkpoint(api::CheckpointTaskRequest request, const ttrpc::Caller* caller);
+  // Frozen, for one caller at a time, until let_go(); what was paused stays so after it. pause()
+  // and resume() of others wait for that. Throws as checkpoint().
+  asio::awaitable<void> hold(std::shared_ptr<Hold> hold);
+  // Does nothing for a hold that is not the one there is.
+  asio::awaitable<void> let_go(std::shared_ptr<Hold> hold);
 
   // SIGKILL thaws: what is paused dies of it. Other signals are kept until it is resumed.
   void kill(uint32_t signal, bool all);
@@ -88,6 +99,8 @@ class Task {
   asio::awaitable<void> roll_back();
   void watch_oom();
   // task_checkpoint.cpp
+  void check_not_held(const ttrpc::Caller* by) const;
+  asio::awaitable<Lock::Guard> acquire_unheld();
   asio::awaitable<void> freeze();
   asio::awaitable<void> unfreeze();
   // task_restore.cpp
@@ -95,6 +108,8 @@ class Task {
   asio::awaitable<void> restore();
   asio::awaitable<void> undo_restore();
   asio::awaitable<void> start_restored();
+  void take_layer();
+  void kill_unstarted(uint32_t signal);
   void end_unstarted(int signal);
   asio::awaitable<void> settle_unstarted();
   bool awaits_restore() const {  // Create has prepared it, Start will restore it
@@ -146,7 +161,7 @@ class Task {
   UniqueFd pidfd_;  // of init, until it is reaped
   bool starting_ = false;
   api::CriuOptions restoring_;
-  bool held_ = false;  // frozen for a checkpoint, until let_go()
+  std::shared_ptr<Hold> held_;
   bool timed_out_ = false, escalated_ = false, oom_killed_ = false, output_cut_ = false;
   bool killed_ = false;       // by SIGKILL, from us: it must not stay frozen
   bool runtime_ran_ = false;  // create or restore was executed: there may be something to delete

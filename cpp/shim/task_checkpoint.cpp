@@ -40,10 +40,26 @@ asio::awaitable<void> Task::unfreeze() {
   if (status_ == api::Status::kPausing) status_ = api::Status::kRunning;
 }
 
-asio::awaitable<void> Task::checkpoint(api::CheckpointTaskRequest request) {
+void Task::check_not_held(const ttrpc::Caller* by) const {
+  if (held_ && held_->caller.get() != by) throw cannot(side_.id, "it is being checkpointed");
+}
+
+// The lock is free while it is held, for its end and its caller's checkpoint.
+asio::awaitable<Lock::Guard> Task::acquire_unheld() {
+  for (;;) {
+    while (held_ && !ended_) co_await changed_.wait();
+    Lock::Guard guard = co_await lock_.acquire();
+    if (!held_ || ended_) co_return std::move(guard);
+  }
+}
+
+asio::awaitable<void> Task::checkpoint(api::CheckpointTaskRequest request,
+                                       const ttrpc::Caller* caller) {
   api::CheckpointOptions options = checkpoint_options(request.options);
+  check_not_held(caller);
   Lock::Guard guard = co_await lock_.acquire();
   require();
+  check_not_held(caller);
   bool runs = status_ == api::Status::kRunning && !ended_;
   bool frozen = (status_ == api::Status::kPaused || held_) && !ended_;
   if (!runs && !frozen) throw cannot(side_.id, "it is neither running nor paused");
@@ -59,7 +75,8 @@ asio::awaitable<void> Task::checkpoint(api::CheckpointTaskRequest request) {
   oci::Outcome outcome = co_await side_.runner.run(command);
   if (runs && !held_) co_await unfreeze();  // also what has ended: v1 keeps SIGKILL waiting
   if (outcome.status != 0 || outcome.launch_errno != 0) throw work.failed(command, outcome);
-  side_.publisher.publish_new(api::TaskCheckpointed{side_.id, request.path});
+  if (side_.client.is_containerd)  // our engine says where it is, once it is there
+    side_.publisher.publish_new(api::TaskCheckpointed{side_.id, request.path});
   if (options.exit) {
     if (frozen) thaw();  // v1 keeps even the dead
     TimePoint deadline = after(side_.limits.kill);
@@ -67,29 +84,27 @@ asio::awaitable<void> Task::checkpoint(api::CheckpointTaskRequest request) {
   }
 }
 
-// Parked until its caller goes; then what was frozen for it is let go.
-asio::awaitable<void> Task::hold() {
+// Whatever comes first, the end of its caller or the lock: nothing stays frozen.
+asio::awaitable<void> Task::hold(std::shared_ptr<Hold> hold) {
+  check_not_held(nullptr);
   Lock::Guard guard = co_await lock_.acquire();
   require();
-  if (status_ == api::Status::kPaused && !ended_ && !held_) co_return;
-  if (status_ != api::Status::kRunning || ended_ || held_)
-    throw cannot(side_.id, held_ ? "it is being checkpointed" : "it is neither running nor paused");
-  held_ = true;
-  std::exception_ptr failure;
-  try {
-    co_await freeze();
-  } catch (...) {
-    failure = std::current_exception();
-  }
-  if (!failure) co_return;
-  held_ = false;
-  std::rethrow_exception(failure);
+  check_not_held(nullptr);
+  if (hold->over) co_return;
+  bool runs = status_ == api::Status::kRunning;
+  if ((!runs && status_ != api::Status::kPaused) || ended_)
+    throw cannot(side_.id, "it is neither running nor paused");
+  if (runs) co_await freeze();
+  hold->froze = runs;
+  held_ = std::move(hold);
 }
 
-asio::awaitable<void> Task::let_go() {
+asio::awaitable<void> Task::let_go(std::shared_ptr<Hold> hold) {
   Lock::Guard guard = co_await lock_.acquire();
-  if (!std::exchange(held_, false)) co_return;
-  if (exists() && !ended_) co_await unfreeze();
+  if (held_ != hold) co_return;
+  held_.reset();
+  if (hold->froze && exists() && !ended_) co_await unfreeze();
+  changed_.notify();
 }
 
 }  // namespace ctrd::shim

@@ -86,7 +86,7 @@ void Task::forget() {
   pid_ = 0;
   pid_start_ = 0;
   pidfd_.reset();
-  held_ = false;
+  held_.reset();
   timed_out_ = escalated_ = oom_killed_ = output_cut_ = killed_ = runtime_ran_ = false;
   side_.oom_kills_seen = side_.oom_kills_gone = 0;
   side_.over = ending_;

@@ -77,8 +77,8 @@ asio::awaitable<void> Task::watch_limit(TimePoint deadline) {
 }
 
 void Task::kill_all() {
-  if (awaits_restore() && !starting_) {
-    if (!ended_) end_unstarted(SIGKILL);
+  if (awaits_restore()) {
+    if (!ended_) kill_unstarted(SIGKILL);
     return;
   }
   killed_ = true;

@@ -30,7 +30,7 @@ void Task::set_status(api::Status status) {
 
 // No exec is half-started in a frozen cgroup: its runtime would hang there.
 asio::awaitable<void> Task::pause() {
-  Lock::Guard guard = co_await lock_.acquire();
+  Lock::Guard guard = co_await acquire_unheld();
   require();
   if (status_ != api::Status::kRunning || ended_) throw wrong_state(side_.id, "paused", "running");
   check_freezable();
@@ -62,7 +62,7 @@ asio::awaitable<void> Task::await_frozen() {
 }
 
 asio::awaitable<void> Task::resume() {
-  Lock::Guard guard = co_await lock_.acquire();
+  Lock::Guard guard = co_await acquire_unheld();
   require();
   if (status_ != api::Status::kPaused || ended_) throw wrong_state(side_.id, "resumed", "paused");
   oci::Command command =

@@ -1,7 +1,10 @@
 // SPDX-License-Identifier: Apache-2.0
 // A task made from a checkpoint: Create prepares all but the process, which Start restores,
 // running.
+#include <fcntl.h>
+
 #include <csignal>
+#include <cstdio>
 #include <exception>
 #include <utility>
 
@@ -32,6 +35,7 @@ void Task::prepare_restore(const api::CreateRequest& request) {
 }
 
 asio::awaitable<void> Task::restore() {
+  need_image_dir(request_.checkpoint);  // Create was perhaps long ago
   check_id_is_free();
   CriuWork work(side_.bundle, "");
   Reaper::Keep keep(side_.reaper);
@@ -40,6 +44,7 @@ asio::awaitable<void> Task::restore() {
   side_.bundle.try_remove(api::kInitPidFile);
   oci::CheckpointFlags flags = kAll;
   flags.tcp = !restoring_.close_tcp;
+  flags.empty_namespaces = restoring_.empty_namespaces;
   oci::RestoreFiles files{.bundle = side_.bundle.path(),
                           .pid_file = side_.bundle.file(api::kInitPidFile),
                           .console_socket = console ? console->path() : ""};
@@ -83,6 +88,7 @@ asio::awaitable<void> Task::start_restored() {
   started_ns_ = wall_ns();
   try {
     co_await restore();
+    take_layer();
   } catch (...) {
     failure = std::current_exception();
   }
@@ -90,6 +96,7 @@ asio::awaitable<void> Task::start_restored() {
     co_await undo_restore();
     started_ns_ = api::kNotYet;
     starting_ = false;
+    if (std::exchange(killed_, false) && !ended_) end_unstarted(SIGKILL);
     std::rethrow_exception(failure);
   }
   set_status(api::Status::kRunning);
@@ -97,6 +104,25 @@ asio::awaitable<void> Task::start_restored() {
   starting_ = false;
   watch_oom();
   shim::start(side_.loop, settle(), "settling the end of task " + side_.id);
+  if (killed_) kill_all();  // it came when there was nobody yet
+}
+
+// Until here whatever fails leaves the container's own layer where it was.
+void Task::take_layer() {
+  if (restoring_.layer.empty()) return;
+  if (::renameat2(AT_FDCWD, restoring_.layer.c_str(), AT_FDCWD, restoring_.replaced.c_str(),
+                  RENAME_EXCHANGE) < 0)
+    throw sys_error("putting the layer of a checkpoint into the place of " + restoring_.replaced);
+}
+
+// While Start restores it, SIGKILL is remembered.
+void Task::kill_unstarted(uint32_t signal) {
+  if (signal == 0) return;
+  if (!starting_) return end_unstarted(static_cast<int>(signal));
+  if (signal != SIGKILL)
+    throw failed_precondition("task " + side_.id + " takes no signal: it is being restored",
+                              Kind::kTask);
+  killed_ = true;
 }
 
 // Nothing runs that could be signalled: any signal is its end.

@@ -49,6 +49,7 @@ void Connection::close() {
   out_ = {};
   auto running = running_;  // a handler that ends takes itself out of the map
   for (auto& [stream, request] : running) request->cancel.emit(asio::cancellation_type::terminal);
+  caller_->close();
   hub_->connections.erase(self);
   hub_->done(std::exchange(unwritten_, 0));
 }

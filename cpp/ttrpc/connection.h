@@ -83,6 +83,7 @@ class Connection : public std::enable_shared_from_this<Connection> {
   void arm(boost::asio::steady_timer& timer);
 
   std::shared_ptr<Hub> hub_;
+  std::shared_ptr<Caller> caller_ = std::make_shared<Caller>();
   boost::asio::posix::stream_descriptor socket_;
   boost::asio::steady_timer read_limit_, write_limit_;
   std::map<uint32_t, RunningPtr> running_;

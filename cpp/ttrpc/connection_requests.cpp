@@ -73,6 +73,7 @@ void Connection::run(uint32_t stream, Request request) {
   auto running = std::make_shared<Running>(stream);
   running_.emplace(stream, running);
   ++hub_->under_way;
+  request.caller = caller_;
   if (request.timeout_ns != 0) set_deadline(running, request);
   auto ended = [self = shared_from_this(), running](std::exception_ptr, const Response& response) {
     self->finished(*running, response);

@@ -5,6 +5,7 @@
 
 #include <array>
 #include <cstdint>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -31,12 +32,15 @@ Header decode_header(const char* bytes);  // kHeaderSize bytes; checks nothing
 std::string encode_frame(FrameType type, uint32_t stream,
                          std::string_view data);  // kResourceExhausted beyond kMaxFrame
 
+class Caller;  // server.h
+
 struct Request {
   std::string service;
   std::string method;
   std::string payload;
   int64_t timeout_ns = 0;  // relative; 0: none
   std::vector<std::pair<std::string, std::string>> metadata;
+  std::shared_ptr<Caller> caller = {};  // not sent: whose it is, for a server
 };
 struct Response {
   std::optional<Error> error;  // the status; absent on success

@@ -29,6 +29,16 @@ bool is_our_user(int socket) {
 
 }  // namespace
 
+void Caller::at_close(std::function<void()> f) {
+  if (closed_) return f();
+  at_close_.push_back(std::move(f));
+}
+
+void Caller::close() {
+  closed_ = true;
+  for (const auto& f : std::exchange(at_close_, {})) f();
+}
+
 struct Server::State {
   State(asio::io_context& loop, UniqueFd socket, Dispatch dispatch, Limits limits)
       : hub(std::make_shared<Hub>(loop, std::move(dispatch), limits)),

@@ -12,12 +12,25 @@
 #include <functional>
 #include <memory>
 #include <string>
+#include <vector>
 
 #include "base/time.h"
 #include "base/unique_fd.h"
 #include "ttrpc/frame.h"
 
 namespace ctrd::ttrpc {
+
+// One connection, the same for all its requests: for what lasts as long as it does.
+class Caller {
+ public:
+  // Called in the loop when it closes; at once if it has.
+  void at_close(std::function<void()> f);
+  void close();
+
+ private:
+  std::vector<std::function<void()>> at_close_;
+  bool closed_ = false;
+};
 
 // Answers one request: returns the payload or throws an Error (anything else becomes kInternal).
 // Runs as a coroutine of the loop; it is cancelled (terminal: the operation it awaits ends with

@@ -35,6 +35,7 @@ def add_to(cli: click.Group, find: _Find) -> None:
     @click.option("--unix-sockets", is_flag=True, help="It may be connected to datagram sockets outside.")
     @click.option("--terminal", is_flag=True, help="It may have a terminal of the host.")
     @click.option("--no-file-locks", "file_locks", is_flag=True, default=True, flag_value=False, help="Refuse locks.")
+    @click.option("--empty-namespace", "empty_namespaces", multiple=True, help='Restored empty: "network".')
     @click.argument("id", metavar="CONTAINER")
     @click.argument("ref", required=False, metavar="[NAME|DIR/]")
     @_engine

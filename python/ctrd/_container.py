@@ -192,8 +192,9 @@ class Container(_TaskVerbs):
             stdout: LOG, DEVNULL, PIPE, None, a descriptor, a path or a file that has a descriptor.
             stderr: Likewise, or STDOUT.
             text: Whether pipes give and take str; bytes otherwise.
-            checkpoint: Go on from there instead: a Checkpoint, a stored one's name, or a directory. The layer becomes
-                the checkpoint's, and start() restores the processes. What was /dev/null stays so.
+            checkpoint: Go on from there instead: a Checkpoint, a stored one's name, or a directory. start() restores
+                the processes, and the layer becomes the checkpoint's; if it fails, that stays what it is. What was
+                /dev/null stays so.
             allow_untrusted: Whether the checkpoint may be one that this root has not made: restoring it runs what it
                 says, as the users that it says.
             allow_other_kernel: Whether it may have been made under another kernel than this machine runs now.

@@ -255,7 +255,7 @@ class _TaskVerbs:
             unix_sockets: Whether it may have datagram sockets that are connected to unix sockets outside.
             terminal: Whether it may have a terminal of the host; its own, by tty=True, it may always have.
             file_locks: Whether it may hold file locks.
-            empty_namespaces: Namespaces that are restored empty, such as "network" (runc only).
+            empty_namespaces: Namespaces that are restored empty: "network", with nothing but lo in it (runc only).
             labels: Of the checkpoint, dict[str, str].
 
         Raises:

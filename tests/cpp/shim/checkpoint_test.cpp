@@ -6,6 +6,7 @@
 #include <cstdlib>
 #include <filesystem>
 #include <fstream>
+#include <utility>
 
 #include "api/event.h"
 #include "base/cgroup.h"
@@ -210,23 +211,175 @@ TEST_P(Checkpoint, ARestoreThatFailsMayBeTriedAgain) {
   h.remove_and_leave();
 }
 
-// A hold is on for as long as its connection is: a client that dies leaves nothing frozen.
+// A caller of its own: whatever it holds goes with its connection.
+struct Holder {
+  explicit Holder(const Harness& h) : id(h.id) {
+    socket = ttrpc::connect_at(h.bundle_dir.get(), api::kSocketFile, soon());
+  }
+  ttrpc::Call begin(std::string_view service, const char* method, std::string payload) {
+    ttrpc::Request request{std::string(service), method, std::move(payload), 0, {}};
+    return ttrpc::Call(std::move(socket), request, soon(), std::exchange(stream, stream + 2));
+  }
+  void call(std::string_view service, const char* method, std::string payload) {
+    ttrpc::Call made = begin(service, method, std::move(payload));
+    try {
+      made.finish(soon());
+    } catch (...) {
+      socket = made.take_socket();
+      throw;
+    }
+    socket = made.take_socket();
+  }
+  void hold() { call(api::kShimV1, "Hold", api::encode(api::HoldRequest{id})); }
+  void checkpoint(const std::string& path) {
+    call(api::kTaskV2, "Checkpoint",
+         api::encode(
+             api::CheckpointTaskRequest{id, path, {std::string(api::kCheckpointOptionsType), ""}}));
+  }
+  std::string id;
+  UniqueFd socket;
+  uint32_t stream = 1;
+};
+
 TEST_P(Checkpoint, AHoldEndsWithItsCaller) {
   Images images("ctrd-checkpoint-test-6");
   Harness h(runtime());
   h.run_sleeper();
-  UniqueFd socket = ttrpc::connect_at(h.bundle_dir.get(), api::kSocketFile, soon());
-  ttrpc::Request request{
-      std::string(api::kShimV1), "Hold", api::encode(api::HoldRequest{h.id}), 0, {}};
-  ttrpc::Call hold(std::move(socket), request, soon());
-  ASSERT_TRUE(eventually([&] { return cgroup_frozen(h.cgroup); }));
-  checkpoint(h, images.path);
+  Holder one(h);
+  one.hold();
   EXPECT_TRUE(cgroup_frozen(h.cgroup));
-  EXPECT_EQ(error_of([&] { h.call<api::Empty>("Resume", api::ResumeRequest{h.id}); }).code(),
-            Code::kFailedPrecondition);
-  hold.take_socket().reset();
+  one.checkpoint(images.path);
+  EXPECT_TRUE(cgroup_frozen(h.cgroup));
+  one.socket.reset();
   EXPECT_TRUE(eventually([&] { return !cgroup_frozen(h.cgroup); }));
   EXPECT_TRUE(eventually([&] { return h.state().status == api::Status::kRunning; }));
+  h.end();
+}
+
+TEST_P(Checkpoint, AHoldIsOfOneCaller) {
+  Images images("ctrd-checkpoint-test-7");
+  Harness h(runtime());
+  h.run_sleeper();
+  Holder one(h), another(h), third(h);
+  one.hold();
+  EXPECT_EQ(error_of([&] { another.hold(); }).code(), Code::kFailedPrecondition);
+  EXPECT_EQ(error_of([&] { another.checkpoint(images.path); }).code(), Code::kFailedPrecondition);
+  EXPECT_EQ(error_of([&] { one.hold(); }).code(), Code::kFailedPrecondition);
+  EXPECT_FALSE(std::filesystem::exists(images.path));
+  another.socket.reset();
+  h.state();  // it has seen that
+  EXPECT_EQ(error_of([&] { third.hold(); }).code(), Code::kFailedPrecondition);
+  EXPECT_TRUE(cgroup_frozen(h.cgroup));
+  EXPECT_EQ(h.state().status, api::Status::kPausing);
+  one.socket.reset();
+  EXPECT_TRUE(eventually([&] { return h.state().status == api::Status::kRunning; }));
+  third.hold();
+  EXPECT_TRUE(cgroup_frozen(h.cgroup));
+  h.kill(SIGKILL);
+  EXPECT_EQ(h.wait().exit_status, 137U);
+  h.remove_and_leave();
+}
+
+// What freezes or thaws waits for the end of a hold; a task that was paused stays so after it.
+TEST_P(Checkpoint, APausedTaskIsHeldToo) {
+  Harness h(runtime());
+  h.run_sleeper();
+  h.call<api::Empty>("Pause", api::PauseRequest{h.id});
+  Holder one(h), other(h);
+  one.hold();
+  ttrpc::Call resumed = other.begin(api::kTaskV2, "Resume", api::encode(api::ResumeRequest{h.id}));
+  Wait moment = soon().within(std::chrono::milliseconds(200));
+  EXPECT_EQ(error_of([&] { resumed.finish(moment); }).code(), Code::kDeadlineExceeded);
+  EXPECT_TRUE(cgroup_frozen(h.cgroup));
+  EXPECT_EQ(h.state().status, api::Status::kPaused);
+  one.socket.reset();
+  resumed.finish(soon());
+  EXPECT_EQ(h.state().status, api::Status::kRunning);
+  EXPECT_FALSE(cgroup_frozen(h.cgroup));
+  Holder again(h);
+  again.hold();
+  Holder pausing(h);
+  ttrpc::Call paused = pausing.begin(api::kTaskV2, "Pause", api::encode(api::PauseRequest{h.id}));
+  h.state();
+  again.socket.reset();
+  paused.finish(soon());
+  EXPECT_EQ(h.state().status, api::Status::kPaused);
+  EXPECT_TRUE(cgroup_frozen(h.cgroup));
+  Holder last(h);
+  last.hold();
+  last.socket.reset();
+  h.state();
+  EXPECT_EQ(h.state().status, api::Status::kPaused);
+  EXPECT_TRUE(cgroup_frozen(h.cgroup));
+  h.call<api::Empty>("Resume", api::ResumeRequest{h.id});
+  h.end();
+}
+
+// A runtime that says that it restores, and waits to be let: then it does so, or fails.
+class SlowRestore {
+ public:
+  SlowRestore(const std::string& runtime, bool fails) : files_("ctrd-checkpoint-test-slow") {
+    std::filesystem::create_directory(files_.path);
+    std::ofstream(path()) << "#!/bin/sh\ncase \" $* \" in *' restore '*) touch " << at("begun")
+                          << "; while [ ! -e " << at("go") << " ]; do sleep 0.01; done; "
+                          << (fails ? "exit 1" : "") << ";; esac\nexec " << runtime << " \"$@\"\n";
+    std::filesystem::permissions(path(), std::filesystem::perms::owner_all);
+  }
+  std::string path() const { return at("runtime"); }
+  bool has_begun() const { return std::filesystem::exists(at("begun")); }
+  void go() const { std::ofstream(at("go")) << "\n"; }
+
+ private:
+  std::string at(const char* name) const { return files_.path + "/" + name; }
+  Images files_;
+};
+
+// Killed while Start restores it, it is never left running, whatever comes of the restore.
+TEST_P(Checkpoint, KilledWhileItIsRestored) {
+  Images images("ctrd-checkpoint-test-8");
+  {
+    Harness h(runtime());
+    h.run_sleeper();
+    checkpoint(h, images.path, {.exit = true});
+    h.wait();
+    h.remove_and_leave();
+  }
+  for (bool fails : {false, true}) {
+    SlowRestore slow(runtime(), fails);
+    Harness h(slow.path());
+    h.configure({"/bin/sleep", "1000"});
+    h.spawn();
+    api::CreateRequest request = h.create_request();
+    request.checkpoint = images.path;
+    h.call<api::CreateResponse>("Create", request);
+    Holder starter(h);
+    ttrpc::Call start =
+        starter.begin(api::kTaskV2, "Start", api::encode(api::StartRequest{h.id, ""}));
+    ASSERT_TRUE(eventually([&] { return slow.has_begun(); }));
+    h.kill(0);
+    EXPECT_EQ(error_of([&] { h.kill(SIGTERM); }).code(), Code::kFailedPrecondition);
+    h.kill(SIGKILL, fails);
+    slow.go();
+    EXPECT_EQ(error_of([&] { start.finish(soon()); }).code() != Code::kOk, fails);
+    EXPECT_EQ(h.wait().exit_status, 137U);
+    h.remove_and_leave();
+  }
+}
+
+// A hold that waits for its turn, and its caller goes just then.
+TEST_P(Checkpoint, AHoldWhoseCallerHasGoneIsNone) {
+  Harness h(runtime());
+  h.run_sleeper();
+  for (int round = 0; round < 200; ++round) {
+    Holder one(h), other(h);
+    ttrpc::Call pausing = one.begin(api::kTaskV2, "Pause", api::encode(api::PauseRequest{h.id}));
+    ttrpc::Call holding = other.begin(api::kShimV1, "Hold", api::encode(api::HoldRequest{h.id}));
+    pausing.finish(soon());
+    holding.take_socket().reset();
+    h.call<api::Empty>("Resume", api::ResumeRequest{h.id});
+    ASSERT_TRUE(eventually([&] { return h.state().status == api::Status::kRunning; })) << round;
+    ASSERT_FALSE(cgroup_frozen(h.cgroup)) << round;
+  }
   h.end();
 }
 

@@ -110,6 +110,10 @@ asio::awaitable<std::string> Served::dispatch(Request request) {
   if (request.service != "test") throw Error(Code::kUnimplemented, "service " + request.service);
   if (request.method == "Echo") co_return request.payload;
   if (request.method == "Big") co_return std::string(std::stoul(request.payload), 'b');
+  if (request.method == "Note") {
+    request.caller->at_close([this, n = std::stoi(request.payload)] { gone = gone * 10 + n; });
+    co_return std::string();
+  }
   if (request.method == "Fail") throw full_error();
   if (request.method == "Throw") throw std::runtime_error("something else");
   if (request.method == "Park") {

@@ -20,7 +20,8 @@
 namespace ctrd::ttrpc {
 
 // Methods of service "test": Echo, Fail (an Error with everything), Throw, Park (for ever), Big
-// (payload: how many bytes to answer), Stubborn (takes no cancellation, until release()).
+// (payload: how many bytes to answer), Stubborn (takes no cancellation, until release()), Note (the
+// payload, when its caller has gone).
 class Served {
  public:
   explicit Served(Limits limits = {});
@@ -37,6 +38,7 @@ class Served {
   void release();
   std::size_t under_way();
   std::atomic<int> parked = 0, cancelled = 0;
+  std::atomic<int> gone = 0;  // Note's payloads, as digits
 
  private:
   boost::asio::awaitable<std::string> dispatch(Request request);

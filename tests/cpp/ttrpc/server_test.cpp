@@ -194,6 +194,22 @@ TEST(Server, CancelsARequestWhenItsConnectionCloses) {
   expect_echo(stays, 3);
 }
 
+TEST(Server, TellsWhenACallerHasGone) {
+  Served served;
+  Peer one(served), other(served);
+  one.send_request(1, request("Note", "1"));
+  one.read();
+  one.send_request(3, request("Note", "2"));
+  one.read();
+  other.send_request(1, request("Note", "3"));
+  other.read();
+  EXPECT_EQ(served.gone, 0);
+  one.close();
+  EXPECT_TRUE(becomes_true([&] { return served.gone == 12; })) << served.gone;
+  other.close();
+  EXPECT_TRUE(becomes_true([&] { return served.gone == 123; })) << served.gone;
+}
+
 TEST(Server, ATimeoutBecomesADeadline) {
   Served served;
   Peer peer(served);
