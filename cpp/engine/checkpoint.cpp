@@ -48,7 +48,7 @@ CheckpointInfo to_info(const Core& core, const metadata::Checkpoint& record,
           .tcp = record.tcp,
           .created_ns = record.created_ns,
           .size = record.size,
-          .labels = record.labels};
+          .labels = metadata::labels_of(record)};
 }
 
 // The directory that a user's path is in, and its name there.

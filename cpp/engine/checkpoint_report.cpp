@@ -1,13 +1,11 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/checkpoint_report.h"
 
-#include <sys/socket.h>
 #include <sys/stat.h>
 #include <sys/sysmacros.h>
 #include <unistd.h>
 
 #include <algorithm>
-#include <cerrno>
 #include <map>
 #include <set>
 #include <tuple>
@@ -24,7 +22,6 @@
 namespace ctrd::engine {
 namespace {
 
-constexpr std::pair<int, int> kCriuAsksFamilies{4, 2};
 constexpr unsigned kPtsMajor = 136, kConsoleMajor = 5, kVtMajor = 4;
 
 bool is_terminal(const OpenFile& file) {
@@ -49,15 +46,6 @@ std::string namespace_of(pid_t pid, const char* name) {
   char link[64];
   ssize_t n = ::readlink(path.c_str(), link, sizeof(link));
   return n < 0 ? "" : std::string(link, static_cast<std::size_t>(n));
-}
-
-// From Linux 6.16 on, what CRIU before 4.2 asks every socket is refused by those of networks.
-bool kernel_refuses_passcred() {
-  UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
-  int value = 0;
-  socklen_t size = sizeof(value);
-  return socket && ::getsockopt(socket.get(), SOL_SOCKET, SO_PASSCRED, &value, &size) < 0 &&
-         errno == EOPNOTSUPP;
 }
 
 class Report {
@@ -90,6 +78,10 @@ class Report {
   void look_at_host(const std::string& runtime, const Wait& wait) {
     Check criu = criu_check(wait);
     if (!criu.ok) add("host", 0, "CRIU: " + criu.found + "; " + criu.hint);
+    bool locks = options_.tcp == "keep" || version_ < kCriuSkipsNetworkLock;
+    if (locks && criu.ok && !has_iptables() &&
+        namespace_of(init_, "net") != namespace_of(::getpid(), "net"))
+      add("host", 0, "the network cannot be locked: install iptables");
     if (!makes_checkpoints(runtime, wait))
       add("host", 0, escaped(runtime) + " is built without CRIU: use runc");
     if (!options_.empty_namespaces.empty() && !empties_namespaces(runtime, wait))
@@ -147,7 +139,7 @@ class Report {
     if (own.empty()) return;
     auto locals = unix_sockets(init_);
     auto inet = inet_sockets(init_);
-    bool refuses = version_ < kCriuAsksFamilies && kernel_refuses_passcred();
+    bool refuses = refuses_network_sockets(version_);
     for (const auto& [pid, files] : files_)
       for (const OpenFile& file : files) {
         auto local = locals.find(file.inode);

@@ -79,9 +79,13 @@ Check overlay(Core& core, const Wait& wait) {
 Check runtime(Core& core, const char* name, const Wait& wait) {
   oci::Probe probe = probed_runtime(core, name, wait);
   std::string found = probe.ok ? probe.binary + ", " + probe.version : probe.reason;
-  if (probe.ok && !makes_checkpoints(probe.binary, wait)) found += ", built without CRIU";
-  return {name, probe.ok, false, found,
-          probe.ok || !probe.binary.empty() ? "" : std::string("install ") + name};
+  Check check{name, probe.ok, false, found, ""};
+  if (probe.ok && !makes_checkpoints(probe.binary, wait)) {
+    check.found += ", built without CRIU";
+    check.hint = "for checkpoints, runc or one with +CRIU in its --version";
+  }
+  if (!probe.ok && probe.binary.empty()) check.hint = std::string("install ") + name;
+  return check;
 }
 
 Check default_runtime(Core& core, const Wait& wait) {

@@ -1,6 +1,9 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "engine/doctor_criu.h"
 
+#include <sys/socket.h>
+
+#include <cerrno>
 #include <cstdlib>
 #include <string_view>
 
@@ -13,6 +16,7 @@
 namespace ctrd::engine {
 namespace {
 
+constexpr std::pair<int, int> kCriuAsksFamilies{4, 2};
 constexpr Nanos kLimit = std::chrono::seconds(20);
 
 Output run(std::vector<std::string> argv, const Wait& wait) {
@@ -37,17 +41,6 @@ std::string why(const Output& output) {
 
 }  // namespace
 
-Check criu_check(const Wait& wait) {
-  auto binary = find_program("criu");
-  if (!binary) return {"criu", false, false, "not on PATH", "install criu, to make checkpoints"};
-  Output version = run({*binary, "--version"}, wait);
-  Output checked = run({*binary, "check"}, wait);
-  std::string found = *binary + ", " + escaped(first_line(version.out), 100);
-  if (checked.exit.status == 0) return {"criu", true, false, found, ""};
-  return {"criu", false, false, found + ": " + escaped(why(checked), 200),
-          "checkpoints need root and a CRIU that is new enough for this kernel"};
-}
-
 // "Version: 4.1.1"; {0, 0} for other words.
 std::pair<int, int> version_of(std::string_view words) {
   constexpr std::string_view kBefore = "Version: ";
@@ -60,6 +53,50 @@ std::pair<int, int> version_of(std::string_view words) {
   auto minor = to_number(rest.substr(0, rest.find_first_not_of("0123456789")));
   if (!major || !minor) return {0, 0};
   return {static_cast<int>(*major), static_cast<int>(*minor)};
+}
+
+bool refuses_network_sockets(std::pair<int, int> version) {
+  if (version >= kCriuAsksFamilies) return false;
+  UniqueFd socket(::socket(AF_INET, SOCK_DGRAM | SOCK_CLOEXEC, 0));
+  int value = 0;
+  socklen_t size = sizeof(value);
+  return socket && ::getsockopt(socket.get(), SOL_SOCKET, SO_PASSCRED, &value, &size) < 0 &&
+         errno == EOPNOTSUPP;
+}
+
+bool has_iptables() { return find_program("iptables-restore").has_value(); }
+
+namespace {
+
+// It works, but not for everything.
+void add_limits(std::pair<int, int> version, Check* check) {
+  auto add = [&](const char* found, const std::string& hint) {
+    check->found += std::string(", ") + found;
+    check->hint += (check->hint.empty() ? "" : "; ") + hint;
+  };
+  if (refuses_network_sockets(version))
+    add("cannot dump network sockets on this kernel", "a CRIU of 4.2 or newer can");
+  if (!has_iptables())
+    add("no iptables",
+        std::string("install iptables: ") +
+            (version < kCriuSkipsNetworkLock ? "this CRIU needs it" : "tcp=\"keep\" needs it"));
+}
+
+}  // namespace
+
+Check criu_check(const Wait& wait) {
+  auto binary = find_program("criu");
+  if (!binary) return {"criu", false, false, "not on PATH", "install criu, to make checkpoints"};
+  Output version = run({*binary, "--version"}, wait);
+  Output checked = run({*binary, "check"}, wait);
+  std::string found = *binary + ", " + escaped(first_line(version.out), 100);
+  if (checked.exit.status == 0) {
+    Check check{"criu", true, false, found, ""};
+    add_limits(version_of(first_line(version.out)), &check);
+    return check;
+  }
+  return {"criu", false, false, found + ": " + escaped(why(checked), 200),
+          "checkpoints need root and a CRIU that is new enough for this kernel"};
 }
 
 std::pair<int, int> criu_version(Core& core, const Wait& wait) {

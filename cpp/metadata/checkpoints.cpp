@@ -29,6 +29,12 @@ std::optional<Checkpoint> find_in(const store::View& view, std::string_view ns,
 
 }  // namespace
 
+Labels labels_of(const Checkpoint& record) {
+  Labels own = record.labels;
+  if (!record.base.empty()) own.erase(base_label(record));
+  return own;
+}
+
 std::string encode(const Checkpoint& record) {
   FieldWriter out;
   out.add(2, record.number).add(3, record.container_id).add(4, record.image);
@@ -133,9 +139,7 @@ std::optional<Checkpoint> Checkpoints::remove(std::string_view ns, std::string_v
     Release release(changes, ns);
     const Object object{ObjectKind::kCheckpoint, found->name};
     changes.relabel(ns, object, found->labels, {});
-    Labels pins = found->labels;
-    pins.erase(base_label(*found));  // as of a container: whoever's base stays
-    release.forget(object, pins);
+    release.forget(object, labels_of(*found));  // as of a container: whoever's base stays
     auto left = release.run().trash;
     if (trash) *trash = std::move(left);
   });

@@ -41,6 +41,8 @@ struct Checkpoint {
   std::string layer;       // 21; SHA-256 in hex of all that its layer is: snapshot/layer_bytes.h
   std::string sandbox_id;  // 22; the container's
 };
+// Its own labels, without the one that keeps its base, which add() puts.
+Labels labels_of(const Checkpoint& record);
 std::string encode(const Checkpoint& record);
 // Throws kDataLoss.
 Checkpoint decode_checkpoint(std::string_view name, std::string_view bytes);

@@ -10,6 +10,7 @@
 #include <string_view>
 
 #include "api/any_type.h"
+#include "base/cgroup.h"
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
@@ -32,6 +33,14 @@ std::string keep_log(const Bundle& bundle, const std::string& dir, const char* n
     log(Level::kWarning, error.message());
     return "";
   }
+}
+
+// This machine has v2 alone.
+bool is_unified() {
+  UniqueFd file(::open("/proc/self/cgroup", O_RDONLY | O_CLOEXEC));
+  if (!file) return false;
+  std::string lines = read_file(file.get());
+  return lines.starts_with("0::") && lines.find('\n') + 1 == lines.size();
 }
 
 Error error_of(const oci::Command& command, const oci::Outcome& outcome) {
@@ -86,8 +95,10 @@ CriuWork::~CriuWork() {
   if (ours_) bundle_.try_remove(api::kCriuDir);
 }
 
-std::vector<std::string> CriuWork::configure(const api::CriuOptions& options) const {
+std::vector<std::string> CriuWork::configure(const api::CriuOptions& options,
+                                             const std::string& cgroup) const {
   std::string text;
+  if (!cgroup.empty() && is_unified()) text += "cgroup-root " + cgroup + "\n";
   if (options.close_tcp) text += "tcp-close\n";
   if (options.skip_network_lock) text += "network-lock skip\n";
   if (text.empty()) return {};
@@ -100,6 +111,15 @@ Error CriuWork::failed(const oci::Command& command, const oci::Outcome& outcome)
   std::string text = keep_log(bundle_, path_, name);
   std::string path = text.empty() ? "" : bundle_.file(api::kCriuLogFile);
   return oci::criu_error(error_of(command, outcome), text, path);
+}
+
+void check_cgroup(pid_t init, const std::string& wanted) {
+  std::string is = cgroup_of(init);
+  if (wanted.empty() || is.empty() || is == wanted || !is_unified()) return;
+  throw Error(Code::kUnimplemented,
+              "it would be restored in the cgroup " + is + " instead of " + wanted,
+              Kind::kCheckpoint)
+      .with("hint", "use runc, and a CRIU that knows cgroup-root");
 }
 
 void set_hostname(pid_t init, const std::string& hostname) {

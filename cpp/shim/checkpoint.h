@@ -30,9 +30,11 @@ class CriuWork {
   ~CriuWork();
 
   const std::string& path() const { return path_; }
-  // Tells CRIU what the runtimes have no options for, by a file of its own. Returns the runtime's
+  // Tells CRIU what the runtimes have no options for, by a file of its own: of a restore, also the
+  // cgroup that it goes into, which runc and crun tell it for v1 alone. Returns the runtime's
   // environment that names it.
-  std::vector<std::string> configure(const api::CriuOptions& options) const;
+  std::vector<std::string> configure(const api::CriuOptions& options,
+                                     const std::string& cgroup = "") const;
   // What the runtime's failure was about; the log is kept in the bundle.
   Error failed(const oci::Command& command, const oci::Outcome& outcome) const;
 
@@ -42,6 +44,9 @@ class CriuWork {
   bool ours_;
 };
 
+// CRIU has put it where it was told. Throws kUnimplemented: in another cgroup, whose end or
+// freezing would be its own.
+void check_cgroup(pid_t init, const std::string& wanted);
 // The name of its own in its UTS namespace, which is not ours. Throws sys_error.
 void set_hostname(pid_t init, const std::string& hostname);
 

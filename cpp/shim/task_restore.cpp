@@ -52,12 +52,13 @@ asio::awaitable<void> Task::restore() {
       side_.limited(oci::restore_command(side_.runtime(api::kRuntimeLogFile), side_.id,
                                          {.images = request_.checkpoint, .work = work.path()},
                                          flags, files, side_.options.no_pivot_root));
-  command.env = work.configure(restoring_);
+  command.env = work.configure(restoring_, side_.config.cgroups_path);
   Runner::Running running = side_.runner.launch(command, stdio_->child_ends());
   runtime_ran_ = running.launch_errno == 0;
   oci::Outcome outcome = co_await side_.runner.outcome(std::move(running));
   if (outcome.status != 0 || outcome.launch_errno != 0) throw work.failed(command, outcome);
   adopt_init(keep);
+  if (!side_.reaper.has_ended(pid_)) check_cgroup(pid_, side_.config.cgroups_path);
   if (side_.config.cgroups_path.empty()) claim_cgroup_of_init();
   if (console) {
     UniqueFd master = co_await console->receive();

@@ -9,7 +9,7 @@ from collections.abc import Collection, Sequence
 from dataclasses import dataclass
 from datetime import datetime
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Literal
+from typing import TYPE_CHECKING, Literal
 
 from . import _checks as checks
 from . import _core, _rows
@@ -176,9 +176,36 @@ class Checkpoint:
         """Return what was known of it when this handle was made."""
         return self._info
 
-    def restore(self, **options: Any) -> Container:
-        """Make a container of it that runs; see engine.containers.restore."""
-        return self._engine.containers.restore(self, **options)
+    def restore(
+        self,
+        *,
+        start: bool = True,
+        allow_untrusted: bool = False,
+        allow_other_kernel: bool = False,
+        tcp: Literal["close", "keep"] | None = None,
+        id: str | None = None,
+        replace: bool = False,
+        labels: Labels | None = None,
+        hostname: str | None = None,
+        lifetime: Literal["owner", "detached"] = "owner",
+        on_exit: Literal["keep", "delete"] = "keep",
+        runtime: str | None = None,
+    ) -> Container:
+        """Make a container of it that runs; options and errors are those of engine.containers.restore."""
+        return self._engine.containers.restore(
+            self,
+            start=start,
+            allow_untrusted=allow_untrusted,
+            allow_other_kernel=allow_other_kernel,
+            tcp=tcp,
+            id=id,
+            replace=replace,
+            labels=labels,
+            hostname=hostname,
+            lifetime=lifetime,
+            on_exit=on_exit,
+            runtime=runtime,
+        )
 
     def export(self, path: str | os.PathLike[str]) -> Path:
         """Copy it into a directory of yours, which this root will know again: engine.checkpoints.load(path).

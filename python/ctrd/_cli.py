@@ -119,30 +119,20 @@ _ids = click.argument("ids", nargs=-1, required=True, metavar="CONTAINER...")
 _id = click.argument("id", metavar="CONTAINER")
 
 
-def _pairs(option: str, values: tuple[str, ...]) -> dict[str, str] | None:
-    made = {}
-    for one in values:
-        name, equals, value = one.partition("=")
-        if not equals:
-            raise InvalidArgument(f"{option}: not NAME=VALUE: {one!r}", context={"field": option, "value": one})
-        made[name] = value
-    return made or None
-
-
 def _given(**options: Any) -> Any:
     """Those that were given."""
     return {name: value for name, value in options.items() if value not in (None, (), False)}
 
 
 def _process(tty: bool, env: tuple[str, ...], workdir: str | None, user: str | None) -> dict[str, Any]:
-    return dict(_given(tty=show.size() if tty else None, env=_pairs("env", env), cwd=workdir, user=user))
+    return dict(_given(tty=show.size() if tty else None, env=show.pairs("env", env), cwd=workdir, user=user))
 
 
 def _container(options: Mapping[str, Any]) -> dict[str, Any]:
     """CreateOptions of those of _made_of and _how."""
     process = _process(options["tty"], options["env"], options["workdir"], options["user"])
     more = _given(
-        id=options["name"], labels=_pairs("label", options["label"]), mounts=options["volume"],
+        id=options["name"], labels=show.pairs("label", options["label"]), mounts=options["volume"],
         **{name: options[name] for name in ("hostname", "read_only", "network", "memory", "cpus", "pids", "runtime",
                                                 "snapshotter")},
     )  # fmt: skip

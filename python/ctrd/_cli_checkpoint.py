@@ -36,10 +36,13 @@ def add_to(cli: click.Group, find: _Find) -> None:
     @click.option("--terminal", is_flag=True, help="It may have a terminal of the host.")
     @click.option("--no-file-locks", "file_locks", is_flag=True, default=True, flag_value=False, help="Refuse locks.")
     @click.option("--empty-namespace", "empty_namespaces", multiple=True, help='Restored empty: "network".')
+    @click.option("--label", "-l", "labels", multiple=True, metavar="KEY=VALUE", help="Of the checkpoint.")
     @click.argument("id", metavar="CONTAINER")
     @click.argument("ref", required=False, metavar="[NAME|DIR/]")
     @_engine
-    def checkpoint(open_engine: _Open, /, id: str, ref: str | None, dry_run: bool, **options: Any) -> None:
+    def checkpoint(
+        open_engine: _Open, /, id: str, ref: str | None, dry_run: bool, labels: tuple[str, ...], **options: Any
+    ) -> None:
         """Dump a container's memory and files; what has a slash in it is a directory of yours.
 
         `ctrd checkpoint web warm; ctrd restore warm` is a copy that goes on from there.
@@ -49,7 +52,7 @@ def add_to(cli: click.Group, find: _Find) -> None:
             report = c.checkpoint(_place(ref), dry_run=True, **options)
             click.echo("".join(f"{line}\n" for line in str(report).splitlines()), nl=False)
             sys.exit(0 if report.ok else 1)
-        made = c.checkpoint(_place(ref), **options)
+        made = c.checkpoint(_place(ref), labels=show.pairs("label", labels), **options)
         click.echo(made.ref or made.path)
 
     @cli.command()
@@ -57,6 +60,7 @@ def add_to(cli: click.Group, find: _Find) -> None:
     @click.option("--hostname", help="[its name]")
     @click.option("--tcp", type=click.Choice(["close", "keep"]), help="[as the checkpoint was told]")
     @click.option("--runtime", help="crun, runc, a path [as was].")
+    @click.option("--allow-other-kernel", is_flag=True, help="Try it though another kernel made it.")
     @click.argument("ref", metavar="NAME|DIR/")
     @_engine
     def restore(open_engine: _Open, /, ref: str, name: str | None, **options: Any) -> None:
@@ -108,3 +112,23 @@ def rm(open_engine: _Open, /, refs: tuple[str, ...]) -> None:
     for ref in refs:
         engine.checkpoints.delete(ref)
         click.echo(ref)
+
+
+@checkpoints.command()
+@click.argument("ref", metavar="NAME|DIR/")
+@click.argument("path", metavar="DIR")
+@_engine
+def export(open_engine: _Open, /, ref: str, path: str) -> None:
+    """Copy one into a directory of yours, which this root will know again."""
+    handles, place = open_engine().checkpoints, _place(ref)
+    made = handles.load(place) if isinstance(place, Path) else handles.get(ref)
+    click.echo(made.export(path))
+
+
+@checkpoints.command()
+@click.argument("path", metavar="DIR")
+@click.argument("name")
+@_engine
+def load(open_engine: _Open, /, path: str, name: str) -> None:
+    """Store a copy of what export has made, under a name."""
+    click.echo(open_engine().checkpoints.load(path, ref=name).ref)

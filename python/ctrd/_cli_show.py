@@ -22,6 +22,7 @@ from ._process import Process
 from ._task import Task
 from ._types import LOG, Std
 from ._values import ContainerInfo, DoctorReport, ExitStatus, LeaseInfo, SnapshotInfo, SnapshotUsage
+from .errors import InvalidArgument
 
 
 def size() -> tuple[int, int] | bool:
@@ -160,3 +161,14 @@ def _rich_table(head: tuple[str, ...], rows: Sequence[tuple[str, ...]]) -> bool:
         table.add_row(*map(Text, row))
     Console().print(table)
     return True
+
+
+def pairs(option: str, values: tuple[str, ...]) -> dict[str, str] | None:
+    """NAME=VALUE of a repeated option; None: it was not given."""
+    made = {}
+    for one in values:
+        name, equals, value = one.partition("=")
+        if not equals:
+            raise InvalidArgument(f"{option}: not NAME=VALUE: {one!r}", context={"field": option, "value": one})
+        made[name] = value
+    return made or None

@@ -50,6 +50,8 @@ class Task(_TaskVerbs, Process[_S]):
             TaskNotFound: This task is gone.
         """
         self._task_core().start_task(*self._task_ref())
+        if self._pid is None:  # of what is restored there was no process before
+            self._pid = self.state().pid
         return self
 
     def state(self) -> ProcessState:

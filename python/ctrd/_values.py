@@ -341,7 +341,7 @@ class DoctorReport:
 
 def _check_line(check: Check, width: int) -> str:
     mark = "ok" if check.ok else "NO" if check.needed else "--"
-    hint = f"  -> {check.hint}" if check.hint and not check.ok else ""
+    hint = f"  -> {check.hint}" if check.hint else ""
     return f"{mark}  {check.name:<{width}}  {check.found}{hint}"
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import inspect
 import shutil
 import subprocess
 import tempfile
@@ -48,7 +49,8 @@ def test_a_layer_upon_a_snapshot_is_put_back(engine: ctrd.Engine, rootfs: ctrd.R
     with made as c:
         c.start()
         eventually(lambda: len(told(c)) >= 5, "it counts")
-        warm = c.checkpoint("warm", exit=True)
+        warm = c.checkpoint("warm", exit=True, labels={"a": "b"})
+        assert warm.info().labels == engine.checkpoints.get("warm").info().labels == {"a": "b"}
         c.wait(timeout=30)
         c.task().delete()
         with snapshots.mount("c") as path:
@@ -78,6 +80,8 @@ def test_a_twin_goes_on(engine: ctrd.Engine, counter: ctrd.Container) -> None:
         assert twin.run("cat", "/file").stdout == "before\n"
         assert twin.run("/bin/sh", "-c", "[ -e /late ]").returncode == 1
         assert name_of(counter) == counter.id
+        inside = {one.pid for one in twin.processes()}
+        assert twin.task().pid in inside and inside.isdisjoint(one.pid for one in counter.processes())
         assert name_of(twin) == twin.id
         assert dict(twin.labels()) == {"a": "b"}
         assert twin.info().lifetime == "owner"
@@ -164,6 +168,15 @@ def test_a_foreign_one_is_refused(
         other.close()
 
 
+def test_a_checkpoint_restores_with_all_options() -> None:
+    """The method spells them out, as the verb of containers does."""
+    own = inspect.signature(ctrd.Checkpoint.restore).parameters
+    whole = inspect.signature(ctrd.Containers.restore).parameters
+    assert {n: (p.default, p.annotation) for n, p in own.items() if n != "self"} == {
+        n: (p.default, p.annotation) for n, p in whole.items() if n not in ("self", "checkpoint")
+    }
+
+
 def test_what_cannot_be(engine: ctrd.Engine, counter: ctrd.Container, rootfs: ctrd.Rootfs, tmp_path: Path) -> None:
     with pytest.raises(ctrd.CheckpointNotFound):
         engine.containers.restore("none")
@@ -205,6 +218,26 @@ def test_doctor_tries_criu(engine: ctrd.Engine, monkeypatch: pytest.MonkeyPatch)
     assert engine.doctor().ok
 
 
+def test_what_criu_lacks_is_said(
+    engine: ctrd.Engine, counter: ctrd.Container, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Without iptables no network of its own is locked: CRIU works, and doctor and the report say for what it does not."""
+    real = shutil.which("criu", path=criu.path())
+    assert real
+    (tmp_path / "criu").symlink_to(real)
+    assert "iptables" not in str(engine.doctor())
+    assert counter.checkpoint(dry_run=True, tcp="keep").ok
+    monkeypatch.setenv("PATH", f"{tmp_path}:/usr/bin:/bin")
+    assert not shutil.which("iptables-restore")
+    report = engine.doctor()
+    (check,) = (check for check in report.checks if check.name == "criu")
+    assert check.ok and "no iptables" in check.found and "install iptables" in check.hint
+    assert "install iptables" in str(report)
+    (problem,) = counter.checkpoint(dry_run=True, tcp="keep").problems
+    assert (problem.kind, problem.fatal) == ("host", True) and "install iptables" in problem.what
+    assert counter.checkpoint(dry_run=True).ok is (criu.version() >= (4, 1))
+
+
 def test_a_runtime_without_it(engine: ctrd.Engine, rootfs: ctrd.Rootfs, monkeypatch: pytest.MonkeyPatch) -> None:
     """Debian 12's crun: doctor, the report and the error say the same, and it runs on."""
     crun = shutil.which("crun", path="/usr/sbin:/usr/bin")
@@ -223,7 +256,7 @@ def test_a_runtime_without_it(engine: ctrd.Engine, rootfs: ctrd.Rootfs, monkeypa
         counts_on(c)
     monkeypatch.setenv("PATH", "/usr/sbin:/usr/bin")
     (check,) = (check for check in engine.doctor().checks if check.name == "crun")
-    assert ("built without CRIU" in check.found) is not can
+    assert check.ok and ("built without CRIU" in check.found) is ("+CRIU" in check.hint) is not can
 
 
 def test_a_handle_is_that_very_one(engine: ctrd.Engine, counter: ctrd.Container) -> None:

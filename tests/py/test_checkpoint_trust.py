@@ -1,4 +1,4 @@
-"""Checkpoints that a stranger has made or changed: refused, or restored with no more rights than the container has."""
+"""Checkpoints that a stranger has made or changed: refused; where its user insists, nothing but images and layer is taken."""
 
 from __future__ import annotations
 

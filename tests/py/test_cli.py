@@ -251,7 +251,9 @@ def test_checkpoint_restore_and_fork(
     with engine.containers["one"].exec("sleep", "1000", id="long"):
         done = cli("checkpoint", "--dry-run", "one")
         assert (done.returncode, "exec" in done.stdout, '"long"' in done.stdout) == (0, True, True)
-    assert cli("checkpoint", "one", "warm").stdout == "warm\n"
+    assert cli("checkpoint", "-l", "a=b", "-l", "c=", "one", "warm").stdout == "warm\n"
+    assert engine.checkpoints.get("warm").info().labels == {"a": "b", "c": ""}
+    assert cli("checkpoint", "-l", "a", "one").returncode == 125
     assert cli("checkpoint", "one", "warm").returncode == 125
     assert cli("checkpoint", "--exit", "one", f"{tmp_path}/cp").stdout == f"{tmp_path}/cp\n"
     assert engine.containers["one"].status() == "stopped"
@@ -267,5 +269,11 @@ def test_checkpoint_restore_and_fork(
         criu.counts_on(engine.containers[id])
     assert cli("fork", "-c", "2", "--name", "six", "two").returncode == 125
     assert cli("restore", "none").returncode == 125
+    assert cli("checkpoints", "export", "warm", f"{tmp_path}/out").stdout == f"{tmp_path}/out\n"
+    assert cli("checkpoints", "export", f"{tmp_path}/out", f"{tmp_path}/again").returncode == 0
+    assert cli("checkpoints", "load", f"{tmp_path}/again", "loaded").stdout == "loaded\n"
+    assert cli("restore", "--allow-other-kernel", "--name", "six", "loaded").stdout == "six\n"
+    assert cli("checkpoints", "rm", "loaded").returncode == 0
+    assert cli("rm", "-f", "six").returncode == 0
     assert cli("checkpoints", "rm", "warm").stdout == "warm\n"
     assert cli("rm", "-f", "one", "two", "three", "four", "five").returncode == 0

@@ -7,6 +7,7 @@
 
 #include "api/bootstrap.h"
 #include "api/bundle.h"
+#include "api/checkpoint.h"
 #include "api/event.h"
 #include "api/metrics.h"
 #include "api/runc_options.h"
@@ -156,6 +157,10 @@ const std::vector<Codec>& codecs() {
       codec<RuncOptions, foreign::RuncOptions>("RuncOptions"),
       codec<RuncCreateOptions, foreign::RuncCreateOptions>("RuncCreateOptions"),
       codec<LinuxRuncOptions, foreign::LinuxRuncOptions>("LinuxRuncOptions"),
+      codec<CheckpointOptions, foreign::CheckpointOptions>("CheckpointOptions"),
+      codec<LinuxCheckpointOptions, foreign::LinuxCheckpointOptions>("LinuxCheckpointOptions"),
+      codec<CriuOptions, shim1::CriuOptions>("CriuOptions"),
+      codec<HoldRequest, shim1::HoldRequest>("HoldRequest"),
       codec<RuntimeOptions, foreign::RuntimeOptions>("RuntimeOptions"),
       codec<BootstrapParams, foreign::BootstrapParams>("BootstrapParams"),
       codec<BootstrapResult, foreign::BootstrapResult>("BootstrapResult"),
