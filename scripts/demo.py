@@ -20,6 +20,7 @@ import ctrd
 import roots
 
 CHATTER = "for i in 1 2 3; do echo line $i; echo oops $i >&2; done; exec sleep 1000"
+CRIU = Path(__file__).resolve().parents[1] / "build/criu/bin"  # scripts/criu: one that works on this kernel
 COUNTER = "i=0; while :; do i=$((i+1)); echo $i; sleep 0.02; done"
 WHO = ". /etc/os-release; echo $PRETTY_NAME; id; hostname"
 LISTER = """
@@ -94,6 +95,8 @@ def checkpoints(engine: ctrd.Engine, busybox: ctrd.Rootfs, runtime: str) -> None
             report = c.checkpoint(dry_run=True)
             show(str(report) or "of nothing")
         if not report:
+            if CRIU.is_dir():
+                sys.exit("this tree has a CRIU that should work here")
             return
         with step(f"{runtime}: a checkpoint of a counter, restored under another name; both go on"):
             warm = c.checkpoint("warm")
@@ -228,9 +231,8 @@ def garbage(engine: ctrd.Engine, busybox: ctrd.Rootfs, web: ctrd.Container) -> N
 
 
 def main() -> None:
-    criu = Path(__file__).resolve().parents[1] / "build/criu/bin"  # scripts/criu: one that works on this kernel
-    if criu.is_dir():
-        os.environ["PATH"] = f"{criu}:{os.environ['PATH']}"
+    if CRIU.is_dir():
+        os.environ["PATH"] = f"{CRIU}:{os.environ['PATH']}"
     with step("make the root directories (Debian takes a while the first time, then it is kept)"):
         busybox, debian = ctrd.Rootfs(roots.busybox()), ctrd.Rootfs(roots.debian())
     before = mounts()

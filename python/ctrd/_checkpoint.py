@@ -119,7 +119,7 @@ class CheckpointReport:
 
 
 def place_of(field: str, ref: object) -> _core.CheckpointPlace:
-    """A str is a stored name, a path a directory, None nothing yet; a handle is that very one, not another of its name."""
+    """A str is a stored name, a path a directory, None nothing yet; a handle that very one, whatever has its name."""
     if isinstance(ref, Checkpoint):
         ref = ref.path
     if ref is None:

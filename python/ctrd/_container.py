@@ -196,8 +196,8 @@ class Container(_TaskVerbs):
                 the processes, and the layer becomes the checkpoint's; if it fails, that stays what it is. What was
                 /dev/null stays so.
             allow_untrusted: Whether the checkpoint may be one that this root has not made. Its images say which users,
-                capabilities, seccomp filter, namespaces and files its processes have, and CRIU does that as root: whoever
-                made it can do what root can.
+                capabilities, seccomp filter, namespaces and files its processes have, and CRIU does that as root:
+                whoever made it can do what root can.
             allow_other_kernel: Whether it may have been made under another kernel than this machine runs now.
 
         Raises:

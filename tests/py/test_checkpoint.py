@@ -221,7 +221,7 @@ def test_doctor_tries_criu(engine: ctrd.Engine, monkeypatch: pytest.MonkeyPatch)
 def test_what_criu_lacks_is_said(
     engine: ctrd.Engine, counter: ctrd.Container, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    """Without iptables no network of its own is locked: CRIU works, and doctor and the report say for what it does not."""
+    """Without iptables no network of its own is locked: CRIU works, and doctor and the report say for what not."""
     real = shutil.which("criu", path=criu.path())
     assert real
     (tmp_path / "criu").symlink_to(real)

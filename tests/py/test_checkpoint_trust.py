@@ -1,4 +1,4 @@
-"""Checkpoints that a stranger has made or changed: refused; where its user insists, nothing but images and layer is taken."""
+"""Checkpoints of strangers, or changed: refused; where a user insists, nothing but images and layer is taken."""
 
 from __future__ import annotations
 
@@ -7,6 +7,7 @@ import json
 import os
 import shutil
 import signal
+import subprocess
 from collections.abc import Callable, Iterator
 from pathlib import Path
 from typing import Any
@@ -17,10 +18,11 @@ import pytest
 from disk_records import fields
 from leveldb_writer import varint
 from support import eventually
+from test_recovery import after_reboot
 
 pytestmark = pytest.mark.root
 BINARY = criu.runtime(criu.RUNTIMES[0])
-KERNEL, MACHINE, RUNTIME, ROOTFS, IMAGES = 12, 13, 6, 5, 14  # fields of the manifest: metadata/checkpoints.h
+KERNEL, MACHINE, RUNTIME, ROOTFS, IMAGES, LAYER = 12, 13, 6, 5, 14, 21  # fields of the manifest: metadata/checkpoints.h
 
 
 @pytest.fixture(autouse=True)
@@ -294,6 +296,65 @@ def test_what_a_link_leads_to_is_looked_at_once(
         mine.task().delete(force=True)
         with pytest.raises(ctrd.DataLoss, match="evil"):
             mine.create_task(checkpoint=link)
+
+
+def test_of_a_foreign_layer_nothing_leads_below_it(
+    engine: ctrd.Engine, counter: ctrd.Container, good: Path, rootfs: ctrd.Rootfs, tmp_path: Path
+) -> None:
+    """What overlay would follow is left out, what a process could write itself is taken as it is."""
+
+    def craft(path: Path) -> None:
+        layer = path / "layer"
+        for key in ("opaque", "redirect", "metacopy"):
+            os.setxattr(layer / "etc", f"trusted.overlay.{key}", b"y" if key == "opaque" else b"/root")
+        (layer / "outside").symlink_to(tmp_path)
+        os.mkfifo(layer / "fifo")
+        change_manifest(path, LAYER, b"")
+
+    path = variant(good, "layer", craft)
+    (tmp_path / "secret").write_text("of the host")
+    with engine.containers.create(rootfs, "/bin/sh", "-c", criu.COUNTER, runtime=counter.runtime) as mine:
+        with pytest.raises(ctrd.PermissionDenied):
+            mine.create_task(checkpoint=path)
+        mine.create_task(checkpoint=path, allow_untrusted=True).start()
+        criu.counts_on(mine)
+        (fs,) = [one for one in engine.root.glob("snapshots/*/fs") if (one / "outside").is_symlink()]
+        assert not [key for key in os.listxattr(fs / "etc") if key.startswith("trusted.overlay.")]
+        assert (fs / "fifo").is_fifo() and (fs / "kept").read_text() == "kept\n"
+        assert not mine.run("cat", f"/outside/{tmp_path.name}/secret").ok
+
+
+def test_after_a_reboot(engine: ctrd.Engine, counter: ctrd.Container, good: Path, rootfs: ctrd.Rootfs) -> None:
+    """A stored one goes on under another boot id, in another process."""
+    counter.delete(force=True)
+    stored = engine.checkpoints.load(good, ref="stored")
+    code = (
+        "import ctrd\n"
+        "engine = ctrd.default_engine()\n"
+        "with engine.containers.restore('stored', id='again') as c:\n"
+        "    print(next(iter(c.logs(follow=True))).text)\n"
+    )
+    assert int(after_reboot(engine, code)) > 3
+    stored.delete()
+
+
+@pytest.mark.parametrize("size", ["64k", "4m"])
+def test_a_full_disk_leaves_nothing(engine: ctrd.Engine, rootfs: ctrd.Rootfs, tmp_path: Path, size: str) -> None:
+    """No room for the images, or for the layer: it goes on, unfrozen, and the place is as it was."""
+    place = tmp_path / "place"
+    place.mkdir()
+    subprocess.run(["mount", "-t", "tmpfs", "-o", f"size={size}", "none", place], check=True)
+    try:
+        script = f"dd if=/dev/urandom of=/big bs=1M count=8; {criu.COUNTER}"
+        with engine.start(rootfs, "/bin/sh", "-c", script, stderr=ctrd.DEVNULL, runtime=BINARY) as c:
+            eventually(lambda: len(list(c.logs())) >= 3, "it counts")
+            with pytest.raises(ctrd.ResourceExhausted):
+                c.checkpoint(place / "cp", exit=True)
+            assert list(place.iterdir()) == criu.directories(engine) == []
+            assert c.status() == "running"
+            criu.counts_on(c)
+    finally:
+        subprocess.run(["umount", place], check=True)
 
 
 @pytest.mark.parametrize("runtime", criu.RUNTIMES)
