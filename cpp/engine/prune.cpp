@@ -35,6 +35,13 @@ Layers leased_layers(Engine& engine, Core& core, const std::string& ns, const Wa
   return found;
 }
 
+// Of one container, and nothing that the next one would meet too.
+bool is_its_own(const Error& error) {
+  return error.kind() != Kind::kRoot &&
+         (error.code() == Code::kUnavailable || error.code() == Code::kNotFound ||
+          error.code() == Code::kFailedPrecondition || error.code() == Code::kDataLoss);
+}
+
 class Pruner {
  public:
   Pruner(Engine& engine, Core& core, const std::string& ns, const PruneOptions& options,
@@ -54,8 +61,7 @@ class Pruner {
       try {
         look_at(record);
       } catch (const Error& error) {
-        if (wait_.expired() || error.code() == Code::kCancelled || error.kind() == Kind::kRoot)
-          throw;
+        if (!is_its_own(error)) throw;
         log(Level::kWarning, "container " + record.id + " is not pruned: " + error.message());
       }
     }

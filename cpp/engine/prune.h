@@ -23,7 +23,7 @@ struct PruneReport {
 // Of one namespace: detached containers that are stopped. Left alone: one that has an owner (who
 // lives, or others sweep it); whose layer is mounted or belongs to a lease; that was never started;
 // that is started again, made anew or labelled otherwise in the last moment. One that cannot be
-// removed (its shim does not exit) is logged and left.
+// removed (its shim does not exit, its status cannot be read) is logged and left.
 // kInvalidArgument: a filter, or a negative time.
 PruneReport prune(Engine& engine, const std::string& ns, const PruneOptions& options,
                   const Wait& wait);

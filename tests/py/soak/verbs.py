@@ -89,6 +89,17 @@ def _kill(_: Place, engine: ctrd.Engine) -> None:
     c.wait(timeout=30)
 
 
+def _ended(place: Place) -> None:
+    engine = place.engine()
+    create(place, engine, "exec sleep 1000").start()
+    _kill(place, engine)
+
+
+def _prune(_: Place, engine: ctrd.Engine) -> None:
+    if engine.containers.prune().removed != (ID,):
+        raise ctrd.Unavailable("it was left")
+
+
 def _run(place: Place, engine: ctrd.Engine) -> None:
     result = engine.run(place.image, "echo", "x")
     assert (result.returncode, result.stdout) == (0, "x\n"), result
@@ -348,6 +359,7 @@ VERBS = {
         undone=RUNNING,
         halves=(KILLED, RECORD),  # first it ends the task
     ),
+    "prune": Verb(_ended, _prune, done={}, undone=KILLED, halves=(RECORD,)),
     "label": Verb(
         _created,
         lambda _, engine: engine.containers[ID].update(labels={**TO_BLOB, "v": "2"}),
