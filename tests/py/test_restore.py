@@ -2,9 +2,12 @@
 
 from __future__ import annotations
 
+import os
 import shutil
+import signal
 import threading
 from collections.abc import Iterator
+from contextlib import suppress
 from pathlib import Path
 
 import criu
@@ -14,6 +17,10 @@ from criu import COUNT, counts_on, told
 from support import eventually, python, python_says
 
 pytestmark = pytest.mark.root
+STARTS = """if True:
+    import ctrd
+    ctrd.default_engine().containers["c"].create_task(checkpoint="warm").start()
+"""
 AGAIN = """if True:
     import ctrd, resource, signal, sys
     engine = ctrd.default_engine()
@@ -46,6 +53,16 @@ def warm(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> Iterator[ctrd.Checkpoint]:
         (own_layer(engine) / "count").write_text("after\n")
         (own_layer(engine) / "late").touch()
         yield made
+
+
+def shims_of(bundle: Path) -> list[int]:
+    found = []
+    for process in Path("/proc").glob("[1-9]*"):
+        with suppress(OSError):
+            args = (process / "cmdline").read_bytes().split(b"\0")
+            if os.fsencode(bundle) in args and b"serve" in args:
+                found.append(int(process.name))
+    return found
 
 
 def own_layer(engine: ctrd.Engine) -> Path:
@@ -115,6 +132,36 @@ def test_a_client_that_is_killed(engine: ctrd.Engine, warm: ctrd.Checkpoint) -> 
     c = engine.containers["c"]
     c.create_task(checkpoint=warm).start()
     counts_on(c)
+
+
+@pytest.mark.parametrize("whom", ["client", "shim"])
+@pytest.mark.parametrize("moment", ["status", "criu", "init.pid", "criu.log"])
+def test_killed_at_its_start(engine: ctrd.Engine, warm: ctrd.Checkpoint, whom: str, moment: str) -> None:
+    """Its files are those of before or those of the checkpoint, never a mixture, nor none."""
+    bundle = engine.state / "default/c"
+    with python(engine, STARTS) as child:
+        eventually(lambda: (bundle / moment).exists() or child.poll() is not None, moment)
+        if whom == "client":
+            child.kill()
+        else:
+            for pid in shims_of(bundle):
+                os.kill(pid, signal.SIGKILL)
+        child.wait(60)
+    c = engine.containers["c"]
+    with ctrd.Engine(engine.root, state=engine.state) as again:
+        assert list(again.containers) == ["c"]
+    with suppress(ctrd.TaskNotFound):
+        eventually(lambda: c.status() != "created" or whom == "client", "it is settled")
+        if c.status() == "running":
+            counts_on(c)
+        c.task().delete(force=True)
+    own = own_layer(engine)
+    assert not restored(engine)
+    assert (own / "big").stat().st_size == 64 << 20
+    if (own / "late").exists():
+        assert (own / "count").read_text() == "after\n"
+    else:
+        assert int((own / "count").read_text() or "3") >= 3
 
 
 def test_what_a_reboot_leaves(engine: ctrd.Engine, warm: ctrd.Checkpoint) -> None:
