@@ -22,6 +22,8 @@
 namespace ctrd::engine {
 namespace {
 
+// Seen: 3.17 cannot, 4.1 can.
+constexpr std::pair<int, int> kCriuTakesHostTerminals{4, 1};
 constexpr unsigned kPtsMajor = 136, kConsoleMajor = 5, kVtMajor = 4;
 
 bool is_terminal(const OpenFile& file) {
@@ -123,12 +125,19 @@ class Report {
         bool is_foreign = !mounts.empty() && !mounts.contains(file.mount_id);
         if (is_foreign && is_path(file))
           add("host_file", pid, "it has a file of the host open: " + at(file));
-        if (is_foreign && is_terminal(file) && !options_.terminal)
-          add("terminal", pid, "it has a terminal of the host: " + at(file), "terminal=True");
+        if (is_foreign && is_terminal(file)) add_terminal(pid, file);
         if (file.is_locked && !options_.file_locks)
           add("file_lock", pid, "it has locked " + at(file), "file_locks=True");
       }
     }
+  }
+
+  void add_terminal(int pid, const OpenFile& file) {
+    std::string what = "it has a terminal of the host: " + at(file);
+    if (version_ < kCriuTakesHostTerminals)
+      add("terminal", pid, what + ", which this CRIU cannot dump");
+    else if (!options_.terminal)
+      add("terminal", pid, std::move(what), "terminal=True");
   }
 
   void look_at_sockets() {

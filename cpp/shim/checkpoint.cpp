@@ -21,6 +21,8 @@ namespace {
 
 constexpr std::size_t kMaxLog = 32u << 20;
 constexpr const char* kConfig = "criu.conf";
+// A file that was deleted, and is open, may be as big: by itself CRIU takes 1 MiB.
+constexpr const char* kConfigOfAll = "ghost-limit 1G\n";
 constexpr mode_t kPrivate = 0700;  // memory holds secrets
 
 // Where to: a log that cannot be read or kept is not worth another error.
@@ -97,11 +99,10 @@ CriuWork::~CriuWork() {
 
 std::vector<std::string> CriuWork::configure(const api::CriuOptions& options,
                                              const std::string& cgroup) const {
-  std::string text;
+  std::string text = kConfigOfAll;
   if (!cgroup.empty() && is_unified()) text += "cgroup-root " + cgroup + "\n";
   if (options.close_tcp) text += "tcp-close\n";
   if (options.skip_network_lock) text += "network-lock skip\n";
-  if (text.empty()) return {};
   replace_file_at(open_dir(path_).get(), kConfig, text, 0600, false);
   return {"CRIU_CONFIG_FILE=" + path_ + "/" + kConfig};
 }
