@@ -94,6 +94,7 @@ CriuWork::CriuWork(const Bundle& bundle, const std::string& given)
 }
 
 CriuWork::~CriuWork() {
+  bundle_.try_remove(kConfig);
   if (ours_) bundle_.try_remove(api::kCriuDir);
 }
 
@@ -103,8 +104,8 @@ std::vector<std::string> CriuWork::configure(const api::CriuOptions& options,
   if (!cgroup.empty() && is_unified()) text += "cgroup-root " + cgroup + "\n";
   if (options.close_tcp) text += "tcp-close\n";
   if (options.skip_network_lock) text += "network-lock skip\n";
-  replace_file_at(open_dir(path_).get(), kConfig, text, 0600, false);
-  return {"CRIU_CONFIG_FILE=" + path_ + "/" + kConfig};
+  replace_file_at(bundle_.dir(), kConfig, text, 0600, false);
+  return {"CRIU_CONFIG_FILE=" + bundle_.file(kConfig)};
 }
 
 Error CriuWork::failed(const oci::Command& command, const oci::Outcome& outcome) const {

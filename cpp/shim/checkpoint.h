@@ -30,7 +30,7 @@ class CriuWork {
   ~CriuWork();
 
   const std::string& path() const { return path_; }
-  // Tells CRIU what the runtimes have no options for, by a file of its own: of a restore, also the
+  // Tells CRIU what the runtimes have no options for, by a file of the bundle: of a restore, also the
   // cgroup that it goes into, which runc and crun tell it for v1 alone. Returns the runtime's
   // environment that names it.
   std::vector<std::string> configure(const api::CriuOptions& options,

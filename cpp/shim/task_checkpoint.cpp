@@ -67,13 +67,14 @@ asio::awaitable<void> Task::checkpoint(api::CheckpointTaskRequest request,
   CriuWork work(side_.bundle, options.work_path);
   api::CriuOptions more;
   if (!side_.client.is_containerd) more = api::decode<api::CriuOptions>(request.options.value);
-  if (runs && !held_) co_await freeze();
   oci::Command command = side_.limited(oci::checkpoint_command(
       side_.runtime(api::kRuntimeLogFile), side_.id, {.images = request.path, .work = work.path()},
       checkpoint_flags(options), options.exit));
   command.env = work.configure(more);
+  const bool freezes = runs && !held_;
+  if (freezes) co_await freeze();
   oci::Outcome outcome = co_await side_.runner.run(command);
-  if (runs && !held_) co_await unfreeze();  // also what has ended: v1 keeps SIGKILL waiting
+  if (freezes) co_await unfreeze();  // also what has ended: v1 keeps SIGKILL waiting
   if (outcome.status != 0 || outcome.launch_errno != 0) throw work.failed(command, outcome);
   if (side_.client.is_containerd)  // our engine says where it is, once it is there
     side_.publisher.publish_new(api::TaskCheckpointed{side_.id, request.path});

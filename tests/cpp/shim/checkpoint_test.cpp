@@ -176,6 +176,25 @@ TEST_P(Checkpoint, FailureLeavesItRunning) {
   h.end();
 }
 
+// Nothing is frozen before all is written that CRIU is told, and a client's folder gets none of it.
+TEST_P(Checkpoint, WhatCannotBeToldFreezesNothing) {
+  Images images("ctrd-checkpoint-test-untold"), work("ctrd-checkpoint-test-work");
+  Harness h(runtime());
+  h.run_sleeper();
+  const std::string config = h.bundle + "/criu.conf";
+  std::filesystem::create_directories(config + "/full");
+  EXPECT_NE(error_of([&] { checkpoint(h, images.path, {.work_path = work.path}); }).code(),
+            Code::kOk);
+  EXPECT_FALSE(cgroup_frozen(h.cgroup));
+  EXPECT_EQ(h.state().status, api::Status::kRunning);
+  std::filesystem::remove_all(config);
+  checkpoint(h, images.path, {.work_path = work.path});
+  EXPECT_TRUE(std::filesystem::exists(work.path + "/dump.log"));
+  EXPECT_FALSE(std::filesystem::exists(work.path + "/criu.conf"));
+  EXPECT_FALSE(std::filesystem::exists(config));
+  h.end();
+}
+
 TEST_P(Checkpoint, WithoutCriuItIsTheHost) {
   ::unsetenv("CTRD_TEST_PATH");
   if (GetParam() == std::string("crun")) return;  // its wrapper finds CRIU by itself
