@@ -114,6 +114,10 @@ bool Database::close() {
   return !env_.failed();
 }
 
+void Database::finish(const std::string& what) {
+  if (!close()) throw status_error(env_.failure(), what, path_);
+}
+
 void Database::check(const leveldb::Status& status, const char* what) const {
   env_.note(status);
   if (!status.ok()) throw status_error(status, what, path_, env_.last_read());

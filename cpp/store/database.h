@@ -49,6 +49,8 @@ class Database : public View {
   bool ok() const { return db_ && !env_.failed(); }
   // Closes it. True: everything worked, so the next opening may reuse the log.
   bool close();
+  // The same, for one that is worth nothing unless everything worked: throws what failed.
+  void finish(const std::string& what);
 
  private:
   void check(const leveldb::Status& status, const char* what) const;

@@ -31,8 +31,11 @@ class Env : public leveldb::EnvWrapper {
   bool filled_buffer() { return std::exchange(filled_buffer_, false); }
 
   // Something failed: the files may end in the middle of a record, LevelDB may refuse all writes.
-  bool failed() const { return failed_; }
-  void note(const leveldb::Status& status) { failed_ = failed_ || !status.ok(); }
+  bool failed() const { return !failure_.ok(); }
+  const leveldb::Status& failure() const { return failure_; }  // the first one
+  void note(const leveldb::Status& status) {
+    if (failure_.ok()) failure_ = status;
+  }
 
   // A log could not be read. LevelDB takes that for the log's end, and removes the log once it has
   // written down what it has read: so from now on no write may succeed.
@@ -75,8 +78,7 @@ class Env : public leveldb::EnvWrapper {
 
   std::deque<std::pair<void (*)(void*), void*>> background_;
   std::string log_path_, last_read_;
-  leveldb::Status poison_;
-  bool failed_ = false;
+  leveldb::Status poison_, failure_;
   bool filled_buffer_ = false;
 };
 

@@ -27,8 +27,8 @@ struct Holder {
 
 std::string encode(const Holder& holder);
 Holder decode_holder(
-    std::string_view text);   // fields that are damaged stay as they are in Holder{}
-Holder this_holder();         // dirty, now
+    std::string_view text);  // fields that are damaged stay as they are in Holder{}
+Holder this_holder();        // dirty, now
 
 // Reads and writes the lock file.
 Holder read_holder(int fd);

@@ -61,7 +61,7 @@ template <typename F>
 void open_and(int dir, const std::string& path, const F& f) {
   Database database(dir, path, LogUse::kWhole);
   f(database);
-  if (!database.close()) throw Error(Code::kInternal, "make the metadata in " + path + " anew");
+  database.finish("make anew");
 }
 
 // Its files have numbers above `highest`, so that they can stand beside the old ones: an empty log
