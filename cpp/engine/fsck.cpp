@@ -19,6 +19,7 @@
 #include "metadata/content.h"
 #include "metadata/fields.h"
 #include "metadata/schema.h"
+#include "snapshot/directory.h"
 
 namespace ctrd::engine {
 namespace {
@@ -179,6 +180,15 @@ void remove_orphans(Core& core, const Look& look, const Wait& wait) {
         [&](const std::string& ref) { return is_leased(look.checked.all, ref); });
 }
 
+void remove_trash_of_layers(Core& core, const Look& look, const Wait& wait) {
+  for (const Finding& one : look.findings) {
+    wait.check();
+    const std::string name = one.key.substr(one.key.rfind('/') + 1);
+    if (one.kind == "file" && name.starts_with(snapshot::kTrashPrefix))
+      quietly(one, [&] { remove_tree_at(core.root.snapshots.get(), name); });
+  }
+}
+
 void keep_layer(Core& core, const Finding& one) {
   const std::string name = name_of(one);
   auto layer = Layer::find(core, to_number(name).value_or(0), cleanup_wait());
@@ -254,6 +264,7 @@ void repair(Core& core, const Look& look, const Wait& wait) {
   core.enter(wait);
   recover(core, wait);  // bundles, owners, logs, trash, leftovers
   remove_forgotten(core, look, wait);
+  remove_trash_of_layers(core, look, wait);
   const bool may_be_lost = !look.is_complete || is_incomplete(core);  // at any time since
   may_be_lost ? keep_orphans(core, look, wait) : remove_orphans(core, look, wait);
 }

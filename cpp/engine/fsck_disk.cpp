@@ -24,6 +24,7 @@
 #include "metadata/schema.h"
 #include "metadata/snapshots.h"
 #include "oci/probe.h"
+#include "snapshot/directory.h"
 
 namespace ctrd::engine {
 namespace {
@@ -89,6 +90,7 @@ class Disk {
     check_owners();
     check_ingests();
     check_trash();
+    check_trash_of_layers();
     check_files();
     return std::move(found_);
   }
@@ -105,6 +107,7 @@ class Disk {
   }
 
   void check_layers();
+  void check_trash_of_layers();
   void check_blobs();
   void check_blob(const Inventory::Name& name, const metadata::Blob& blob, int dir);
   void check_bundles();
@@ -295,6 +298,18 @@ void Disk::check_trash() {
   }
 }
 
+// A repair that could not remove all of a layer without a record, say. Who just removes one has its
+// trash key until it is gone.
+void Disk::check_trash_of_layers() {
+  for (const std::string& name : names_.layers) {
+    if (!name.starts_with(snapshot::kTrashPrefix)) continue;
+    const bool is_theirs = is_trash("snapshot", name.substr(snapshot::kTrashPrefix.size()));
+    if (!is_theirs && exists_at(core_.root.snapshots.get(), name))
+      note("file", core_.root.path + "/snapshots/" + name, "orphaned",
+           "it was deleted, and is there still");
+  }
+}
+
 void Disk::check_leftovers(int dir, const std::string& where, std::string_view prefix) {
   for (const std::string& name : list_dir(dir)) {
     if (!is_leftover(name, prefix)) continue;
@@ -313,27 +328,6 @@ void Disk::check_files() {
   check_leftovers(core_.root.owners.get(), in_state + "/.owners", ".tmp-");
   check_leftovers(layers, in_layers, oci::kProbePrefix);
   check_leftovers(layers, in_layers, ".new-");
-}
-
-// An engine is open, or somebody has a lock in it: a shim, say.
-bool is_used(const metadata::State& known) {
-  try {
-    UniqueFd state = open_dir(known.path);
-    if (find_file_at(state.get(), ".id", 64) != known.token) return false;
-    if (is_in_use(state.get())) return true;
-    for (const std::string& ns : list_dir(state.get())) {
-      const bool has_locks = is_identifier(ns) || ns == ".owners";
-      auto dir = has_locks ? find_dir_at(state.get(), ns) : std::nullopt;
-      if (!dir) continue;
-      for (const std::string& id : list_dir(dir->get())) {
-        auto entry = find_at(dir->get(), id, O_RDONLY | O_NOFOLLOW | O_NONBLOCK);
-        if (entry && !try_lock(entry->get(), false)) return true;
-      }
-    }
-  } catch (const Error& error) {
-    if (error.code() != Code::kNotFound) throw;
-  }
-  return false;
 }
 
 }  // namespace
@@ -385,18 +379,6 @@ bool is_leased(const Inventory& all, const std::string& ref) {
   return std::ranges::any_of(all.held, [&](const auto& entry) {
     return entry.second.first.first == ns && entry.second.second == object;
   });
-}
-
-std::optional<metadata::Finding> check_state_directory(const Core& core,
-                                                       const metadata::State& known) {
-  const metadata::State& given = core.root.token;
-  if (known.token == given.token || known.boot_id != given.boot_id) return std::nullopt;
-  const bool is_lost = known.path == given.path;
-  const bool used = !is_lost && is_used(known);
-  std::string detail =
-      is_lost ? "its file .id is another one, or was lost" : "in this boot it is " + known.path;
-  if (used) detail += ", where processes use it: end them, or give that directory";
-  return metadata::Finding{"state", given.path, "foreign", detail, !used};
 }
 
 }  // namespace ctrd::engine

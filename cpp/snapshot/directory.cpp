@@ -9,7 +9,7 @@
 namespace ctrd::snapshot {
 
 void remove_directory(int snapshots, uint64_t number) {
-  const std::string name = std::to_string(number), trash = ".trash-" + name;
+  const std::string name = std::to_string(number), trash = std::string(kTrashPrefix) + name;
   remove_tree_at(snapshots, trash);
   try {
     rename_at(snapshots, name, snapshots, trash);

@@ -3,8 +3,11 @@
 #pragma once
 
 #include <cstdint>
+#include <string_view>
 
 namespace ctrd::snapshot {
+
+inline constexpr std::string_view kTrashPrefix = ".trash-";
 
 // Renames <n> to .trash-<n> (absent is fine) and removes it. Idempotent; safe beside another
 // process doing the same.

@@ -110,6 +110,7 @@ def test_what_belongs_to_nothing_goes(place: Place) -> None:
     cases: list[tuple[Path, Callable[[Path], object], str]] = [
         (place.root / "snapshots/99", mkdir, "orphaned snapshot"),
         (place.root / "snapshots/.restored-0123", mkdir, "orphaned file"),
+        (place.root / "snapshots/.trash-98/fs", mkdir, "orphaned file"),
         (place.root / "logs/0123", mkdir, "orphaned logs"),
         (place.root / "checkpoints/7", mkdir, "orphaned checkpoint"),
         (place.root / "content/blobs/sha256" / ("b" * 64), touch, "orphaned content"),
