@@ -44,7 +44,7 @@ def _path(monkeypatch: pytest.MonkeyPatch) -> None:
 def warm(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> Iterator[ctrd.Checkpoint]:
     """Of the container "c", which has ended since, and has other files now."""
     script = f"dd if=/dev/urandom of=/big bs=1M count=64 2>/dev/null; {COUNT}"
-    runtime = criu.runtime("crun")
+    runtime = criu.runtime(criu.RUNTIMES[0])
     with engine.start(rootfs, "/bin/sh", "-c", script, id="c", runtime=runtime, lifetime="detached") as c:
         eventually(lambda: len(told(c)) >= 3, "it counts")
         made = c.checkpoint("warm", exit=True)
@@ -254,7 +254,7 @@ def test_the_spec_that_it_runs_by(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> N
 
 
 def test_a_fork_goes_at_its_exit_as_the_original(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
-    with engine.start(rootfs, "/bin/sh", "-c", COUNT, runtime=criu.runtime("crun"), on_exit="delete") as c:
+    with engine.start(rootfs, "/bin/sh", "-c", COUNT, runtime=criu.runtime(criu.RUNTIMES[0]), on_exit="delete") as c:
         eventually(lambda: len(told(c)) >= 3, "it counts")
         (copy,) = c.fork(ids=["copy"])
         counts_on(copy)
@@ -302,7 +302,10 @@ def test_empty_namespaces(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
 
 
 def test_the_event_names_what_is_there(engine: ctrd.Engine, rootfs: ctrd.Rootfs, tmp_path: Path) -> None:
-    with engine.events() as events, engine.start(rootfs, "/bin/sh", "-c", COUNT, runtime=criu.runtime("crun")) as c:
+    with (
+        engine.events() as events,
+        engine.start(rootfs, "/bin/sh", "-c", COUNT, runtime=criu.runtime(criu.RUNTIMES[0])) as c,
+    ):
         eventually(lambda: len(told(c)) >= 3, "it counts")
         for ref in ("warm", tmp_path / "cp"):
             made = c.checkpoint(ref)
@@ -329,7 +332,7 @@ QUICKLY = f"dd if=/dev/urandom of=/big bs=1M count=200 2>/dev/null; {COUNT.repla
 @pytest.mark.parametrize("paused", [False, True])
 def test_files_are_never_ahead_of_memory(engine: ctrd.Engine, rootfs: ctrd.Rootfs, paused: bool) -> None:
     """While one copies the layer, nothing that others do lets the task run."""
-    with engine.start(rootfs, "/bin/sh", "-c", QUICKLY, runtime=criu.runtime("crun")) as c:
+    with engine.start(rootfs, "/bin/sh", "-c", QUICKLY, runtime=criu.runtime(criu.RUNTIMES[0])) as c:
         eventually(lambda: len(told(c)) >= 3, "it counts")
         made: list[ctrd.Checkpoint | Exception] = []
 
