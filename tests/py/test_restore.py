@@ -75,6 +75,13 @@ def restored(engine: ctrd.Engine) -> list[Path]:
     return list(engine.root.glob("snapshots/.restored-*"))
 
 
+def recovered(engine: ctrd.Engine) -> bool:
+    """By another engine; a shim whose client was killed may need a moment to end."""
+    with ctrd.Engine(engine.root, state=engine.state) as again:
+        assert list(again.containers) == ["c"]
+    return not restored(engine)
+
+
 def is_as_it_was(engine: ctrd.Engine) -> bool:
     own = own_layer(engine)
     return (own / "count").read_text() == "after\n" and (own / "late").exists() and not restored(engine)
@@ -126,9 +133,8 @@ def test_a_client_that_is_killed(engine: ctrd.Engine, warm: ctrd.Checkpoint) -> 
     with python(engine, AGAIN) as child:
         eventually(lambda: restored(engine), "it copies")
         child.kill()
-    with ctrd.Engine(engine.root, state=engine.state) as again:
-        assert list(again.containers) == ["c"]
-    eventually(lambda: is_as_it_was(engine), "it is as it was")
+    eventually(lambda: recovered(engine), "what is left goes")
+    assert is_as_it_was(engine)
     c = engine.containers["c"]
     c.create_task(checkpoint=warm).start()
     counts_on(c)
@@ -148,15 +154,13 @@ def test_killed_at_its_start(engine: ctrd.Engine, warm: ctrd.Checkpoint, whom: s
                 os.kill(pid, signal.SIGKILL)
         child.wait(60)
     c = engine.containers["c"]
-    with ctrd.Engine(engine.root, state=engine.state) as again:
-        assert list(again.containers) == ["c"]
+    recovered(engine)
     with suppress(ctrd.TaskNotFound):
-        eventually(lambda: c.status() != "created" or whom == "client", "it is settled")
-        if c.status() == "running":
+        if whom == "client" and c.status() == "running":
             counts_on(c)
         c.task().delete(force=True)
+    eventually(lambda: recovered(engine), "what is left goes")
     own = own_layer(engine)
-    assert not restored(engine)
     assert (own / "big").stat().st_size == 64 << 20
     if (own / "late").exists():
         assert (own / "count").read_text() == "after\n"
