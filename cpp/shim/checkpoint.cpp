@@ -117,7 +117,8 @@ Error CriuWork::failed(const oci::Command& command, const oci::Outcome& outcome)
 
 void check_cgroup(pid_t init, const std::string& wanted) {
   std::string is = cgroup_of(init);
-  if (wanted.empty() || is.empty() || is == wanted || !is_unified()) return;
+  bool is_below = is == wanted || is.starts_with(wanted + "/");
+  if (wanted.empty() || is.empty() || is_below || !is_unified()) return;
   throw Error(Code::kUnimplemented,
               "it would be restored in the cgroup " + is + " instead of " + wanted,
               Kind::kCheckpoint)

@@ -30,8 +30,8 @@ class CriuWork {
   ~CriuWork();
 
   const std::string& path() const { return path_; }
-  // Tells CRIU what the runtimes have no options for, by a file of the bundle: of a restore, also the
-  // cgroup that it goes into, which runc and crun tell it for v1 alone. Returns the runtime's
+  // Tells CRIU what the runtimes have no options for, by a file of the bundle: of a restore, also
+  // the cgroup that it goes into, which runc and crun tell it for v1 alone. Returns the runtime's
   // environment that names it.
   std::vector<std::string> configure(const api::CriuOptions& options,
                                      const std::string& cgroup = "") const;
@@ -44,8 +44,8 @@ class CriuWork {
   bool ours_;
 };
 
-// CRIU has put it where it was told. Throws kUnimplemented: in another cgroup, whose end or
-// freezing would be its own.
+// CRIU has put it where it was told, or below. Throws kUnimplemented: in another cgroup, whose end
+// or freezing would be its own.
 void check_cgroup(pid_t init, const std::string& wanted);
 // The name of its own in its UTS namespace, which is not ours. Throws sys_error.
 void set_hostname(pid_t init, const std::string& hostname);
