@@ -254,7 +254,8 @@ def _graph_left(place: Place) -> Seen:
 
 # Namespaces.
 def _other_namespace(place: Place) -> None:
-    """With a part of a blob in it, which is no object."""
+    """With a part of a blob in it, which is no object; and nobody has all of it, or it would be shared."""
+    _no_blob(place)
     with ctrd.Engine(place.root, state=place.state, namespace="other") as engine:
         engine.namespaces.update("other", labels={"v": LABEL})
         _begin_ingest(engine)
