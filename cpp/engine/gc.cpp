@@ -43,8 +43,11 @@ Collected look(Core& core, const std::string& ns, const Facts& facts, const Wait
 
 Collected remove(Core& core, const std::string& ns, const Facts& facts, const Wait& wait) {
   Collected found;
-  core.containers.ledger()->change(
-      wait, [&](metadata::Changes& changes) { found = metadata::collect(changes, ns, facts); });
+  core.containers.ledger()->change(wait, [&](metadata::Changes& changes) {
+    Facts now = facts;
+    note_mounts(core, &now.in_use);  // whoever mounts later looks at the records again
+    found = metadata::collect(changes, ns, now);
+  });
   return found;
 }
 

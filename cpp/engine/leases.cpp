@@ -8,6 +8,7 @@
 #include "base/process.h"
 #include "engine/checkpoint.h"
 #include "engine/snapshot_layer.h"
+#include "engine/snapshot_mount.h"
 #include "engine/snapshots.h"
 #include "engine/verbs.h"
 
@@ -57,8 +58,14 @@ metadata::Object object_of(Core& core, const std::string& ns, const LeaseResourc
 
 bool release_lease(Core& core, const std::string& ns, const std::string& id, const Wait& wait,
                    const std::function<bool(const Lease&)>& may) {
-  std::set<uint64_t> spared;
-  for (const auto& [number, where] : layers_in_use(core)) spared.insert(number);
+  unmount_leftovers(core);
+  auto in_use = layers_in_use(core);
+  auto spared = [&] {
+    note_mounts(core, &in_use);  // those that were made meanwhile
+    std::set<uint64_t> numbers;
+    for (const auto& [number, where] : in_use) numbers.insert(number);
+    return numbers;
+  };
   auto released =
       with_reserves(core.root, [&] { return core.leases.remove(ns, id, wait, spared, may); });
   core.forget_lease(ns, id);

@@ -40,6 +40,20 @@ void clear_way(Core& core, const std::string& ns, const std::string& id, bool fo
                               Kind::kTask);
 }
 
+// Layers that somebody sees through a mount; looked for when it matters.
+class InUse {
+ public:
+  explicit InUse(Core& core) : core_(core) {}
+  bool has(uint64_t layer) {
+    if (!layers_) layers_ = layers_in_use(core_);
+    return layers_->contains(layer);
+  }
+
+ private:
+  Core& core_;
+  std::optional<std::map<uint64_t, std::string>> layers_;
+};
+
 }  // namespace
 
 Discard::~Discard() {
@@ -53,9 +67,13 @@ Discard::~Discard() {
 
 void empty_trash(Core& core, const metadata::Removed& removed) {
   std::vector<uint64_t> done;
+  InUse in_use(core);
   for (const auto& [number, trash] : removed.trash) {
     try {
-      if (trash.kind == "snapshot") remove_layer(core, std::stoull(trash.name));
+      const uint64_t layer = trash.kind == "snapshot" ? std::stoull(trash.name) : 0;
+      // Upon a container's own nothing stands. What somebody sees stays, with its key.
+      if (layer && layer != removed.record.snapshot_number && in_use.has(layer)) continue;
+      if (layer) remove_layer(core, layer);
       if (trash.kind == "blob") core.content.remove_unheld(trash.name, cleanup_wait());
       if (trash.kind == "logs") remove_tree_at(core.root.logs.get(), trash.name);
       done.push_back(number);

@@ -180,16 +180,6 @@ void note_bind(const Core& core, const MountEntry& entry, std::map<uint64_t, std
     found->emplace(*number, "mounted at " + entry.target);
 }
 
-// Mounted by SnapshotMount where this process does not see it.
-void note_held(Core& core, std::map<uint64_t, std::string>* found) {
-  for (const std::string& name : list_dir(core.root.snapshots.get())) {
-    auto number = number_in("/" + name + "/fs");
-    if (!number || !exists_at(core.root.snapshots.get(), name + "/" + kMountedMark)) continue;
-    LockFd fs = open_lockable(core.root.snapshots.get(), name + "/fs");
-    if (fs && !try_lock(fs.get())) found->emplace(*number, "mounted by another process");
-  }
-}
-
 }  // namespace
 
 std::map<uint64_t, std::string> layers_in_use(Core& core) {
@@ -198,7 +188,7 @@ std::map<uint64_t, std::string> layers_in_use(Core& core) {
     if (entry.type == "overlay") note_layers(core, entry, &found);
     note_bind(core, entry, &found);
   }
-  if (has_mounts(core)) note_held(core, &found);
+  note_mounts(core, &found);
   return found;
 }
 

@@ -3,8 +3,8 @@
 
 #include <sys/mount.h>
 
-#include <algorithm>
 #include <cerrno>
+#include <charconv>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -18,6 +18,8 @@ namespace {
 constexpr const char* kPrefix = ".mnt-";
 constexpr const char* kOwn = "fs";
 constexpr const char* kTarget = "target";
+constexpr const char* kLayers = "layers";
+constexpr std::size_t kMostText = 65536;
 
 std::string target_of(const std::string& given) {
   if (!given.starts_with('/')) throw invalid("target", given, "must be an absolute path");
@@ -25,6 +27,38 @@ std::string target_of(const std::string& given) {
   open_dir(path);
   if (path == "/") throw invalid("target", given, "must not be the root");
   return path;
+}
+
+std::vector<uint64_t> numbers_of(const std::vector<metadata::Snapshot>& chain) {
+  std::vector<uint64_t> numbers;
+  for (const metadata::Snapshot& one : chain) numbers.push_back(one.number);
+  return numbers;
+}
+
+// Each with a line feed behind it: one without is not written yet.
+std::string text_of(const std::vector<uint64_t>& numbers) {
+  std::string text;
+  for (uint64_t number : numbers) text.append(std::to_string(number)) += '\n';
+  return text;
+}
+
+std::vector<uint64_t> numbers_in(std::string_view text) {
+  std::vector<uint64_t> numbers;
+  for (std::size_t end = text.find('\n'); end != text.npos; end = text.find('\n')) {
+    uint64_t number = 0;
+    auto [stop, error] = std::from_chars(text.data(), text.data() + end, number);
+    if (error == std::errc() && stop == text.data() + end) numbers.push_back(number);
+    text.remove_prefix(end + 1);
+  }
+  return numbers;
+}
+
+std::string where_of(int state, const std::string& name) {
+  const std::string kOther = "mounted by another process";
+  if (!name.starts_with(name_of_ours(kPrefix, 0))) return kOther;
+  const std::string text = find_file_at(state, name + "/" + kTarget, kMostText).value_or("");
+  const std::size_t space = text.find(' ');
+  return space == text.npos ? kOther : "mounted at " + text.substr(space + 1);
 }
 
 // False: busy.
@@ -45,7 +79,7 @@ std::size_t count_mounts(const std::string& path) {
 // The text of the file target: how many were there before, and where. False: it is in use, by
 // whatever the process that has ended has left.
 bool unmount_leftover(int dir) {
-  auto text = find_file_at(dir, kTarget, 65536);
+  auto text = find_file_at(dir, kTarget, kMostText);
   std::size_t space = text ? text->find(' ') : std::string::npos;
   if (space == std::string::npos) return true;
   const std::string path = text->substr(space + 1);
@@ -57,8 +91,18 @@ bool unmount_leftover(int dir) {
 
 }  // namespace
 
+Shown shown_of(const metadata::Snapshots& records, const std::string& ns, const std::string& key,
+               const std::vector<metadata::Snapshot>& chain, const Wait& wait) {
+  auto check = [now = records, &ns, &key, &chain, &wait]() mutable {
+    if (numbers_of(now.chain(ns, key, wait)) != numbers_of(chain))
+      throw Error(Code::kAborted, "snapshot \"" + escaped(key, 128) + "\": has changed meanwhile");
+  };
+  return {numbers_of(chain), check};
+}
+
 SnapshotMount::SnapshotMount(Core& core, const std::vector<Mount>& mounts,
-                             const std::optional<std::string>& target, UniqueFd layer, LockFd use)
+                             const std::optional<std::string>& target, const Shown& shown,
+                             UniqueFd layer, LockFd use)
     : state_(open_dir_at(core.root.state.get(), ".")),
       name_(name_of_ours(kPrefix)),
       layer_(std::move(layer)),
@@ -71,6 +115,8 @@ SnapshotMount::SnapshotMount(Core& core, const std::vector<Mount>& mounts,
       path_ = core.root.state_path + "/" + name_ + "/" + kOwn;
     }
     create_file_at(dir.get(), kTarget, std::to_string(count_mounts(path_)) + " " + path_, 0600);
+    create_file_at(dir.get(), kLayers, text_of(shown.layers), 0600);
+    shown.check_again();
     if (layer_) replace_file_at(layer_.get(), kMountedMark, "", 0600, false);
     mount(mounts);
   } catch (...) {
@@ -110,9 +156,14 @@ void SnapshotMount::forget() {
   remove_tree_at(state_.get(), name_);
 }
 
-bool has_mounts(Core& core) {
-  auto is_mount = [](const std::string& name) { return name.starts_with(kPrefix); };
-  return std::ranges::any_of(list_dir(core.root.state.get()), is_mount);
+void note_mounts(const Core& core, std::map<uint64_t, std::string>* found) {
+  const int state = core.root.state.get();
+  for (const std::string& name : list_dir(state)) {
+    if (!name.starts_with(kPrefix)) continue;
+    auto text = find_file_at(state, name + "/" + kLayers, kMostText);
+    if (!text) continue;
+    for (uint64_t number : numbers_in(*text)) found->emplace(number, where_of(state, name));
+  }
 }
 
 void unmount_leftovers(Core& core) {

@@ -103,6 +103,14 @@ void need_no_task(Core& core, Place& place, const Wait& wait) {
                               "\" has it mounted");
 }
 
+// Of those that have no directory of their own, or that views show: no lock of theirs says so.
+void need_unmounted(Core& core, uint64_t number, const std::string& what) {
+  unmount_leftovers(core);
+  const auto in_use = layers_in_use(core);
+  auto use = in_use.find(number);
+  if (use != in_use.end()) throw failed_precondition(what + ": it is " + use->second);
+}
+
 void sync_tree(const UniqueFd& fs) {
   if (::syncfs(fs.get()) < 0) throw sys_error("sync a snapshot");
 }
@@ -238,13 +246,14 @@ std::unique_ptr<SnapshotMount> Snapshots::mount(const SnapshotRef& ref,
     Held held = hold(core_, place, there, wait);
     need_mountable(place, held.chain);
     std::vector<Mount> mounts = make_mounts(core_, place.snapshotter, held.chain, wait);
+    const Shown shown = shown_of(place.records, ref.ns, ref.key, held.chain, wait);
     if (held.chain[0].kind != metadata::kActive)
-      return std::make_unique<SnapshotMount>(core_, mounts, target);
+      return std::make_unique<SnapshotMount>(core_, mounts, target, shown);
     LockFd alone = use_alone(core_, *held.layer, named(ref.key));
     // Its task after the lock is seen by others: one that begins meanwhile looks at it once it has
     // its claim, so that one of the two refuses.
     need_no_task(core_, place, wait);
-    return std::make_unique<SnapshotMount>(core_, mounts, target,
+    return std::make_unique<SnapshotMount>(core_, mounts, target, shown,
                                            open_dir_at(held.layer->dir(), "."), std::move(alone));
   });
 }
@@ -286,9 +295,12 @@ void remove_snapshot(Core& core, const SnapshotRef& ref, const Wait& wait) {
   Place place(core, ref, wait);
   empty(core, as_it_is(place, wait, [&](const std::optional<Snapshot>& there) {
           if (!there) return drop(core, place, kNoNumber, wait);  // which throws
-          if (there->kind == metadata::kActive)
+          if (there->kind == metadata::kActive) {
             if (auto layer = Layer::find(core, there->number, wait))
               use_alone(core, *layer, named(ref.key));
+          } else {
+            need_unmounted(core, there->number, named(ref.key));
+          }
           return drop(core, place, there->number, wait);
         }));
 }

@@ -58,13 +58,15 @@ bool has_task(Core& core, const std::string& ns, const std::string& id, const Wa
 
 BaseView open_base(Core& core, const std::string& ns, const std::string& snapshotter,
                    const std::string& key, const Wait& wait) {
-  auto chain = metadata::Snapshots(core.containers.ledger(), snapshotter).chain(ns, key, wait);
+  metadata::Snapshots records(core.containers.ledger(), snapshotter);
+  auto chain = records.chain(ns, key, wait);
   std::vector<std::string> layers = layer_paths(core, snapshotter, chain);
   BaseView view;
   if (layers.size() == 1) {
     view.dir = open_dir(layers[0]);
   } else if (!layers.empty()) {
-    view.mount = std::make_unique<SnapshotMount>(core, core.overlay.view(layers), std::nullopt);
+    view.mount = std::make_unique<SnapshotMount>(core, core.overlay.view(layers), std::nullopt,
+                                                 shown_of(records, ns, key, chain, wait));
     view.dir = open_dir(view.mount->path());
   }
   return view;

@@ -65,7 +65,8 @@ void detach(Core& core, const std::string& ns, const std::string& id, const Wait
 // remove.cpp
 bool remove(Core& core, const std::string& ns, const std::string& id, bool force, bool missing_ok,
             const Wait& wait);
-// Directories of what was removed; their trash keys go with the next batch.
+// Directories of what was removed; their trash keys go with the next batch. What is mounted, and
+// what cannot be removed, stays with its key for the next recovery or collection.
 void empty_trash(Core& core, const metadata::Removed& removed);
 
 // sweep.cpp. True if the owner of this record has died: it may be removed by whoever meets it. Not

@@ -124,7 +124,8 @@ void Graph::read_snapshots() {
 void Graph::keep_views() {
   for (const auto& [view, parent] : views_) {
     auto use = facts_.in_use.find(vertices_[index_.at(parent)].layer);
-    if (use != facts_.in_use.end()) vertices_[view].root = ", what it shows is " + use->second;
+    if (use != facts_.in_use.end() && !vertices_[view].root)
+      vertices_[view].root = ", what it shows is " + use->second;
   }
 }
 

@@ -172,7 +172,7 @@ std::vector<Object> Leases::resources(std::string_view ns, std::string_view id, 
 }
 
 std::optional<Released> Leases::remove(std::string_view ns, std::string_view id, const Wait& wait,
-                                       const std::set<uint64_t>& spared,
+                                       const std::function<std::set<uint64_t>()>& spared,
                                        const std::function<bool(const Lease&)>& may) {
   check_names(ns, id);
   std::optional<Released> released;
@@ -180,7 +180,7 @@ std::optional<Released> Leases::remove(std::string_view ns, std::string_view id,
     auto record = find_lease(changes.view(), ns, id);
     if (!record || (may && !may(*record))) return;
     changes.batch().use_reserve();
-    Release release(changes, ns, spared);
+    Release release(changes, ns, spared ? spared() : std::set<uint64_t>());
     for (const Object& object : erase_lease(changes, ns, *record)) release.consider(object);
     released = release.run();
   });

@@ -14,7 +14,7 @@ import edges
 import leveldb_reader
 import pytest
 from disk_records import Store, decode_store
-from support import python
+from support import python, python_says
 
 pytestmark = pytest.mark.root
 
@@ -195,6 +195,89 @@ def test_mounted_where_this_process_does_not_see_it(engine: ctrd.Engine) -> None
         assert "mounted by another process" in engine.explain("snapshot", "work").paths[0][0]
         other.communicate("\n", timeout=60)
     assert engine.gc().removed == (("snapshot", "work"),)
+
+
+def test_a_view_mounted_where_this_process_does_not_see_it(engine: ctrd.Engine) -> None:
+    layer(engine, "base")
+    engine.snapshots.view("look", "base")
+    code = """if True:
+        import ctypes, ctrd, subprocess, sys
+        assert ctypes.CDLL(None, use_errno=True).unshare(0x20000) == 0
+        engine = ctrd.default_engine()
+        subprocess.run(["mount", "--make-rprivate", "/"], check=True)
+        with engine.snapshots.mount("look"):
+            print("mounted", flush=True)
+            sys.stdin.readline()
+    """
+    with python(engine, code) as other:
+        assert other.stdout and other.stdin
+        assert other.stdout.readline() == "mounted\n"
+        assert engine.gc().removed == ()
+        assert engine.explain("snapshot", "look").paths == (
+            ('snapshot "look" (overlay), mounted by another process',),
+        )
+        with pytest.raises(ctrd.FailedPrecondition, match="mounted by another process"):
+            engine.snapshots.remove("look")
+        other.communicate("\n", timeout=60)
+    assert engine.gc().removed == (("snapshot", "base"), ("snapshot", "look"))
+
+
+@pytest.mark.parametrize("what", ["blob", "container", "snapshot"])
+def test_files_under_a_mounted_view_stay(engine: ctrd.Engine, rootfs: ctrd.Rootfs, what: str) -> None:
+    """Whatever goes with the object that named both, until the view is unmounted."""
+    engine.snapshots.prepare("base-")
+    with engine.snapshots.mount("base-") as path:
+        (path / "file").write_text("below")
+    engine.snapshots.commit("base", "base-")
+    engine.snapshots.view("look", "base")
+    labels = {SNAPSHOT + "/a": "look", SNAPSHOT + "/b": "base"}
+    if what == "blob":
+        digest = engine.content.ingest(b"index", labels=labels).digest
+    elif what == "container":
+        engine.containers.create(rootfs, "true", id="c", labels=labels)
+    else:
+        engine.snapshots.prepare("other", labels=labels)
+    with engine.snapshots.mount("look") as path:
+        if what == "blob":
+            engine.content.delete(digest)
+        elif what == "container":
+            engine.containers.delete("c")
+        else:
+            engine.snapshots.remove("other")
+        assert engine.snapshots.list() == []
+        python_says(engine, "import ctrd; ctrd.default_engine().snapshots.list()")  # recovers
+        engine.gc()
+        assert (path / "file").read_text() == "below"
+    assert engine.gc() == ctrd.GCReport((), 0)
+    assert list(engine.root.glob("snapshots/*")) == []
+
+
+def test_a_collection_beside_mounts(engine: ctrd.Engine) -> None:
+    """It either takes a view before it is mounted, or leaves it."""
+    layer(engine, "base", **{ROOT: "1"})
+    code = """if True:
+        import ctrd, sys
+        snapshots = ctrd.default_engine().snapshots
+        mounted = 0
+        while mounted < 40:
+            try:
+                snapshots.view(sys.argv[1], "base")
+                with snapshots.mount(sys.argv[1]):
+                    mounted += 1
+                    assert snapshots.list(f"name=={sys.argv[1]}").ids, "its record has gone"
+                snapshots.remove(sys.argv[1])
+            except ctrd.NotFound:
+                pass
+    """
+    others = [python(engine, code, f"look{i}") for i in range(2)]
+    while any(other.poll() is None for other in others):
+        engine.gc()
+    for other in others:
+        _, err = other.communicate(timeout=120)
+        assert other.returncode == 0, err
+    engine.snapshots.update("base", labels={ROOT: None})
+    engine.gc()
+    assert engine.snapshots.list() == []
 
 
 def test_old_ingests(engine: ctrd.Engine) -> None:

@@ -334,6 +334,17 @@ def test_a_mounted_one_outlives_its_lease(engine: ctrd.Engine) -> None:
     assert engine.gc().removed == (("snapshot", "work"),)
 
 
+def test_a_mounted_view_outlives_its_lease(engine: ctrd.Engine) -> None:
+    with engine.lease():
+        layer(engine, "base")
+        engine.snapshots.view("look", "base")
+        mount = engine.snapshots.mount("look")
+        mount.__enter__()
+    assert engine.snapshots.list().ids == ["base", "look"] and engine.gc().removed == ()
+    mount.__exit__(None, None, None)
+    assert engine.gc().removed == (("snapshot", "base"), ("snapshot", "look"))
+
+
 def test_they_do_not_keep_a_namespace(engine: ctrd.Engine) -> None:
     other = engine.with_namespace("other")
     lease = other.lease("l", lifetime="detached")

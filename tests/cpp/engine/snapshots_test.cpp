@@ -10,6 +10,7 @@
 #include <fstream>
 
 #include "base/files.h"
+#include "engine/checkpoint.h"
 #include "engine/fixture.h"
 #include "engine/snapshot_mount.h"
 
@@ -126,6 +127,47 @@ TEST_P(SnapshotVerbs, ChangesStayInTheirLayer) {
     EXPECT_EQ(read(mounted->path() + "/b"), "changed");
   }
   remove_all({"last", "seen", "three", "two", "one"});
+}
+
+TEST_P(SnapshotVerbs, AMountedViewIsNotRemoved) {
+  make_base("base", "a");
+  all().view(ref("seen"), "base", {}, soon());
+  all().view(ref("empty"), "", {}, soon());
+  for (const char* key : {"seen", "empty"}) {
+    auto mounted = all().mount(ref(key), std::nullopt, soon());
+    const std::string why = failure([&] { all().remove(ref(key), soon()); },  //
+                                    Code::kFailedPrecondition);
+    EXPECT_NE(why.find("mounted at " + mounted->path()), std::string::npos) << why;
+    EXPECT_EQ(all().stat(ref(key), soon()).record.kind, metadata::kView);
+  }
+  remove_all({"seen", "empty", "base"});
+}
+
+// A collection reads the store at either side of the second look at it: it sees what is noted, or
+// the second look sees what it took.
+TEST_P(SnapshotVerbs, LayersAreNotedBeforeTheSecondLook) {
+  make_base("base", "a");
+  auto mounts = all().view(ref("seen"), "base", {}, soon());
+  Core& core = core_of(engine(), soon());
+  const std::string key = "seen";
+  const Wait wait = soon();
+  metadata::Snapshots records(core.containers.ledger(), GetParam());
+  const auto chain = records.chain(kNs, key, wait);
+  Shown shown = shown_of(records, kNs, key, chain, wait);
+  std::map<uint64_t, std::string> noted;
+  auto check = [&, second = shown.check_again] {
+    note_mounts(core, &noted);
+    records.remove(kNs, key, wait);
+    second();
+  };
+  shown.check_again = check;
+  failure([&] { SnapshotMount(core, mounts, std::nullopt, shown); }, Code::kNotFound);
+  EXPECT_EQ(noted.size(), 2u);
+  for (const auto& one : chain) EXPECT_TRUE(noted.contains(one.number));
+  noted.clear();
+  note_mounts(core, &noted);
+  EXPECT_TRUE(noted.empty());
+  remove_all({"base"});
 }
 
 TEST_P(SnapshotVerbs, IsMountedOnce) {

@@ -189,6 +189,9 @@ TEST_F(CollectTest, WhatIsMountedStays) {
   EXPECT_THAT(collected(), IsEmpty());
   EXPECT_THAT(explain(snapshot("work")).paths[0],
               ElementsAre("snapshot \"work\" (overlay), mounted at /mnt"));
+  facts.in_use[snapshots.stat("ns", "look", {}).number] = "mounted by another process";
+  EXPECT_THAT(explain(snapshot("look")).paths[0],  // the view itself, not what it shows
+              ElementsAre("snapshot \"look\" (overlay), mounted by another process"));
 }
 
 TEST_F(CollectTest, HeldIngests) {

@@ -45,7 +45,7 @@ struct LeasesTest : ContainersTest {
   std::vector<std::string> removed_with(const std::string& id,
                                         const std::set<uint64_t>& spared = {}) {
     std::vector<std::string> paths;
-    auto released = leases.remove("ns", id, {}, spared);
+    auto released = leases.remove("ns", id, {}, [&] { return spared; });
     for (const Object& object : released->objects) paths.push_back(path_of(object));
     return paths;
   }
