@@ -52,8 +52,9 @@ py::list leases(Engine& self, Text ns, const std::vector<std::string>& filters) 
   return rows;
 }
 
-void remove_lease(Engine& self, Text ns, Text id) {
-  call("delete", {}, [&](const Wait& wait) { engine::remove_lease(self, ns, id, wait); });
+void remove_lease(Engine& self, Text ns, Text id, int64_t created_ns) {
+  call("delete", {},
+       [&](const Wait& wait) { engine::remove_lease(self, ns, id, created_ns, wait); });
 }
 
 void add_to_lease(Engine& self, Text ns, Text id, Text kind, Text key, Text snapshotter) {
@@ -102,7 +103,7 @@ void bind_lease_verbs(PyEngine& cls) {
   cls.def("create_lease", create_lease, ns, id, py::arg("labels"), py::arg("detached"))
       .def("lease", lease, ns, id)
       .def("leases", leases, ns, py::arg("filters"))
-      .def("remove_lease", remove_lease, ns, id)
+      .def("remove_lease", remove_lease, ns, id, py::arg("created_ns"))
       .def("add_to_lease", add_to_lease, ns, id, kind, key, snapshotter)
       .def("drop_from_lease", drop_from_lease, ns, id, kind, key, snapshotter)
       .def("lease_resources", lease_resources, ns, id)

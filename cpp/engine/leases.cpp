@@ -68,8 +68,8 @@ bool release_lease(Core& core, const std::string& ns, const std::string& id, con
   };
   auto released =
       with_reserves(core.root, [&] { return core.leases.remove(ns, id, wait, spared, may); });
-  core.forget_lease(ns, id);
   if (!released) return false;
+  core.forget_lease(ns, id);
   with_reserves(core.root, [&] { empty_trash(core, {{}, released->trash}); });
   for (const std::string& ref : released->ingests) abort_quietly(core, ns, ref);
   return true;
@@ -120,8 +120,10 @@ std::vector<Lease> list_leases(Engine& engine, const std::string& ns,
   return all;
 }
 
-void remove_lease(Engine& engine, const std::string& ns, const std::string& id, const Wait& wait) {
-  if (!release_lease(core_of(engine, wait), ns, id, wait)) throw no_lease(ns, id);
+void remove_lease(Engine& engine, const std::string& ns, const std::string& id, int64_t created_ns,
+                  const Wait& wait) {
+  auto may = [&](const Lease& now) { return created_ns == 0 || now.created_ns == created_ns; };
+  if (!release_lease(core_of(engine, wait), ns, id, wait, may)) throw no_lease(ns, id);
 }
 
 void add_to_lease(Engine& engine, const std::string& ns, const std::string& id,

@@ -3,6 +3,7 @@
 // what it alone held. Records: metadata/leases.h.
 #pragma once
 
+#include <cstdint>
 #include <functional>
 #include <string>
 #include <vector>
@@ -31,8 +32,10 @@ metadata::Lease get_lease(Engine& engine, const std::string& ns, const std::stri
                           const Wait& wait);
 std::vector<metadata::Lease> list_leases(Engine& engine, const std::string& ns,
                                          const std::vector<std::string>& filters, const Wait& wait);
-// What it alone held is gone when this returns. kNotFound.
-void remove_lease(Engine& engine, const std::string& ns, const std::string& id, const Wait& wait);
+// What it alone held is gone when this returns. created_ns: of the one that is meant, if not
+// whichever has the id (0). kNotFound.
+void remove_lease(Engine& engine, const std::string& ns, const std::string& id, int64_t created_ns,
+                  const Wait& wait);
 void add_to_lease(Engine& engine, const std::string& ns, const std::string& id,
                   const LeaseResource& resource, const Wait& wait);
 void drop_from_lease(Engine& engine, const std::string& ns, const std::string& id,

@@ -54,9 +54,10 @@ class Lease:
         []
     """
 
-    def __init__(self, engine: Engine, id: str, *, made_here: bool = False) -> None:
+    def __init__(self, engine: Engine, id: str, created_ns: int, *, made_here: bool = False) -> None:
         """Made by Engine.lease and Leases.get."""
         self.id = id
+        self._created_ns = created_ns
         self._engine = engine
         self._made_here = made_here
         self._released = False
@@ -107,11 +108,11 @@ class Lease:
         return [(cast("Kind", kind), key) for kind, key, _ in rows]
 
     def release(self) -> None:
-        """End it; what it alone held is gone when this returns. Once more is fine."""
+        """End it; what it alone held is gone when this returns. Once more is fine, and leaves a later one of its id."""
         if self._released:
             return
         with suppress(NotFound):
-            self._engine._core.remove_lease(self._engine.namespace, self.id)
+            self._engine._core.remove_lease(self._engine.namespace, self.id, self._created_ns)
         self._released = True
 
     def __enter__(self) -> Self:
@@ -167,8 +168,8 @@ class Leases:
         Raises:
             NotFound: There is none.
         """
-        self._engine._core.lease(self._engine.namespace, checks.text("id", id))
-        return Lease(self._engine, id)
+        row = self._engine._core.lease(self._engine.namespace, checks.text("id", id))
+        return Lease(self._engine, id, row[2])
 
     def list(self, *filters: str) -> ResultList[LeaseInfo]:
         """List leases, in one consistent view.
@@ -196,7 +197,7 @@ class Leases:
             NotFound: There is none.
         """
         collect = checks.flag("sync", sync)
-        self._engine._core.remove_lease(self._engine.namespace, checks.text("id", id))
+        self._engine._core.remove_lease(self._engine.namespace, checks.text("id", id), 0)
         if collect:
             self._engine.gc()
 
@@ -215,7 +216,7 @@ def make(
     given = _labels({} if labels is None else checks.text_mapping("labels", labels), expires)
     detached = checks.choice("lifetime", lifetime, get_args(Lifetime)) == "detached"
     row = engine._core.create_lease(engine.namespace, name, given, detached)
-    return Lease(engine, row[0], made_here=True)
+    return Lease(engine, row[0], row[2], made_here=True)
 
 
 def _labels(labels: Mapping[str, str], expires: float | timedelta | None) -> dict[str, str]:

@@ -177,6 +177,24 @@ def test_a_handle_whose_lease_has_ended(engine: ctrd.Engine) -> None:
             verb()
 
 
+def test_a_handle_leaves_a_later_lease_of_its_id(engine: ctrd.Engine) -> None:
+    with engine.lease("l"):
+        engine.leases.delete("l")
+        other = ctrd.Engine(engine.root, state=engine.state)
+        other.lease("l").add("snapshot", "theirs")
+        other.snapshots.prepare("theirs")
+    assert engine.leases.list().ids == ["l"] and engine.snapshots.list().ids == ["theirs"]
+    old = engine.leases.get("l")
+    engine.leases.delete("l")
+    with ctrd.Engine(engine.root, state=engine.state) as mine:
+        mine.lease("l").add("snapshot", "mine")
+        mine.snapshots.prepare("mine")
+        old.release()
+        assert mine.leases.list().ids == ["l"] and mine.snapshots.list().ids == ["mine"]
+    assert engine.leases.list() == [] and engine.snapshots.list() == []
+    other.close()
+
+
 def test_resources_that_are_not_there(engine: ctrd.Engine) -> None:
     with engine.lease() as lease:
         lease.add("snapshot", "to/come")

@@ -59,7 +59,7 @@ TEST_F(PruneTest, LeavesWhatALeaseHolds) {
   create_lease(engine(), kNs, {.id = "l"}, soon());
   add_to_lease(engine(), kNs, "l", {"snapshot", "a"}, soon());
   EXPECT_EQ(prune().removed, Ids{});
-  remove_lease(engine(), kNs, "l", soon());
+  remove_lease(engine(), kNs, "l", 0, soon());
   EXPECT_EQ(prune().removed, Ids{"a"});
 }
 
