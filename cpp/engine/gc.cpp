@@ -112,7 +112,7 @@ Error no_object(const std::string& ns, const metadata::Object& object) {
 Explanation explain_ingest(Core& core, const std::string& ns, const metadata::Object& object,
                            const metadata::Why& held, const Facts& facts) {
   const content::IngestStatus one = core.content.ingest(ns, object.key);  // kNotFound
-  Explanation why{!held.paths.empty(), held.paths, ""};
+  Explanation why{held.is_kept, held.paths, ""};
   if (is_stale(one, facts)) {
     if (!why.is_kept) why.hint = "nothing refers to it, and nobody has written to it for a day";
     return why;
@@ -155,7 +155,7 @@ Explanation explain(Engine& engine, const std::string& ns, const LeaseResource& 
   });
   if (object.kind == ObjectKind::kIngest) return explain_ingest(core, ns, object, why, facts);
   if (!is_there) throw no_object(ns, object);
-  return {!why.paths.empty(), why.paths, why.hint};
+  return {why.is_kept, why.paths, why.hint};
 }
 
 void remove_content(Engine& engine, const std::string& ns, const std::string& digest,

@@ -23,7 +23,7 @@ GcReport gc(Engine& engine, const std::string& ns, bool dry_run, const Wait& wai
 
 struct Explanation {
   bool is_kept = false;
-  std::vector<std::vector<std::string>> paths;  // from a root to it, in words; 16 at most
+  std::vector<std::vector<std::string>> paths;  // one from each root, in words; 16 at most
   std::string hint;                             // of what is not kept: why not
 };
 // kNotFound: there is no such object.

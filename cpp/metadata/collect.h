@@ -33,8 +33,10 @@ struct Garbage {
   uint64_t bytes = 0;  // of a blob that no other namespace has
 };
 
-// Why an object is kept: each path from a root to it, step by step, in words.
+// Why an object is kept: the shortest path from each root to it, nearest first, step by step, in
+// words.
 struct Why {
+  bool is_kept = false;
   std::vector<std::vector<std::string>> paths;  // kMostPaths at most
   std::string hint;                             // if there is none: what became of what kept it
   static constexpr std::size_t kMostPaths = 16;

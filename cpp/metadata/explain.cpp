@@ -1,54 +1,64 @@
 // SPDX-License-Identifier: Apache-2.0
-// Why something is kept: paths from the roots, found backwards in the marked graph.
-#include <algorithm>
+// Why something is kept: the shortest path from each root, found backwards, breadth first.
+#include <deque>
 
 #include "metadata/collect.h"
 
 namespace ctrd::metadata {
 
-// From one vertex back to roots. Each path passes a vertex once.
+// From one vertex back to roots. A vertex is met in two ways: what a flat lease holds may be on the
+// way as long as no label has been followed behind it. Each way once, so any graph is walked in the
+// time of its edges.
 class PathFinder {
  public:
-  explicit PathFinder(const Graph& graph) : graph_(graph) {}
+  explicit PathFinder(const Graph& graph)
+      : graph_(graph), met_(2 * graph.vertices_.size()), told_(graph.vertices_.size()) {}
 
   std::vector<std::vector<std::string>> find(std::size_t to) {
-    step_back(to);
+    meet({to, nullptr, 0, false});
+    for (std::size_t i = 0; i < steps_.size() && found_.size() < Why::kMostPaths; ++i) {
+      const Graph::Vertex& vertex = graph_.vertices_[steps_[i].at];
+      if (vertex.root && vertex.is_there) note(i);
+      for (const Graph::Edge& edge : vertex.in) step_back(i, edge);
+    }
     return std::move(found_);
   }
 
  private:
-  static constexpr std::size_t kMostSteps = 100'000;
+  struct Step {
+    std::size_t at;           // the vertex
+    const Graph::Edge* edge;  // from there to the one of next; null for the last
+    std::size_t next;         // in steps_
+    bool has_label;           // on the way from there
+  };
 
-  bool is_enough() const { return found_.size() >= Why::kMostPaths || steps_ > kMostSteps; }
-
-  void step_back(std::size_t at) {
-    const Graph::Vertex& vertex = graph_.vertices_[at];
-    ++steps_;
-    if (vertex.root && vertex.is_there) note(vertex);
-    on_path_.push_back(at);
-    for (const Graph::Edge& edge : vertex.in) {
-      if (is_enough()) break;
-      const Graph::Vertex& from = graph_.vertices_[edge.other];
-      const bool is_ring = std::ranges::find(on_path_, edge.other) != on_path_.end();
-      if (is_ring || !graph_.passes(from, edge)) continue;
-      words_.push_back(edge.how + named(vertex.object));
-      step_back(edge.other);
-      words_.pop_back();
-    }
-    on_path_.pop_back();
+  void step_back(std::size_t next, const Graph::Edge& edge) {
+    if (edge.is_flat && steps_[next].has_label) return;
+    if (graph_.vertices_[edge.other].mark == Graph::kNone) return;
+    meet({edge.other, &edge, next, steps_[next].has_label || edge.is_label});
   }
 
-  void note(const Graph::Vertex& root) {
+  void meet(const Step& step) {
+    std::vector<bool>::reference met = met_[2 * step.at + (step.has_label ? 1 : 0)];
+    if (met) return;
+    met = true;
+    steps_.push_back(step);
+  }
+
+  void note(std::size_t place) {
+    const Graph::Vertex& root = graph_.vertices_[steps_[place].at];
+    if (told_[steps_[place].at]) return;
+    told_[steps_[place].at] = true;
     std::vector<std::string> path{named(root.object) + *root.root};
-    path.insert(path.end(), words_.rbegin(), words_.rend());
+    for (const Step* step = &steps_[place]; step->edge; step = &steps_[step->next])
+      path.push_back(step->edge->how + named(graph_.vertices_[steps_[step->next].at].object));
     found_.push_back(std::move(path));
   }
 
   const Graph& graph_;
-  std::vector<std::size_t> on_path_;
-  std::vector<std::string> words_;
+  std::deque<Step> steps_;  // in the order in which they were met
+  std::vector<bool> met_, told_;
   std::vector<std::vector<std::string>> found_;
-  std::size_t steps_ = 0;
 };
 
 std::string Graph::hint_for(const Vertex& vertex) const {
@@ -68,9 +78,9 @@ std::string Graph::hint_for(const Vertex& vertex) const {
 
 Why Graph::explain(const Object& object) const {
   const Vertex* vertex = find(object);
-  if (!vertex) return {{}, "nothing refers to it"};
-  if (vertex->mark == kNone) return {{}, hint_for(*vertex)};
-  return {PathFinder(*this).find(index_.at(path_of(object))), {}};
+  if (!vertex) return {false, {}, "nothing refers to it"};
+  if (vertex->mark == kNone) return {false, {}, hint_for(*vertex)};
+  return {true, PathFinder(*this).find(index_.at(path_of(object))), {}};
 }
 
 }  // namespace ctrd::metadata

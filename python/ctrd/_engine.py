@@ -307,7 +307,7 @@ class Engine:
         return GCReport(tuple((cast("Kind", kind), key) for kind, key, _ in removed), freed)
 
     def explain(self, kind: Kind, key: str, *, snapshotter: str | None = None) -> Explanation:
-        """Say why an object is there still: each way by which something keeps it.
+        """Say why an object is there still: the shortest way from each thing that keeps it.
 
         Args:
             kind: "container", "snapshot", "content", "ingest", "lease" or "checkpoint".

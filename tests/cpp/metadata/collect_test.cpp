@@ -226,17 +226,55 @@ TEST_F(CollectTest, AtMostSixteenPaths) {
   EXPECT_EQ(explain(snapshot("base")).paths.size(), Why::kMostPaths);
 }
 
-// Each blob names the next two: more paths than anybody can walk.
-TEST_F(CollectTest, PathsThatMultiplyComeToAnEnd) {
-  const std::string letters = "0123456789abcdef";
-  for (std::size_t i = 0; i < letters.size(); ++i) {
+// Each blob names all others: more paths than anybody can walk.
+TEST_F(CollectTest, TheShortestPathThroughAClique) {
+  const std::string letters = "0123456789ab";
+  for (char one : letters) {
     Labels labels;
-    for (std::size_t next = i + 1; next < letters.size(); ++next)
-      labels[kContentRef + std::to_string(next)] = digest(letters[next]);
-    if (i == 0) labels[kRoot] = "1";
-    blob(letters[i], labels);
+    for (char other : letters)
+      if (other != one) labels[kContentRef + other] = digest(other);
+    if (one == 'b') labels[kRoot] = "1";
+    blob(one, labels);
   }
-  EXPECT_EQ(explain(content('f')).paths.size(), Why::kMostPaths);
+  Why why = explain(content('0'));
+  EXPECT_TRUE(why.is_kept);
+  EXPECT_THAT(why.paths, ElementsAre(ElementsAre(
+                             "content \"" + digest('b') + "\", by its label " + kRoot,
+                             "by the label " + kContentRef + "0: content \"" + digest('0') + '"')));
+}
+
+// What a flat lease holds keeps its parents, not what its labels name.
+TEST_F(CollectTest, PathsThroughAFlatLease) {
+  layer("base");
+  layer("top", "base", {{kContentRef + "0", digest('a')}});
+  blob('a');
+  lease("flat", {snapshot("top")}, {{"containerd.io/gc.flat", "1"}});
+  lease("whole", {snapshot("top")});
+  EXPECT_EQ(explain(snapshot("base")).paths.size(), 2u);
+  Why why = explain(content('a'));
+  ASSERT_EQ(why.paths.size(), 1u);
+  EXPECT_EQ(why.paths[0][0], "lease \"whole\"");
+}
+
+TEST_F(CollectTest, AChainOfFiftyThousand) {
+  constexpr std::size_t kCount = 50'000;
+  auto name = [](std::size_t i) {
+    const std::string number = std::to_string(i);
+    return "sha256:" + std::string(64 - number.size(), '0') + number;
+  };
+  containers.ledger()->change({}, [&](Changes& changes) {
+    for (std::size_t i = 0; i < kCount; ++i) {
+      Blob record;
+      record.digest = name(i);
+      if (i > 0) record.labels[kContentRef + "0"] = name(i - 1);
+      if (i + 1 == kCount) record.labels[kRoot] = "1";
+      changes.put(key_blob("ns", record.digest), encode(record));
+    }
+  });
+  Why why = explain({ObjectKind::kContent, name(0)});
+  EXPECT_TRUE(why.is_kept);
+  ASSERT_EQ(why.paths.size(), 1u);
+  EXPECT_EQ(why.paths[0].size(), kCount);
 }
 
 TEST_F(CollectTest, WhyItIsNotKept) {
