@@ -88,6 +88,21 @@ void Content::abort(const std::string& ns, const std::string& ref) {
   if (!all || !abort_ingest(all->get(), ns, ref)) throw no_ingest(ns, ref);
 }
 
+bool Content::abort_unused(const std::string& ns, const std::string& ref, int64_t since_ns,
+                           const Wait& wait) {
+  check_ref(ns, ref);
+  auto may = [&](const IngestStatus& now) {
+    return now.updated_ns <= since_ns && !records_.is_leased(ns, ref, wait);
+  };
+  try {
+    auto all = find_dir_at(root_, "content/ingest");
+    return all && abort_ingest(all->get(), ns, ref, may);
+  } catch (const Error& error) {
+    if (error.code() != Code::kUnavailable || error.kind() == Kind::kRoot) throw;
+    return false;
+  }
+}
+
 UniqueFd Content::open(const std::string& ns, const std::string& digest, const Wait& wait) {
   metadata::Blob record = records_.get(ns, digest, wait);
   try {

@@ -91,6 +91,9 @@ class Content {
                                     const std::vector<std::string>& filters = {});
   IngestStatus ingest(const std::string& ns, const std::string& ref);  // throws kNotFound
   void abort(const std::string& ns, const std::string& ref);           // throws kNotFound
+  // Unless somebody writes it, or has after since_ns, or a lease holds it, or it has gone: false.
+  bool abort_unused(const std::string& ns, const std::string& ref, int64_t since_ns,
+                    const Wait& wait);
 
   metadata::ContentRecords& records() { return records_; }
   // In order of digests, one view. filters: by digest and labels.<key>.

@@ -313,15 +313,17 @@ void remove_stale_ingests(int ingests, int64_t before_ns,
   }
 }
 
-bool abort_ingest(int ingests, const std::string& ns, const std::string& ref) {
+bool abort_ingest(int ingests, const std::string& ns, const std::string& ref,
+                  const std::function<bool(const IngestStatus&)>& may) {
   std::string name = name_of(ns, ref);
   auto dir = find_dir_at(ingests, name);
   if (!dir) return false;
   auto locked = try_lock_in(std::move(*dir), ingests, name, ref);
   if (!locked) return false;
-  bool was_one = read_status(locked->dir.get(), ns).has_value();
+  const auto status = read_status(locked->dir.get(), ns);
+  if (status && may && !may(*status)) return false;
   remove_locked(ingests, name, locked->dir.get());
-  return was_one;
+  return status.has_value();
 }
 
 }  // namespace ctrd::content

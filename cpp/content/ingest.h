@@ -93,7 +93,9 @@ void remove_stale_ingests(int ingests, int64_t before_ns,
 
 std::vector<IngestStatus> list_ingests(int ingests, std::string_view ns);
 std::optional<IngestStatus> find_ingest(int ingests, const std::string& ns, const std::string& ref);
-// False: there is none. kUnavailable: somebody writes it.
-bool abort_ingest(int ingests, const std::string& ns, const std::string& ref);
+// False: there is none, or may says no, which is asked while nobody can write it. kUnavailable:
+// somebody writes it.
+bool abort_ingest(int ingests, const std::string& ns, const std::string& ref,
+                  const std::function<bool(const IngestStatus&)>& may = {});
 
 }  // namespace ctrd::content

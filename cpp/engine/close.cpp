@@ -28,18 +28,16 @@ void close(Core& core, const Wait& wait) {
   check_not_forked(core.generation);
   if (core.closed.exchange(true)) return;
   std::exception_ptr first;
-  for (const auto& [key, created_ns] : core.made()) {
+  for (const auto& [key, created_ns] : core.made_containers.all()) {
     try {
       remove_mine(core, key.first, key.second, created_ns, wait);
     } catch (...) {
       if (!first) first = std::current_exception();
     }
   }
-  for (const auto& [key, created_ns] : core.made_leases()) {
+  for (const auto& [key, created_ns] : core.made_leases.all()) {
     try {
-      release_lease(
-          core, key.first, key.second, wait,
-          [&made = created_ns](const metadata::Lease& now) { return now.created_ns == made; });
+      release_lease(core, key.first, key.second, created_ns, wait);
     } catch (...) {
       if (!first) first = std::current_exception();
     }

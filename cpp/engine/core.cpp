@@ -77,36 +77,6 @@ std::string Core::log_path(const std::string& instance) const {
   return root.path + "/logs/" + instance;
 }
 
-void Core::remember(const std::string& ns, const metadata::Container& record) {
-  std::lock_guard lock(mutex_);
-  made_[{ns, record.id}] = record.created_ns;
-}
-
-void Core::forget(const std::string& ns, const std::string& id) {
-  std::lock_guard lock(mutex_);
-  made_.erase({ns, id});
-}
-
-std::map<std::pair<std::string, std::string>, int64_t> Core::made() const {
-  std::lock_guard lock(mutex_);
-  return made_;
-}
-
-void Core::remember_lease(const std::string& ns, const metadata::Lease& record) {
-  std::lock_guard lock(mutex_);
-  made_leases_[{ns, record.id}] = record.created_ns;
-}
-
-void Core::forget_lease(const std::string& ns, const std::string& id) {
-  std::lock_guard lock(mutex_);
-  made_leases_.erase({ns, id});
-}
-
-std::map<std::pair<std::string, std::string>, int64_t> Core::made_leases() const {
-  std::lock_guard lock(mutex_);
-  return made_leases_;
-}
-
 Wait cleanup_wait(Nanos limit) { return Wait{after(limit), {}}; }
 
 }  // namespace ctrd::engine

@@ -4,15 +4,14 @@
 #pragma once
 
 #include <atomic>
-#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
-#include <utility>
 
 #include "content/content.h"
 #include "engine/engine.h"
 #include "engine/events.h"
+#include "engine/made.h"
 #include "engine/owner.h"
 #include "engine/probe_cache.h"
 #include "engine/root.h"
@@ -53,21 +52,12 @@ struct Core {
   ProbeCache probes;
   const uint64_t generation;
 
-  // What was made through this engine: (ns, id) -> created_ns, so that close() takes nothing else.
-  void remember(const std::string& ns, const metadata::Container& record);
-  void forget(const std::string& ns, const std::string& id);
-  std::map<std::pair<std::string, std::string>, int64_t> made() const;
-  // The same of leases that this process owns.
-  void remember_lease(const std::string& ns, const metadata::Lease& record);
-  void forget_lease(const std::string& ns, const std::string& id);
-  std::map<std::pair<std::string, std::string>, int64_t> made_leases() const;
+  Made made_containers, made_leases;
   std::atomic<bool> closed{false};
   // Gives up this engine's part in the process's owner; once, by close() or the destructor.
   void leave(const Wait& wait);
 
  private:
-  mutable std::mutex mutex_;
-  std::map<std::pair<std::string, std::string>, int64_t> made_, made_leases_;
   std::timed_mutex first_;
   std::atomic<bool> ready_{false};
   bool left_ = false;

@@ -175,7 +175,7 @@ metadata::Container write_record(Core& core, const std::string& ns, const Draft&
   for (int attempt = 0;; ++attempt) {
     try {
       auto created = core.containers.create(ns, record, draft.spec, wait, {}, draft.base);
-      core.remember(ns, created.record);
+      core.made_containers.remember(ns, record.id, created.record.created_ns);
       forget_exit(core, ns, record.id);
       return created.record;
     } catch (const Error& error) {

@@ -35,7 +35,7 @@ void detach(Core& core, const std::string& ns, const std::string& id, const Wait
   metadata::Containers::Change change;
   change.lifetime = metadata::Lifetime::kDetached;
   core.containers.update(ns, id, change, wait);
-  core.forget(ns, id);
+  core.made_containers.forget(ns, id);
   // A task that was just being made may have been given its owner from the record of before.
   Wait limit = wait.within(kMaking);
   while (is_being_made(core, ns, id, limit) && !limit.expired())

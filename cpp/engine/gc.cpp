@@ -2,6 +2,7 @@
 #include "engine/gc.h"
 
 #include <algorithm>
+#include <ranges>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -23,6 +24,7 @@ using metadata::Garbage;
 using metadata::ObjectKind;
 
 constexpr int64_t kIngestLife = 24 * 3600 * int64_t{1'000'000'000};
+constexpr std::size_t kMostInABatch = 1 << 20;  // of the reserve's 4 MiB
 
 Facts facts_of(Core& core, const Wait& wait) {
   Facts facts;
@@ -33,6 +35,13 @@ Facts facts_of(Core& core, const Wait& wait) {
   facts.now_ns = wall_ns();
   return facts;
 }
+
+// What is collected, and what of it gives space back.
+struct Sum {
+  std::vector<Garbage> removed;
+  uint64_t freed = 0;
+  std::set<std::string> held_ingests;
+};
 
 Collected look(Core& core, const std::string& ns, const Facts& facts, const Wait& wait) {
   Collected found;
@@ -46,7 +55,7 @@ Collected remove(Core& core, const std::string& ns, const Facts& facts, const Wa
   core.containers.ledger()->change(wait, [&](metadata::Changes& changes) {
     Facts now = facts;
     note_mounts(core, &now.in_use);  // whoever mounts later looks at the records again
-    found = metadata::collect(changes, ns, now);
+    found = metadata::collect(changes, ns, now, kMostInABatch);
   });
   return found;
 }
@@ -56,36 +65,42 @@ uint64_t layer_size(Core& core, uint64_t number, const Wait& wait) {
   return fs ? snapshot::usage_of(fs->get(), wait).size : 0;
 }
 
-GcReport report_of(Core& core, const Collected& found, const Wait& wait) {
-  GcReport report;
-  for (const Garbage& one : found.removed) {
-    report.removed.push_back(
-        {std::string(metadata::word_of(one.object.kind)), one.object.key, one.object.snapshotter});
-    report.freed += one.bytes + (one.layer ? layer_size(core, one.layer, wait) : 0);
+void add(Core& core, const Collected& found, const Wait& wait, Sum* sum) {
+  for (const Garbage& one : found.removed)
+    sum->freed += one.bytes + (one.layer ? layer_size(core, one.layer, wait) : 0);
+  sum->removed.insert(sum->removed.end(), found.removed.begin(), found.removed.end());
+  sum->held_ingests = found.held_ingests;
+}
+
+// In batches, each whole: others get their turn in between, and on a full disk the directories of
+// one make room for the next.
+Sum remove_all(Core& core, const std::string& ns, const Facts& facts, const Wait& wait) {
+  Sum sum;
+  for (bool is_last = false; !is_last;) {
+    wait.check();
+    const Collected found = with_reserves(core.root, [&] { return remove(core, ns, facts, wait); });
+    add(core, found, wait, &sum);
+    with_reserves(core.root, [&] { empty_trash(core, {{}, core.containers.trash(wait)}); });
+    is_last = found.is_all;
   }
+  std::ranges::sort(sum.removed, {}, &Garbage::object);
+  return sum;
+}
+
+GcReport report_of(const Sum& sum) {
+  GcReport report{{}, sum.freed};
+  for (const auto& [kind, key, snapshotter] : std::views::transform(sum.removed, &Garbage::object))
+    report.removed.push_back({std::string(metadata::word_of(kind)), key, snapshotter});
   return report;
 }
 
-bool is_stale(const content::IngestStatus& one, const Facts& facts) {
-  return one.updated_ns + kIngestLife <= facts.now_ns;
-}
+int64_t stale_since(const Facts& facts) { return facts.now_ns - kIngestLife; }
 
-// False: somebody writes it, or it has gone.
-bool abort(Core& core, const std::string& ns, const std::string& ref) {
-  try {
-    core.content.abort(ns, ref);
-    return true;
-  } catch (const Error& error) {
-    if (error.code() == Code::kNotFound || error.code() == Code::kUnavailable) return false;
-    throw;
-  }
-}
-
-void collect_ingests(Core& core, const std::string& ns, const Collected& found, const Facts& facts,
-                     bool dry_run, GcReport* report) {
+void collect_ingests(Core& core, const std::string& ns, const Sum& sum, const Facts& facts,
+                     bool dry_run, const Wait& wait, GcReport* report) {
   for (const content::IngestStatus& one : core.content.ingests(ns)) {
-    if (found.held_ingests.contains(one.ref) || !is_stale(one, facts)) continue;
-    if (!dry_run && !abort(core, ns, one.ref)) continue;
+    if (sum.held_ingests.contains(one.ref) || one.updated_ns > stale_since(facts)) continue;
+    if (!dry_run && !core.content.abort_unused(ns, one.ref, stale_since(facts), wait)) continue;
     report->removed.push_back({"ingest", one.ref});
     report->freed += one.offset;
   }
@@ -113,7 +128,7 @@ Explanation explain_ingest(Core& core, const std::string& ns, const metadata::Ob
                            const metadata::Why& held, const Facts& facts) {
   const content::IngestStatus one = core.content.ingest(ns, object.key);  // kNotFound
   Explanation why{held.is_kept, held.paths, ""};
-  if (is_stale(one, facts)) {
+  if (one.updated_ns <= stale_since(facts)) {
     if (!why.is_kept) why.hint = "nothing refers to it, and nobody has written to it for a day";
     return why;
   }
@@ -129,14 +144,14 @@ GcReport gc(Engine& engine, const std::string& ns, bool dry_run, const Wait& wai
   check_namespace(ns);
   unmount_leftovers(core);
   const Facts facts = facts_of(core, wait);
-  const Collected found = with_reserves(core.root, [&] {
-    return dry_run ? look(core, ns, facts, wait) : remove(core, ns, facts, wait);
-  });
-  GcReport report = report_of(core, found, wait);
-  with_reserves(core.root, [&] { collect_ingests(core, ns, found, facts, dry_run, &report); });
-  if (dry_run) return report;
-  with_reserves(core.root, [&] { empty_trash(core, {{}, core.containers.trash(wait)}); });
-  settle(core, wait);
+  Sum sum;
+  if (dry_run)
+    add(core, with_reserves(core.root, [&] { return look(core, ns, facts, wait); }), wait, &sum);
+  else
+    sum = remove_all(core, ns, facts, wait);
+  GcReport report = report_of(sum);
+  with_reserves(core.root, [&] { collect_ingests(core, ns, sum, facts, dry_run, wait, &report); });
+  if (!dry_run) settle(core, wait);
   return report;
 }
 

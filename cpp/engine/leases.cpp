@@ -27,18 +27,18 @@ bool is_abandoned(Core& core, const Lease& record) {
 }
 
 bool sweep(Core& core, const std::string& ns, const Lease& record, const Wait& wait) {
-  return release_lease(core, ns, record.id, wait, [&](const Lease& now) {
-    return now.owner == record.owner && now.created_ns == record.created_ns;
-  });
+  return release_lease(core, ns, record.id, record.created_ns, wait);
 }
 
-// An ingest has no record: what holds it no more is dropped, unless somebody is writing it.
-void abort_quietly(Core& core, const std::string& ns, const std::string& ref) {
-  try {
-    core.content.abort(ns, ref);
-  } catch (const Error& error) {
-    if (error.code() != Code::kNotFound && error.code() != Code::kUnavailable)
+// They have no record: what nothing holds any more is dropped, unless somebody is at it again.
+void abort_quietly(Core& core, const std::string& ns, const std::vector<std::string>& refs,
+                   int64_t since_ns, const Wait& wait) {
+  for (const std::string& ref : refs) {
+    try {
+      core.content.abort_unused(ns, ref, since_ns, wait);
+    } catch (const Error& error) {
       log(Level::kWarning, "ingest " + ref + " is left: " + error.message());
+    }
   }
 }
 
@@ -56,8 +56,9 @@ metadata::Object object_of(Core& core, const std::string& ns, const LeaseResourc
   return object;
 }
 
-bool release_lease(Core& core, const std::string& ns, const std::string& id, const Wait& wait,
-                   const std::function<bool(const Lease&)>& may) {
+bool release_lease(Core& core, const std::string& ns, const std::string& id, int64_t created_ns,
+                   const Wait& wait) {
+  const int64_t since = wall_ns();
   unmount_leftovers(core);
   auto in_use = layers_in_use(core);
   auto spared = [&] {
@@ -66,12 +67,12 @@ bool release_lease(Core& core, const std::string& ns, const std::string& id, con
     for (const auto& [number, where] : in_use) numbers.insert(number);
     return numbers;
   };
-  auto released =
-      with_reserves(core.root, [&] { return core.leases.remove(ns, id, wait, spared, may); });
+  auto released = with_reserves(
+      core.root, [&] { return core.leases.remove(ns, id, wait, created_ns, spared); });
+  core.made_leases.forget(ns, id, created_ns);
   if (!released) return false;
-  core.forget_lease(ns, id);
   with_reserves(core.root, [&] { empty_trash(core, {{}, released->trash}); });
-  for (const std::string& ref : released->ingests) abort_quietly(core, ns, ref);
+  abort_quietly(core, ns, released->ingests, since, wait);
   return true;
 }
 
@@ -95,7 +96,7 @@ Lease create_lease(Engine& engine, const std::string& ns, const LeaseOptions& op
   auto there = core.leases.find(ns, record.id, wait);
   if (there && is_abandoned(core, *there)) sweep(core, ns, *there, wait);
   record = core.leases.create(ns, record, wait);
-  if (record.owner) core.remember_lease(ns, record);
+  if (record.owner) core.made_leases.remember(ns, record.id, record.created_ns);
   return record;
 }
 
@@ -109,8 +110,12 @@ Lease get_lease(Engine& engine, const std::string& ns, const std::string& id, co
 
 std::vector<Lease> list_leases(Engine& engine, const std::string& ns,
                                const std::vector<std::string>& filters, const Wait& wait) {
+  return list_leases(core_of(engine, wait), ns, filters, wait);
+}
+
+std::vector<Lease> list_leases(Core& core, const std::string& ns,
+                               const std::vector<std::string>& filters, const Wait& wait) {
   const metadata::Filter filter(filters);
-  Core& core = core_of(engine, wait);
   std::vector<Lease> all = core.leases.list(ns, filter, wait);
   std::erase_if(all, [&](const Lease& record) {
     if (!is_abandoned(core, record)) return false;
@@ -122,8 +127,7 @@ std::vector<Lease> list_leases(Engine& engine, const std::string& ns,
 
 void remove_lease(Engine& engine, const std::string& ns, const std::string& id, int64_t created_ns,
                   const Wait& wait) {
-  auto may = [&](const Lease& now) { return created_ns == 0 || now.created_ns == created_ns; };
-  if (!release_lease(core_of(engine, wait), ns, id, wait, may)) throw no_lease(ns, id);
+  if (!release_lease(core_of(engine, wait), ns, id, created_ns, wait)) throw no_lease(ns, id);
 }
 
 void add_to_lease(Engine& engine, const std::string& ns, const std::string& id,

@@ -4,7 +4,6 @@
 #pragma once
 
 #include <cstdint>
-#include <functional>
 #include <string>
 #include <vector>
 
@@ -43,9 +42,12 @@ void drop_from_lease(Engine& engine, const std::string& ns, const std::string& i
 std::vector<LeaseResource> lease_resources(Engine& engine, const std::string& ns,
                                            const std::string& id, const Wait& wait);
 
-// Within the engine. False: there is none, or it is not the one (may).
-bool release_lease(Core& core, const std::string& ns, const std::string& id, const Wait& wait,
-                   const std::function<bool(const metadata::Lease&)>& may = {});
+// Within the engine, as the above.
+std::vector<metadata::Lease> list_leases(Core& core, const std::string& ns,
+                                         const std::vector<std::string>& filters, const Wait& wait);
+// As remove_lease. False: it has gone.
+bool release_lease(Core& core, const std::string& ns, const std::string& id, int64_t created_ns,
+                   const Wait& wait);
 // Those of an owner that is dead. False: one of them is left.
 bool sweep_leases(Core& core, uint64_t owner, const Wait& wait);
 metadata::Object object_of(Core& core, const std::string& ns, const LeaseResource& resource,

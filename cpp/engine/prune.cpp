@@ -109,7 +109,7 @@ class Pruner {
     auto removed = with_reserves(
         core_.root, [&] { return core_.containers.remove(ns_, record.id, wait_, may); });
     if (!removed) return false;
-    core_.forget(ns_, record.id);
+    core_.made_containers.forget(ns_, record.id);
     empty_trash(core_, *removed);
     return true;
   }

@@ -16,7 +16,7 @@ namespace {
 std::optional<metadata::Removed> remove_record(Core& core, const std::string& ns,
                                                const std::string& id, const Wait& wait) {
   auto removed = core.containers.remove(ns, id, wait);
-  if (removed) core.forget(ns, id);
+  if (removed) core.made_containers.forget(ns, id);
   return removed;
 }
 

@@ -98,7 +98,7 @@ void Run::end() {
   auto ended = end_task(core_, ref(), true, wait_, remove_record);
   Discard at_end(core_, ended ? std::move(ended->claim) : std::nullopt);
   if (!ended) remove_record();
-  core_.forget(ns_, record_.id);
+  core_.made_containers.forget(ns_, record_.id);
   record_.id.clear();
   if (removed_) empty_trash(core_, *removed_);
 }

@@ -4,11 +4,12 @@
 #include <fcntl.h>
 #include <unistd.h>
 
+#include <map>
+
 #include "base/error.h"
 #include "base/files.h"
 #include "base/identifier.h"
 #include "base/log.h"
-#include "base/text.h"
 #include "engine/host.h"
 #include "engine/snapshot_layer.h"
 #include "engine/snapshot_mount.h"
@@ -103,12 +104,11 @@ void need_no_task(Core& core, Place& place, const Wait& wait) {
                               "\" has it mounted");
 }
 
-// Of those that have no directory of their own, or that views show: no lock of theirs says so.
-void need_unmounted(Core& core, uint64_t number, const std::string& what) {
-  unmount_leftovers(core);
-  const auto in_use = layers_in_use(core);
+// What has no directory of its own, or is shown by views: no lock of its says that it is mounted.
+void need_unmounted(const Place& place, uint64_t number,
+                    const std::map<uint64_t, std::string>& in_use) {
   auto use = in_use.find(number);
-  if (use != in_use.end()) throw failed_precondition(what + ": it is " + use->second);
+  if (use != in_use.end()) throw failed_precondition(named(place.key) + ": it is " + use->second);
 }
 
 void sync_tree(const UniqueFd& fs) {
@@ -142,8 +142,13 @@ auto as_it_is(Place& place, const Wait& wait, Attempt attempt) {
 }
 
 std::vector<metadata::Numbered> drop(Core& core, Place& place, uint64_t number, const Wait& wait) {
-  return with_reserves(core.root,
-                       [&] { return place.records.remove(place.ns, place.key, wait, number); });
+  auto check = [&] {  // whoever mounts it later looks at the records again
+    std::map<uint64_t, std::string> noted;
+    note_mounts(core, &noted);
+    need_unmounted(place, number, noted);
+  };
+  return with_reserves(
+      core.root, [&] { return place.records.remove(place.ns, place.key, wait, number, check); });
 }
 
 void empty(Core& core, const std::vector<metadata::Numbered>& trash) {
@@ -293,27 +298,17 @@ std::vector<SnapshotInfo> Snapshots::list(const std::string& ns, const std::stri
 
 void remove_snapshot(Core& core, const SnapshotRef& ref, const Wait& wait) {
   Place place(core, ref, wait);
+  unmount_leftovers(core);
   empty(core, as_it_is(place, wait, [&](const std::optional<Snapshot>& there) {
           if (!there) return drop(core, place, kNoNumber, wait);  // which throws
           if (there->kind == metadata::kActive) {
             if (auto layer = Layer::find(core, there->number, wait))
               use_alone(core, *layer, named(ref.key));
           } else {
-            need_unmounted(core, there->number, named(ref.key));
+            need_unmounted(place, there->number, layers_in_use(core));
           }
           return drop(core, place, there->number, wait);
         }));
-}
-
-std::vector<uint64_t> orphaned_layers(Core& core, const Wait& wait) {
-  std::vector<uint64_t> found;
-  std::vector<std::string> names = list_dir(core.root.snapshots.get());  // before the records
-  std::set<uint64_t> known = metadata::Snapshots::numbers(*core.containers.ledger(), wait);
-  for (const std::string& name : names) {
-    auto number = to_number(name);
-    if (number && !known.contains(*number)) found.push_back(*number);
-  }
-  return found;
 }
 
 }  // namespace ctrd::engine

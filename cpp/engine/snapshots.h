@@ -47,9 +47,6 @@ std::string pick_snapshotter(Core& core, const std::string& ns, const std::strin
 // Record, references and directory. Throws kNotFound; kFailedPrecondition: others stand upon it, a
 // container has it, or it is mounted. Works on a full disk.
 void remove_snapshot(Core& core, const SnapshotRef& ref, const Wait& wait);
-// Directories that no record and no trash key has: what a crash may have left when somebody removed
-// a snapshot while another process made its directory. For fsck; their removal: remove_layer.
-std::vector<uint64_t> orphaned_layers(Core& core, const Wait& wait);
 
 class Snapshots {
  public:

@@ -24,7 +24,7 @@ void remove_swept(Core& core, Claim claim, const May& may) {
   Discard at_end(core, std::move(claim));
   auto removed = core.containers.remove(ns, id, cleanup_wait(), may);
   if (!removed) return;
-  core.forget(ns, id);
+  core.made_containers.forget(ns, id);
   empty_trash(core, *removed);
 }
 

@@ -2,6 +2,7 @@
 #include "metadata/collect.h"
 
 #include <algorithm>
+#include <functional>
 
 #include "base/error.h"
 #include "metadata/checkpoints.h"
@@ -113,19 +114,21 @@ void Graph::read_snapshots() {
     auto use = facts_.in_use.find(record.number);
     if (use != facts_.in_use.end()) vertex.root = ", " + use->second;
     if (record.parent.empty()) return true;
-    const Object parent{ObjectKind::kSnapshot, record.parent, object->snapshotter};
-    link(at(*object), at(parent), "its parent: ");
-    if (record.kind == kView) views_.emplace_back(at(*object), path_of(parent));
+    const std::size_t place = at(*object);
+    const std::size_t parent = at({ObjectKind::kSnapshot, record.parent, object->snapshotter});
+    vertices_[place].parent = parent;
+    link(place, parent, "its parent: ");
+    if (record.kind == kView) views_.push_back(place);
     return true;
   });
 }
 
 // A view upon something has no directory of its own: what it stands upon is mounted.
 void Graph::keep_views() {
-  for (const auto& [view, parent] : views_) {
-    auto use = facts_.in_use.find(vertices_[index_.at(parent)].layer);
-    if (use != facts_.in_use.end() && !vertices_[view].root)
-      vertices_[view].root = ", what it shows is " + use->second;
+  for (std::size_t place : views_) {
+    Vertex& view = vertices_[place];
+    auto use = facts_.in_use.find(vertices_[*view.parent].layer);
+    if (use != facts_.in_use.end() && !view.root) view.root = ", what it shows is " + use->second;
   }
 }
 
@@ -155,7 +158,7 @@ void Graph::read_leases() {
     vertex.is_there = true;
     vertex.ended = why_ended(record, facts_);
     if (vertex.ended.empty()) vertex.root = words_of(record);
-    if (record.labels.contains(std::string(kFlatLabel))) flat_leases_.push_back(place);
+    if (record.labels.contains(std::string(kFlatLabel))) flat_leases_.insert(place);
     return true;
   });
 }
@@ -168,7 +171,7 @@ void Graph::read_held() {
     auto object = object_at(rest.substr(std::min(slash, rest.size() - 1) + 1));
     if (!object) throw damaged("key", key);
     const std::size_t lease = at({ObjectKind::kLease, unescaped_key(rest.substr(0, slash))});
-    link(lease, at(*object), "holds ", false, std::ranges::count(flat_leases_, lease) > 0);
+    link(lease, at(*object), "holds ", false, flat_leases_.contains(lease));
     return true;
   });
 }
@@ -207,43 +210,134 @@ bool Graph::has(const Object& object) const {
   return vertex && vertex->is_there;
 }
 
+bool Graph::is_garbage(const Vertex& vertex) const {
+  return vertex.mark == kNone && vertex.is_there && may_be_garbage(vertex.object.kind);
+}
+
+// Garbage in the order in which it goes: depth first, backwards.
+class SweepOrder {
+ public:
+  explicit SweepOrder(const Graph& graph) : graph_(graph), seen_(graph.vertices_.size()) {
+    for (std::size_t i = 0; i < seen_.size(); ++i) visit(i);
+    std::ranges::reverse(order_);
+  }
+
+  void each(const std::function<void(const Graph::Vertex&, bool is_end)>& f) const {
+    std::vector<bool> taken(seen_.size());
+    std::size_t open = 0;  // references from what is not taken to what is
+    for (std::size_t place : order_) {
+      const Graph::Vertex& vertex = graph_.vertices_[place];
+      for (const Graph::Edge& edge : vertex.in)
+        open += edge.other != place && is_garbage(edge.other) && !taken[edge.other];
+      for (const Graph::Edge& edge : vertex.out) open -= edge.other != place && taken[edge.other];
+      taken[place] = true;
+      f(vertex, open == 0);
+    }
+  }
+
+ private:
+  struct Step {
+    std::size_t place, next;  // which of its references is looked at next
+  };
+
+  bool is_garbage(std::size_t place) const { return graph_.is_garbage(graph_.vertices_[place]); }
+
+  void enter(std::size_t place, std::vector<Step>& path) {
+    if (seen_[place] || !is_garbage(place)) return;
+    seen_[place] = true;
+    path.push_back({place, 0});
+  }
+
+  void visit(std::size_t start) {
+    std::vector<Step> path;
+    enter(start, path);
+    while (!path.empty()) {
+      auto& [place, next] = path.back();
+      const auto& out = graph_.vertices_[place].out;
+      if (next < out.size()) {
+        enter(out[next++].other, path);
+      } else {
+        order_.push_back(place);
+        path.pop_back();
+      }
+    }
+  }
+
+  const Graph& graph_;
+  std::vector<bool> seen_;
+  std::vector<std::size_t> order_;
+};
+
 std::vector<Garbage> Graph::garbage() const {
   std::vector<Garbage> all;
-  for (const Vertex& vertex : vertices_) {
-    if (vertex.mark != kNone || !vertex.is_there || !may_be_garbage(vertex.object.kind)) continue;
+  SweepOrder(*this).each([&](const Vertex& vertex, bool is_end) {
     const bool frees = vertex.bytes > 0 && !is_shared(view_, vertex.object.key);
-    all.push_back({vertex.object, vertex.layer, frees ? vertex.bytes : 0});
-  }
-  std::ranges::sort(all, {}, &Garbage::object);
+    all.push_back({vertex.object, vertex.layer, frees ? vertex.bytes : 0, is_end});
+  });
   return all;
 }
 
-Collected collectable(const View& view, std::string_view ns, const Facts& facts) {
-  const Graph graph(view, ns, facts);
-  Collected found{graph.garbage(), {}};
+namespace {
+
+std::set<std::string> held_ingests(const View& view, std::string_view ns, const Graph& graph) {
+  std::set<std::string> held;
   const std::string prefix = std::string(ns) + "/ref/ingest/";
   view.scan_prefix(prefix, [&](std::string_view key, std::string_view) {
     key.remove_prefix(prefix.size());
     Object object{ObjectKind::kIngest, unescaped_key(key.substr(0, key.find('/')))};
-    if (graph.is_kept(object)) found.held_ingests.insert(object.key);
+    if (graph.is_kept(object)) held.insert(object.key);
     return true;
   });
+  return held;
+}
+
+void remove(Changes& changes, std::string_view ns, const Object& object) {
+  const std::string bytes = changes.view().find(record_key(ns, object)).value_or("");
+  if (object.kind == ObjectKind::kSnapshot)
+    remove_snapshot_record(changes, {ns, object.snapshotter, object.key}, decode_snapshot(bytes));
+  else if (object.kind == ObjectKind::kContent)
+    remove_blob_record(changes, ns, decode_blob(object.key, bytes));
+  else
+    erase_lease(changes, ns, decode_lease(object.key, bytes));
+}
+
+// How large a batch has become.
+class Size {
+ public:
+  explicit Size(const store::Batch& batch) : batch_(batch) {}
+  std::size_t bytes() {
+    for (const auto& changes = batch_.changes(); counted_ < changes.size(); ++counted_)
+      bytes_ += changes[counted_].first.size() + changes[counted_].second.value_or("").size();
+    return bytes_;
+  }
+
+ private:
+  const store::Batch& batch_;
+  std::size_t counted_ = 0, bytes_ = 0;
+};
+
+}  // namespace
+
+Collected collectable(const View& view, std::string_view ns, const Facts& facts) {
+  const Graph graph(view, ns, facts);
+  Collected found{graph.garbage(), held_ingests(view, ns, graph)};
+  std::ranges::sort(found.removed, {}, &Garbage::object);
   return found;
 }
 
-Collected collect(Changes& changes, std::string_view ns, const Facts& facts) {
-  Collected found = collectable(changes.view(), ns, facts);
+Collected collect(Changes& changes, std::string_view ns, const Facts& facts, std::size_t most) {
+  const Graph graph(changes.view(), ns, facts);
+  Collected found{graph.garbage(), held_ingests(changes.view(), ns, graph)};
   changes.batch().use_reserve();
-  for (const Garbage& one : found.removed) {
-    const Object& object = one.object;
-    const std::string bytes = changes.view().find(record_key(ns, object)).value_or("");
-    if (object.kind == ObjectKind::kSnapshot)
-      remove_snapshot_record(changes, {ns, object.snapshotter, object.key}, decode_snapshot(bytes));
-    else if (object.kind == ObjectKind::kContent)
-      remove_blob_record(changes, ns, decode_blob(object.key, bytes));
-    else
-      erase_lease(changes, ns, decode_lease(object.key, bytes));
+  Size size(changes.batch());
+  std::size_t done = 0;
+  for (bool is_full = false; done < found.removed.size() && !is_full; ++done) {
+    remove(changes, ns, found.removed[done].object);
+    is_full = size.bytes() >= most && found.removed[done].is_end;
   }
+  found.is_all = done == found.removed.size();
+  found.removed.resize(done);
+  std::ranges::sort(found.removed, {}, &Garbage::object);
   return found;
 }
 

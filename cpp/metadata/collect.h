@@ -31,6 +31,7 @@ struct Garbage {
   Object object;
   uint64_t layer = 0;  // of a snapshot: its number
   uint64_t bytes = 0;  // of a blob that no other namespace has
+  bool is_end = true;  // of a batch, maybe: what comes behind refers to nothing before
 };
 
 // Why an object is kept: the shortest path from each root to it, nearest first, step by step, in
@@ -46,7 +47,7 @@ class Graph {
  public:
   Graph(const store::View& view, std::string_view ns, const Facts& facts);
 
-  // Snapshots, content and leases that nothing keeps, in order of kind and key.
+  // Snapshots, content and leases that nothing keeps, each before what it refers to.
   std::vector<Garbage> garbage() const;
   // Also of ingests, which have no record: whether a lease holds it.
   bool is_kept(const Object& object) const;
@@ -66,6 +67,7 @@ class Graph {
     std::optional<std::string> root;  // what makes it one, in words; "" for what always is
     std::string ended;                // of a lease that keeps nothing any more
     uint64_t layer = 0, bytes = 0;
+    std::optional<std::size_t> parent;
     Mark mark = kNone;
     std::vector<Edge> out, in;
   };
@@ -86,23 +88,29 @@ class Graph {
   const Vertex* find(const Object& object) const;
   bool passes(const Vertex& from, const Edge& edge) const;
   std::string hint_for(const Vertex& vertex) const;
+  bool is_garbage(const Vertex& vertex) const;
   friend class PathFinder;
+  friend class SweepOrder;
 
   const store::View& view_;
   const std::string ns_;
   const Facts& facts_;
   std::vector<Vertex> vertices_;
   std::unordered_map<std::string, std::size_t> index_;
-  std::vector<std::pair<std::size_t, std::string>> views_;  // and what they stand upon
-  std::vector<std::size_t> flat_leases_;
+  std::vector<std::size_t> views_;  // that stand upon something
+  std::set<std::size_t> flat_leases_;
 };
 
-// Removes what Graph calls garbage. Snapshots' directories and blobs' files are trash.
+// Removes what Graph calls garbage; most: bytes in a batch, exceeded by one object, or by a ring of
+// them that refer to each other. What a batch leaves has all that it refers to, so whoever takes it
+// up before the next one finds it whole. Snapshots' directories and blobs' files are trash.
 struct Collected {
-  std::vector<Garbage> removed;
+  std::vector<Garbage> removed;        // in order of kind and key
   std::set<std::string> held_ingests;  // refs
+  bool is_all = true;                  // else there is more of it
 };
-Collected collect(Changes& changes, std::string_view ns, const Facts& facts);
+Collected collect(Changes& changes, std::string_view ns, const Facts& facts,
+                  std::size_t most = SIZE_MAX);
 Collected collectable(const store::View& view, std::string_view ns, const Facts& facts);
 
 }  // namespace ctrd::metadata

@@ -174,4 +174,16 @@ bool ContentRecords::is_held(std::string_view digest, const Wait& wait) {
   return held;
 }
 
+bool ContentRecords::is_leased(std::string_view ns, const std::string& ref, const Wait& wait) {
+  bool leased = false;
+  const std::string prefix = ref_prefix(ns, path_of({ObjectKind::kIngest, ref})) + "lease/";
+  ledger_->read(wait, [&](const View& view) {
+    view.scan_prefix(prefix, [&](std::string_view key, std::string_view) {
+      leased = lease_holds(view, ns, key.substr(prefix.size()));
+      return !leased;
+    });
+  });
+  return leased;
+}
+
 }  // namespace ctrd::metadata

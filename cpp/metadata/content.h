@@ -50,6 +50,8 @@ class ContentRecords {
   std::vector<Numbered> remove(std::string_view ns, std::string_view digest, const Wait& wait);
   // Some namespace has it.
   bool is_held(std::string_view digest, const Wait& wait);
+  // A lease that has not expired holds this ingest.
+  bool is_leased(std::string_view ns, const std::string& ref, const Wait& wait);
 
   void forget_trash_later(uint64_t number) { ledger_->forget_trash_later({number}); }
 

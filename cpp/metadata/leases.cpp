@@ -172,13 +172,13 @@ std::vector<Object> Leases::resources(std::string_view ns, std::string_view id, 
 }
 
 std::optional<Released> Leases::remove(std::string_view ns, std::string_view id, const Wait& wait,
-                                       const std::function<std::set<uint64_t>()>& spared,
-                                       const std::function<bool(const Lease&)>& may) {
+                                       int64_t created_ns,
+                                       const std::function<std::set<uint64_t>()>& spared) {
   check_names(ns, id);
   std::optional<Released> released;
   ledger_->change(wait, [&](Changes& changes) {
     auto record = find_lease(changes.view(), ns, id);
-    if (!record || (may && !may(*record))) return;
+    if (!record || (created_ns && record->created_ns != created_ns)) return;
     changes.batch().use_reserve();
     Release release(changes, ns, spared ? spared() : std::set<uint64_t>());
     for (const Object& object : erase_lease(changes, ns, *record)) release.consider(object);

@@ -51,11 +51,11 @@ class Leases {
   // What it does not hold is fine. What it held stays, for the next collection.
   void drop(std::string_view ns, std::string_view id, const Object& object, const Wait& wait);
   std::vector<Object> resources(std::string_view ns, std::string_view id, const Wait& wait);
-  // nullopt: there is none, or it is not the one (may). spared: as Release. Both are asked under
-  // the lock.
+  // created_ns: of the one that is meant, if not whichever has the id (0). nullopt: it has gone.
+  // spared: as Release; asked under the lock.
   std::optional<Released> remove(std::string_view ns, std::string_view id, const Wait& wait,
-                                 const std::function<std::set<uint64_t>()>& spared = {},
-                                 const std::function<bool(const Lease&)>& may = {});
+                                 int64_t created_ns = 0,
+                                 const std::function<std::set<uint64_t>()>& spared = {});
   // Of one owner in all namespaces: (namespace, id).
   std::vector<std::pair<std::string, std::string>> owned(uint64_t owner, const Wait& wait);
 

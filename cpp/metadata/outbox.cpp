@@ -4,6 +4,7 @@
 #include <algorithm>
 #include <cstdint>
 #include <iterator>
+#include <set>
 
 #include "metadata/fields.h"
 #include "metadata/schema.h"
@@ -44,10 +45,11 @@ Pending decode_pending(std::string_view bytes) {
 std::vector<Pending> Backlog::find(const store::View& view, const std::vector<uint64_t>& done,
                                    const store::Batch& batch) {
   uint64_t first = view.opening() == opening_ ? first_ : 0;
+  const std::set<uint64_t> known(done.begin(), done.end());
   std::vector<Pending> found;
   auto collect = [&](std::string_view key, std::string_view value) {
     Pending pending = numbered(key, value, true);
-    if (std::ranges::find(done, pending.number) == done.end()) found.push_back(std::move(pending));
+    if (!known.contains(pending.number)) found.push_back(std::move(pending));
     return found.size() < kMost;
   };
   view.scan(key_outbox(first), key_outbox(UINT64_MAX), collect);

@@ -34,9 +34,9 @@ Released Release::run() {
   return std::move(released_);
 }
 
-bool Release::holds(const std::string& lease) const {
-  auto bytes = changes_.view().find(lease_prefix(ns_) + lease);
-  return bytes && !has_expired(decode_lease(unescaped_key(lease), *bytes), wall_ns());
+bool lease_holds(const store::View& view, std::string_view ns, std::string_view escaped) {
+  auto bytes = view.find(lease_prefix(ns) + std::string(escaped));
+  return bytes && !has_expired(decode_lease(unescaped_key(escaped), *bytes), wall_ns());
 }
 
 bool Release::is_kept(const Object& object, const Labels& labels) const {
@@ -50,7 +50,8 @@ bool Release::is_kept(const Object& object, const Labels& labels) const {
   bool kept = false;
   changes_.view().scan_prefix(prefix, [&](std::string_view key, std::string_view) {
     std::string who(key.substr(prefix.size()));
-    kept = !changes_.is_gone(key) && (!who.starts_with(kLease) || holds(who.substr(kLease.size())));
+    kept = !changes_.is_gone(key) && (!who.starts_with(kLease) ||
+                                      lease_holds(changes_.view(), ns_, who.substr(kLease.size())));
     return !kept;
   });
   return kept;

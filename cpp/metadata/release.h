@@ -18,6 +18,9 @@
 
 namespace ctrd::metadata {
 
+// This lease keeps what it holds: it is there, and has not expired. escaped: as it is in keys.
+bool lease_holds(const store::View& view, std::string_view ns, std::string_view escaped);
+
 // What has gone.
 struct Released {
   std::vector<Object> objects;
@@ -40,7 +43,6 @@ class Release {
 
  private:
   bool is_kept(const Object& object, const Labels& labels) const;
-  bool holds(const std::string& lease) const;
   void look_at(const Object& object);
   void look_at_snapshot(const Object& object);
   void look_at_blob(const Object& object);

@@ -211,7 +211,8 @@ Snapshot Snapshots::update(std::string_view ns, const std::string& key, const La
 }
 
 std::vector<Numbered> Snapshots::remove(std::string_view ns, const std::string& key,
-                                        const Wait& wait, uint64_t number) {
+                                        const Wait& wait, uint64_t number,
+                                        const std::function<void()>& check) {
   check_namespace(ns);
   std::vector<Numbered> trash;
   ledger_->change(wait, [&](Changes& changes) {
@@ -220,6 +221,7 @@ std::vector<Numbered> Snapshots::remove(std::string_view ns, const std::string& 
     need_same(SnapshotPlace{ns, snapshotter_, key}, there, number);
     need_childless(view, SnapshotPlace{ns, snapshotter_, key});
     need_unpinned(view, SnapshotPlace{ns, snapshotter_, key});
+    if (check) check();
     changes.batch().use_reserve();
     const SnapshotPlace place{ns, snapshotter_, key};
     trash = {remove_snapshot_record(changes, place, there)};
@@ -251,22 +253,6 @@ std::map<std::string, std::string> Snapshots::holders(std::string_view ns, const
       std::size_t slash = key.find('/');
       if (key.substr(slash).starts_with("/c/"))
         found[unescaped_key(key.substr(0, slash))] = key.substr(slash + 3);
-      return true;
-    });
-  });
-  return found;
-}
-
-std::set<uint64_t> Snapshots::numbers(Ledger& ledger, const Wait& wait) {
-  std::set<uint64_t> found;
-  ledger.read(wait, [&](const View& view) {
-    for (const std::string& ns : find_namespaces(view))
-      view.scan_prefix(snapshot_prefix(ns), [&](std::string_view, std::string_view bytes) {
-        return found.insert(decode_snapshot(bytes).number), true;
-      });
-    view.scan_prefix(trash_prefix(), [&](std::string_view, std::string_view bytes) {
-      Trash trash = decode_trash(bytes);
-      if (trash.kind == "snapshot") found.insert(std::stoull(trash.name));
       return true;
     });
   });

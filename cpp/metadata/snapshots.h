@@ -3,10 +3,10 @@
 // on disk is numbered directories, and the room snapshot's. Source: semantics.md S9.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <memory>
 #include <optional>
-#include <set>
 #include <string>
 #include <string_view>
 #include <utility>
@@ -61,17 +61,16 @@ class Snapshots {
   // Labels only; fields: containerd's paths, labels and labels.<key>, as for containers.
   Snapshot update(std::string_view ns, const std::string& key, const LabelChange& labels,
                   const Wait& wait, const std::optional<std::vector<std::string>>& fields = {});
-  // Throws kNotFound; kFailedPrecondition: others stand upon it, or it is a container's. What its
-  // labels alone kept goes with it. Returns what is trash now.
+  // Throws kNotFound; kFailedPrecondition: others stand upon it, or it is a container's; what
+  // check does, which is asked under the lock. What its labels alone kept goes with it. Returns
+  // what is trash now.
   std::vector<Numbered> remove(std::string_view ns, const std::string& key, const Wait& wait,
-                               uint64_t number = 0);
+                               uint64_t number = 0, const std::function<void()>& check = {});
   // Keys that a container has, with its id.
   std::map<std::string, std::string> holders(std::string_view ns, const Wait& wait);
   std::optional<std::string> holder(std::string_view ns, const std::string& key, const Wait& wait);
   // Of one and what it stands upon, top first: its record and then its parents'. One view.
   std::vector<Snapshot> chain(std::string_view ns, const std::string& key, const Wait& wait);
-  // Of all namespaces and snapshotters, and of what is trash: whose directories may be there.
-  static std::set<uint64_t> numbers(Ledger& ledger, const Wait& wait);
 
  private:
   Snapshot make(SnapshotKind kind, std::string_view ns, const std::string& key,

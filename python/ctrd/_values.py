@@ -504,8 +504,8 @@ class Explanation:
 
     Attributes:
         kept: Whether a collection leaves it.
-        paths: The shortest way to the object from each thing that is kept for its own sake, nearest first, step by step,
-            in words; sixteen at most.
+        paths: The shortest way to the object from each thing that is kept for its own sake, nearest first, step by
+            step, in words; sixteen at most.
         hint: What became of that which held it, if it is not kept.
     """
 

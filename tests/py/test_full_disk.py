@@ -250,6 +250,21 @@ def test_the_reserve_is_made_again(tmp_path: Path, rootfs: ctrd.Rootfs) -> None:
             eventually(whole, "the reserve is there again")
 
 
+def test_no_space_and_much_garbage(tmp_path: Path) -> None:
+    """More of it than the reserve could take in one batch: what each batch frees makes room for the next."""
+    with tmpfs(tmp_path / "small", "size=64m") as small, ctrd.Engine(small / "root", state=small / "state") as engine:
+        for n in range(2000):
+            engine.snapshots.prepare(f"{n:01000}")
+        for layer in (small / "root/snapshots").glob("*/fs"):
+            (layer / "file").write_bytes(bytes(8192))
+        filler = Filler(small)
+        filler.fill()
+        assert len(engine.gc().removed) == 2000
+        assert engine.snapshots.list() == [] and engine.gc().removed == ()
+        filler.give_back()
+        assert broken_invariants(engine) == []
+
+
 FEW = """if True:
     import ctrd, os, resource, sys
     image, engine, step = ctrd.Rootfs(sys.argv[1]), ctrd.default_engine(), int(sys.argv[2])

@@ -7,11 +7,13 @@
 
 #include "base/process.h"
 #include "content/fixture.h"
+#include "metadata/leases.h"
 
 namespace ctrd::content {
 namespace {
 
 using IngestTest = ContentTest;
+constexpr const char* kPast = "2020-01-01T00:00:00Z";
 
 TEST_F(IngestTest, OneWriterARef) {
   auto writer = open("ref");
@@ -23,6 +25,33 @@ TEST_F(IngestTest, OneWriterARef) {
   open("ref");
   content().abort("one", "ref");
   EXPECT_EQ(refs(), std::vector<std::string>{"other"});
+}
+
+TEST_F(IngestTest, OneThatIsUsedAgainIsNotAborted) {
+  open("ref")->write("old");
+  const int64_t since = wall_ns();
+  auto abort = [&](const std::string& ref) {
+    return content().abort_unused("one", ref, since, {});
+  };
+  auto writer = open("ref");
+  EXPECT_FALSE(abort("ref"));  // somebody writes it
+  writer->write("er");
+  writer->close();
+  EXPECT_FALSE(abort("ref"));  // has written to it
+  EXPECT_EQ(content().ingest("one", "ref").offset, 5u);
+  open("leased")->write("old");
+  open("left")->write("old");
+  const int64_t later = wall_ns();
+  metadata::Leases leases(std::make_shared<metadata::Ledger>(root.store));
+  leases.create("one", {.id = "l/1"}, {});
+  leases.create("one", {.id = "l/2", .labels = {{"containerd.io/gc.expire", kPast}}}, {});
+  leases.add("one", "l/1", {metadata::ObjectKind::kIngest, "leased"}, {});
+  leases.add("one", "l/2", {metadata::ObjectKind::kIngest, "left"}, {});
+  EXPECT_FALSE(content().abort_unused("one", "leased", later, {}));
+  EXPECT_TRUE(content().abort_unused("one", "left", later, {}));
+  EXPECT_FALSE(content().abort_unused("one", "left", later, {}));  // is gone
+  EXPECT_TRUE(content().abort_unused("one", "ref", later, {}));
+  EXPECT_EQ(refs(), std::vector<std::string>{"leased"});
 }
 
 TEST_F(IngestTest, HasTheFilesThatItsHeaderNames) {

@@ -61,6 +61,12 @@ struct CollectTest : ContainersTest {
     EXPECT_THAT(paths(look()), IsEmpty());
     return said;
   }
+  std::vector<std::string> batch(std::size_t most) {
+    Collected found;
+    containers.ledger()->change(
+        {}, [&](Changes& changes) { found = collect(changes, "ns", facts, most); });
+    return paths(found);
+  }
   Why explain(const Object& object) {
     Why why;
     store->read({},
@@ -192,6 +198,44 @@ TEST_F(CollectTest, WhatIsMountedStays) {
   facts.in_use[snapshots.stat("ns", "look", {}).number] = "mounted by another process";
   EXPECT_THAT(explain(snapshot("look")).paths[0],  // the view itself, not what it shows
               ElementsAre("snapshot \"look\" (overlay), mounted by another process"));
+}
+
+TEST_F(CollectTest, ABatchLeavesWhatTheRestRefersTo) {
+  layer("a");
+  layer("b", "a");
+  layer("c", "b", {{kContentRef + "0", digest('a')}});
+  blob('a', {{kSnapshotRef, "d"}});
+  layer("d");
+  lease("old", {snapshot("c")}, {{"containerd.io/gc.expire", "2020-01-01T00:00:00Z"}});
+  EXPECT_THAT(batch(1), ElementsAre("lease/old"));
+  EXPECT_THAT(batch(1), ElementsAre("snap/overlay/c"));
+  lease("new", {content('a'), snapshot("b")});  // takes up what was garbage: it is whole
+  EXPECT_THAT(batch(1), IsEmpty());
+  leases.drop("ns", "new", content('a'), {});
+  EXPECT_THAT(batch(1), ElementsAre("blob/" + digest('a')));
+  leases.drop("ns", "new", snapshot("b"), {});
+  for (int left : {2, 1, 0}) {
+    EXPECT_THAT(batch(1), testing::SizeIs(1));
+    EXPECT_EQ(look().removed.size(), static_cast<std::size_t>(left));
+  }
+  EXPECT_THAT(batch(1), IsEmpty());
+}
+
+TEST_F(CollectTest, ABatchIsAsLargeAsItMay) {
+  for (int i = 0; i < 100; ++i) prepare("layer" + std::to_string(i));
+  const std::size_t one = batch(1).size(), some = batch(4000).size(), rest = batch(1 << 20).size();
+  EXPECT_EQ(one, 1u);
+  EXPECT_GT(some, 2u);
+  EXPECT_LT(some, 40u);
+  EXPECT_EQ(one + some + rest, 100u);
+}
+
+TEST_F(CollectTest, ARingGoesInOneBatch) {
+  for (char one : std::string("abcd"))
+    blob(one, {{kContentRef + "0", digest(one == 'd' ? 'a' : static_cast<char>(one + 1))}});
+  blob('0', {{kContentRef + "0", digest('c')}, {kContentRef + "1", digest('0')}});  // and itself
+  EXPECT_THAT(batch(1), ElementsAre("blob/" + digest('0')));
+  EXPECT_THAT(batch(1), testing::SizeIs(4));
 }
 
 TEST_F(CollectTest, HeldIngests) {

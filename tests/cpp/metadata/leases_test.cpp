@@ -45,7 +45,7 @@ struct LeasesTest : ContainersTest {
   std::vector<std::string> removed_with(const std::string& id,
                                         const std::set<uint64_t>& spared = {}) {
     std::vector<std::string> paths;
-    auto released = leases.remove("ns", id, {}, [&] { return spared; });
+    auto released = leases.remove("ns", id, {}, 0, [&] { return spared; });
     for (const Object& object : released->objects) paths.push_back(path_of(object));
     return paths;
   }
@@ -244,13 +244,13 @@ TEST_F(LeasesTest, WhatAnotherKeepsStays) {
 
 TEST_F(LeasesTest, AnOwnersLeases) {
   uint64_t owner = containers.new_owner({}, {});
-  lease("a/b", {}, owner);
+  const Lease made = lease("a/b", {}, owner);
   EXPECT_THAT(leases.owned(owner, {}),
               ElementsAre(std::pair<std::string, std::string>("ns", "a/b")));
   containers.forget_owner(owner, {});
   EXPECT_EQ(containers.owners({}).size(), 1u);
-  EXPECT_FALSE(leases.remove("ns", "a/b", {}, {}, [](const Lease&) { return false; }));
-  EXPECT_TRUE(leases.remove("ns", "a/b", {}, {}, [](const Lease&) { return true; }));
+  EXPECT_FALSE(leases.remove("ns", "a/b", {}, made.created_ns - 1));
+  EXPECT_TRUE(leases.remove("ns", "a/b", {}, made.created_ns));
   EXPECT_THAT(leases.owned(owner, {}), IsEmpty());
   containers.forget_owner(owner, {});
   EXPECT_THAT(containers.owners({}), IsEmpty());
