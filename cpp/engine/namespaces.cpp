@@ -1,5 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "base/error.h"
+#include "engine/leases.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
@@ -20,13 +21,15 @@ void drop_ingests(Core& core, const std::string& ns) {
 
 }  // namespace
 
-// Containers whose owners are dead do not count, and go with the listing that meets them.
+// Containers and leases whose owners are dead do not count, and go with the listing that meets
+// them, and with a lease what it alone held.
 void remove_namespace(Core& core, const std::string& ns, const Wait& wait) {
   try {
     core.namespaces.remove(ns, wait);
   } catch (const Error& error) {
     if (error.code() != Code::kFailedPrecondition || ns.empty()) throw;
     if (!list(core, ns, {}, wait).empty()) throw;
+    list_leases(core, ns, {}, wait);
     core.namespaces.remove(ns, wait);
   }
   drop_ingests(core, ns);

@@ -6,6 +6,7 @@ from __future__ import annotations
 from collections.abc import Mapping
 from contextlib import suppress
 from contextvars import ContextVar
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import TYPE_CHECKING, Self, cast, get_args
 
@@ -20,14 +21,25 @@ if TYPE_CHECKING:
 
 EXPIRE = "containerd.io/gc.expire"
 KINDS = get_args(Kind)
+LONGEST = timedelta(days=200 * 365)  # nanoseconds since 1970 end in 2262
 
-# Leases whose blocks this thread, or asyncio task, is in; the innermost last.
-_entered: ContextVar[tuple[Lease, ...]] = ContextVar("ctrd.leases", default=())
+
+@dataclass(eq=False)
+class _Block:
+    """A lease's block, which may be left in another thread than it was entered in."""
+
+    lease: Lease
+    is_open: bool = True
+
+
+# The blocks that this thread, or asyncio task, has entered; the innermost last.
+_entered: ContextVar[tuple[_Block, ...]] = ContextVar("ctrd.leases", default=())
 
 
 def entered(engine: Engine) -> str:
     """The lease that what is made through this engine belongs to now; "" for none."""
-    return next((lease.id for lease in reversed(_entered.get()) if lease._engine is engine), "")
+    blocks = (block for block in reversed(_entered.get()) if block.is_open)
+    return next((block.lease.id for block in blocks if block.lease._engine is engine), "")
 
 
 def object_of(kind: str, key: str, snapshotter: str | None) -> tuple[str, str, str]:
@@ -61,6 +73,7 @@ class Lease:
         self._engine = engine
         self._made_here = made_here
         self._released = False
+        self._blocks: list[_Block] = []  # all that are open, of any thread
 
     def info(self) -> LeaseInfo:
         """Return what is known of it.
@@ -117,16 +130,19 @@ class Lease:
 
     def __enter__(self) -> Self:
         """Let what is made from now on belong to it."""
-        _entered.set((*_entered.get(), self))
+        block = _Block(self)
+        self._blocks.append(block)
+        _entered.set((*(one for one in _entered.get() if one.is_open), block))
         return self
 
     def __exit__(self, *exc: object) -> None:
         """End it, if it was made by this handle."""
-        inner = _entered.get()
-        for place in range(len(inner) - 1, -1, -1):
-            if inner[place] is self:
-                _entered.set(inner[:place] + inner[place + 1 :])
-                break
+        mine = [block for block in _entered.get() if block.lease is self and block.is_open]
+        for block in (mine or self._blocks)[-1:]:
+            block.is_open = False
+            with suppress(ValueError):  # another thread has left it just now
+                self._blocks.remove(block)
+        _entered.set(tuple(one for one in _entered.get() if one.is_open))
         if self._made_here and not self._engine.closed:
             self.release()
 
@@ -223,8 +239,8 @@ def _labels(labels: Mapping[str, str], expires: float | timedelta | None) -> dic
     if expires is None or EXPIRE in labels:
         return dict(labels)
     if not isinstance(expires, timedelta):
-        expires = timedelta(seconds=min(checks.number("expires", expires), 1e10))
+        expires = timedelta(seconds=min(checks.number("expires", expires), LONGEST.total_seconds()))
     if expires < timedelta():
         raise checks.invalid("expires", expires, "before now")
-    end = (datetime.now(UTC) + expires).isoformat().replace("+00:00", "Z")
+    end = (datetime.now(UTC) + min(expires, LONGEST)).isoformat().replace("+00:00", "Z")
     return {**labels, EXPIRE: end}

@@ -94,6 +94,27 @@ def test_threads_tasks_and_other_engines_have_their_own(engine: ctrd.Engine) -> 
     assert other.gc().removed == (("snapshot", "elsewhere"),)
 
 
+def test_a_block_that_is_left_in_another_thread(engine: ctrd.Engine) -> None:
+    engine.lease("theirs", lifetime="detached")
+    mine, theirs = engine.lease("mine"), engine.leases.get("theirs")
+    for lease in (mine, theirs, theirs):
+        lease.__enter__()
+    for lease in (theirs, mine):
+        thread = threading.Thread(target=lease.__exit__, args=(None, None, None))
+        thread.start()
+        thread.join()
+    engine.snapshots.prepare("still")
+    assert engine.leases.list().ids == ["theirs"] and theirs.resources() == [("snapshot", "still")]
+    theirs.__exit__(None, None, None)
+    engine.snapshots.prepare("outside")
+    with theirs:
+        engine.snapshots.prepare("again")
+    theirs.__exit__(None, None, None)  # of nothing
+    assert sorted(theirs.resources()) == [("snapshot", "again"), ("snapshot", "still")]
+    theirs.release()
+    assert engine.snapshots.list().ids == ["outside"] and engine.gc().removed == (("snapshot", "outside"),)
+
+
 def test_a_lease_that_has_gone_makes_nothing(engine: ctrd.Engine) -> None:
     engine.snapshots.prepare("work")
     with engine.lease("l"):
@@ -223,6 +244,10 @@ def test_list_and_expiry(engine: ctrd.Engine) -> None:
         assert timedelta(minutes=59) < hour - before < timedelta(minutes=61)
         assert rows["day"].owner_pid == os.getpid() and before - timedelta(seconds=1) < rows["day"].created_at
         assert engine.leases.list("id==day", "id~=^h").ids == ["day", "hour"]
+        for longest in (timedelta.max, 1e300):
+            with engine.lease("long", expires=longest) as lease:
+                end = lease.info().expires_at
+                assert end and end - before > timedelta(days=199 * 365)
         assert engine.leases.list('labels."containerd.io/gc.expire"').ids == ["day", "hour"]
 
 
@@ -371,6 +396,21 @@ def test_they_do_not_keep_a_namespace(engine: ctrd.Engine) -> None:
     engine.namespaces.delete("other")
     assert other.leases.list() == []
     mine.release()
+
+
+def test_those_of_a_dead_process_do_not_either(engine: ctrd.Engine) -> None:
+    code = """if True:
+        import ctrd, os
+        other = ctrd.default_engine().with_namespace("other")
+        with other.lease():
+            other.snapshots.prepare("work")
+            other.content.ingest(b"x")
+            os._exit(0)
+    """
+    engine.containers.list()  # the first verb would look for dead processes
+    assert python_says(engine, code) == ""
+    engine.namespaces.delete("other")
+    assert engine.namespaces.list() == []
 
 
 def test_many_processes_share_one(engine: ctrd.Engine) -> None:
