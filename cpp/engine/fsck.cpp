@@ -277,6 +277,7 @@ std::vector<FsckFinding> make_database_anew(Core& core, const Look& look, const 
   auto damage = core.containers.ledger()->repair(wait, [&](const View& view, store::Batch& batch) {
     metadata::keep_numbers(view, batch, numbers_on_disk(list_names(core)));
   });
+  found.reserve(damage.size() + 1);
   for (auto& file : damage)
     found.push_back({{"database", file.file, "damaged", file.problem, true}, true});
   if (found.empty()) found.push_back({look.findings[0], true});
