@@ -56,7 +56,7 @@ bool is_same(const std::optional<Snapshot>& one, const std::optional<Snapshot>& 
 
 Error changed(const Place& place) {
   return Error(Code::kAborted,
-               named(place.key) + ": somebody has committed or removed it meanwhile");
+               named(place.key) + ": somebody has committed, removed or mounted it meanwhile");
 }
 
 struct Held {
@@ -204,8 +204,13 @@ std::vector<Mount> Snapshots::make(metadata::SnapshotKind kind, const SnapshotRe
                             : place.records.view(ref.ns, ref.key, parent, labels, wait);
   try {
     return mounts_of(core_, place, hold(core_, place, made, wait), wait);
+  } catch (const Error& error) {
+    // Mounted already, by somebody who was quicker than we: then it is his.
+    const bool is_mounted = error.code() == Code::kFailedPrecondition;
+    if (is_mounted || !drop_quietly(core_, place, made.number)) throw changed(place);
+    throw;
   } catch (...) {
-    if (!drop_quietly(core_, place, made.number)) throw changed(place);
+    drop_quietly(core_, place, made.number);
     throw;
   }
 }
