@@ -62,25 +62,38 @@ std::vector<std::string> find_namespaces(const store::View& view) {
 
 void Changes::put(const std::string& key, std::string value) {
   gone_.erase(key);
+  put_.insert(key);
   batch_.put(key, std::move(value));
 }
 
 void Changes::erase(const std::string& key) {
   gone_.insert(key);
+  put_.erase(key);
   batch_.erase(key);
 }
 
 bool Changes::has(const std::string& key) const {
-  return !gone_.contains(key) && view_.find(key).has_value();
+  return put_.contains(key) || (!gone_.contains(key) && view_.find(key).has_value());
 }
 
-std::optional<std::string> Changes::first_left(const std::string& prefix) const {
-  std::optional<std::string> first;
+void Changes::scan_left(const std::string& prefix,
+                        const std::function<bool(std::string_view)>& f) const {
+  bool goes_on = true;
   view_.scan_prefix(prefix, [&](std::string_view key, std::string_view) {
-    if (!gone_.contains(key)) first = key.substr(prefix.size());
-    return !first;
+    if (!gone_.contains(key) && !put_.contains(key)) goes_on = f(key.substr(prefix.size()));
+    return goes_on;
   });
-  return first;
+  for (auto key = put_.lower_bound(prefix); goes_on && key != put_.end(); ++key)
+    goes_on = key->starts_with(prefix) && f(std::string_view(*key).substr(prefix.size()));
+}
+
+bool Changes::any_left(const std::string& prefix) const {
+  bool found = false;
+  scan_left(prefix, [&](std::string_view) {
+    found = true;
+    return false;
+  });
+  return found;
 }
 
 void Changes::relabel(std::string_view ns, const Object& object, const Labels& before,
@@ -126,8 +139,7 @@ void Changes::add(std::string_view ns, Container& record, std::string_view packe
                   const std::string& base) {
   need_namespace(ns);
   record.created_ns = record.updated_ns = wall_ns();
-  std::optional<Snapshot> there;
-  if (!base.empty()) there = get_snapshot(view_, {ns, record.snapshotter, base});
+  const std::optional<Snapshot> there = find_base(ns, record, base);
   if (there && there->kind != kCommitted)
     pin(ns, record, base, *there);
   else
@@ -172,38 +184,59 @@ void Changes::drop_owner_ref(std::string_view ns, const Container& record) {
   if (record.owner) batch_.erase(key_owner_ref(ns, record.owner, record.id));
 }
 
+std::optional<Snapshot> Changes::find_base(std::string_view ns, const Container& record,
+                                           const std::string& base) const {
+  if (base.empty()) return std::nullopt;
+  return get_snapshot(view_, {ns, record.snapshotter, base});
+}
+
 std::vector<Numbered> Changes::drop(std::string_view ns, const Container& record) {
+  Release release(*this, ns);
+  end(ns, record, release);
+  return release.run().trash;
+}
+
+std::vector<Numbered> Changes::replace(std::string_view ns, const Container& there,
+                                       Container& record, std::string_view packed_spec,
+                                       const std::string& base) {
+  const std::optional<Snapshot> kept = find_base(ns, record, base);
+  Release release(*this, ns, kept ? std::set<uint64_t>{kept->number} : std::set<uint64_t>());
+  end(ns, there, release);
+  put(key_container(ns, record.id), "");  // add() writes it whole
+  relabel(ns, object_of(record), {}, record.labels);
+  if (!kept || kept->kind == kCommitted)  // what has the key of its own layer makes way
+    erase(ref_prefix(ns, path_of({ObjectKind::kSnapshot, record.id, record.snapshotter})) +
+          "label/" + path_of(object_of(record)));
+  auto trash = release.run().trash;
+  add(ns, record, packed_spec, base);
+  return trash;
+}
+
+void Changes::end(std::string_view ns, const Container& record, Release& release) {
   erase(key_container(ns, record.id));
   batch_.erase(key_spec(ns, record.id));
   drop_owner_ref(ns, record);
   publish(ns, api::ContainerDelete{record.id});
-  Release release(*this, ns);
   release.forget(object_of(record), record.labels);
-  return unpin(ns, record, release);
+  unpin(ns, record, release);
 }
 
-std::vector<Numbered> Changes::unpin(std::string_view ns, const Container& record,
-                                     Release& release) {
-  if (!record.snapshot_key.empty()) {
-    erase(key_snapshot_ref(place_of(ns, record), "c", record.id));
-    release.consider({ObjectKind::kSnapshot, record.snapshot_key, record.snapshotter});
-  }
-  return release.run().trash;
+void Changes::unpin(std::string_view ns, const Container& record, Release& release) {
+  if (record.snapshot_key.empty()) return;
+  erase(key_snapshot_ref(place_of(ns, record), "c", record.id));
+  release.consider({ObjectKind::kSnapshot, record.snapshot_key, record.snapshotter});
 }
 
-std::vector<Numbered> Changes::repin(std::string_view ns, Container& record,
-                                     const std::string& key) {
-  if (key == record.snapshot_key) return {};
+void Changes::repin(std::string_view ns, Container& record, const std::string& key,
+                    Release& release) {
+  if (key == record.snapshot_key) return;
   if (!key.empty() && record.snapshotter.empty())
     throw invalid("snapshot_key", key, "the container has no snapshotter");
-  std::optional<Snapshot> there;
-  if (!key.empty()) there = get_snapshot(view_, {ns, record.snapshotter, key});
-  Release release(*this, ns);
-  auto trash = unpin(ns, record, release);
+  const std::optional<Snapshot> there = find_base(ns, record, key);
+  unpin(ns, record, release);
   record.snapshot_key.clear();
   record.snapshot_number = 0;
   if (there) pin(ns, record, key, *there);
-  return trash;
 }
 
 void Changes::pin(std::string_view ns, Container& record, const std::string& key,
@@ -212,7 +245,7 @@ void Changes::pin(std::string_view ns, Container& record, const std::string& key
   const char* why = there.kind == kCommitted ? ": is committed"
                     : there.kind == kView    ? ": is a view, which a runtime may mount writably"
                                              : ": another container has it";
-  if (there.kind != kActive || any_key(view_, snapshot_ref_prefix(place) + "c/"))
+  if (there.kind != kActive || any_left(snapshot_ref_prefix(place) + "c/"))
     throw failed_precondition(named(place) + why);
   put(key_snapshot_ref(place, "c", record.id), "");
   record.snapshot_key = key;

@@ -3,6 +3,7 @@
 // numbers are kept here.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <set>
@@ -41,10 +42,12 @@ class Changes {
   // As the batch's, and has() knows of it: for records and reverse keys, whose end makes others go.
   void put(const std::string& key, std::string value);
   void erase(const std::string& key);
-  bool has(const std::string& key) const;  // in the store, and not erased here
+  bool has(const std::string& key) const;  // in the store as this batch will leave it
   bool is_gone(std::string_view key) const { return gone_.contains(key); }
-  // The first key that begins so and that this batch has not erased, without the prefix.
-  std::optional<std::string> first_left(const std::string& prefix) const;
+  // Keys that begin so in the store as this batch will leave it, without the prefix; those that it
+  // puts come last. Until f says false.
+  void scan_left(const std::string& prefix, const std::function<bool(std::string_view)>& f) const;
+  bool any_left(const std::string& prefix) const;
   // An object's labels become `after`: the reverse keys of those that name others.
   void relabel(std::string_view ns, const Object& object, const Labels& before,
                const Labels& after);
@@ -65,9 +68,14 @@ class Changes {
   // The reverse of that. Its snapshot and what its labels name go unless something else keeps them
   // (release.h); returns what is trash now.
   std::vector<Numbered> drop(std::string_view ns, const Container& record);
-  // Another snapshot for this record, "" for none; the old one goes as with drop(). Throws
-  // kNotFound; kFailedPrecondition unless it is active, and no other container's.
-  std::vector<Numbered> repin(std::string_view ns, Container& record, const std::string& key);
+  // Both, for a container in the place of one of its id: of what that had, base and what the new
+  // one's labels name stay. Throws as add().
+  std::vector<Numbered> replace(std::string_view ns, const Container& there, Container& record,
+                                std::string_view packed_spec, const std::string& base);
+  // Another snapshot for this record, "" for none; the old one is considered by release, which the
+  // caller runs once all is put. Throws kNotFound; kFailedPrecondition unless it is active, and no
+  // other container's.
+  void repin(std::string_view ns, Container& record, const std::string& key, Release& release);
   // Tells of a change in this batch, by a message of api/event.h.
   template <typename T>
   void publish(std::string_view ns, const T& message) {
@@ -79,14 +87,17 @@ class Changes {
  private:
   void publish(const api::Event& event);
   void add_snapshot(std::string_view ns, Container& record, const std::string& parent);
+  std::optional<Snapshot> find_base(std::string_view ns, const Container& record,
+                                    const std::string& base) const;
   void pin(std::string_view ns, Container& record, const std::string& key, const Snapshot& there);
-  std::vector<Numbered> unpin(std::string_view ns, const Container& record, Release& release);
+  void unpin(std::string_view ns, const Container& record, Release& release);
+  void end(std::string_view ns, const Container& record, Release& release);
 
   const store::View& view_;
   store::Batch& batch_;
   const uint64_t journal_;
   std::map<std::string, uint64_t, std::less<>> numbers_;
-  std::set<std::string, std::less<>> gone_;  // keys that this batch erases
+  std::set<std::string, std::less<>> put_, gone_;  // keys that this batch puts, and erases
 };
 
 }  // namespace ctrd::metadata

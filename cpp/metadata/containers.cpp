@@ -6,6 +6,8 @@
 #include "base/time.h"
 #include "metadata/changes.h"
 #include "metadata/mask.h"
+#include "metadata/release.h"
+#include "metadata/replace.h"
 #include "metadata/schema.h"
 
 namespace ctrd::metadata {
@@ -54,9 +56,8 @@ void change_spec(Changes& changes, std::string_view ns, const Containers::Change
   changes.batch().put(key_spec(ns, record.id), pack_spec(spec));
 }
 
-// Returns what is trash now.
-std::vector<Numbered> apply(Changes& changes, std::string_view ns, const Containers::Change& change,
-                            Container& record) {
+void apply(Changes& changes, std::string_view ns, const Containers::Change& change,
+           Container& record, Release& release) {
   Mask mask(change.fields);
   mask.apply("labels", change.labels, record.labels);
   mask.apply("extensions", change.extensions, record.extensions);
@@ -67,8 +68,8 @@ std::vector<Numbered> apply(Changes& changes, std::string_view ns, const Contain
     change_spec(changes, ns, change, record);
   }
   if (change.lifetime) change_lifetime(changes, ns, record, *change.lifetime);
-  if (!mask.has("snapshotkey", change.snapshot_key.has_value())) return {};
-  return changes.repin(ns, record, change.snapshot_key.value_or(""));
+  if (mask.has("snapshotkey", change.snapshot_key.has_value()))
+    changes.repin(ns, record, change.snapshot_key.value_or(""), release);
 }
 
 api::ContainerUpdate update_event(const Container& record) {
@@ -89,12 +90,28 @@ Created Containers::create(std::string_view ns, Container record, std::string_vi
     created.replaced = find_container(view, ns, record.id);
     if (created.replaced) {
       if (!replaces || !replaces(*created.replaced)) throw_exists(ns, record.id);
-      created.trash = changes.drop(ns, *created.replaced);
+      created.trash = changes.replace(ns, *created.replaced, record, packed, base);
+    } else {
+      changes.add(ns, record, packed, base);
     }
-    changes.add(ns, record, packed, base);
   });
   created.record = std::move(record);
   return created;
+}
+
+void check_replace(Ledger& ledger, std::string_view ns, Container record, std::string_view spec,
+                   const Wait& wait, const std::string& base) {
+  check_record(ns, record, spec);
+  drop_empty(record.labels);
+  const std::string packed = pack_spec(spec);
+  ledger.read(wait, [&](const View& view) {
+    store::Batch unwritten;
+    Changes changes(view, unwritten);
+    if (auto there = find_container(view, ns, record.id))
+      changes.replace(ns, *there, record, packed, base);
+    else
+      changes.add(ns, record, packed, base);
+  });
 }
 
 std::optional<Container> Containers::find(std::string_view ns, std::string_view id,
@@ -146,14 +163,16 @@ Container Containers::update(std::string_view ns, std::string_view id, const Cha
     if (change.may && !change.may(record))
       throw Error(Code::kAborted, "container \"" + record.id + "\" has changed meanwhile",
                   Kind::kContainer);
-    auto left = apply(changes, ns, change, record);
-    if (trash) *trash = std::move(left);
+    Release release(changes, ns);
+    apply(changes, ns, change, record, release);
     check_labels(record.labels);
     drop_empty(record.labels);
     check_extensions(record);
     record.updated_ns = wall_ns();
     changes.relabel(ns, {ObjectKind::kContainer, record.id}, before, record.labels);
-    changes.batch().put(key_container(ns, id), encode(record));
+    changes.put(key_container(ns, id), encode(record));
+    auto left = release.run().trash;
+    if (trash) *trash = std::move(left);
     changes.publish(ns, update_event(record));
   });
   return record;

@@ -19,8 +19,8 @@ void Release::forget(const Object& object, const Labels& labels) {
   for (const LabelRef& ref : label_refs(labels))
     if (!ref.is_back) consider(ref.object);
   const std::string prefix = bref_prefix(ns_, path_of(object));
-  changes_.view().scan_prefix(prefix, [&](std::string_view key, std::string_view) {
-    if (auto kept = object_at(key.substr(prefix.size()))) consider(*kept);
+  changes_.scan_left(prefix, [&](std::string_view who) {
+    if (auto kept = object_at(who)) consider(*kept);
     return true;
   });
 }
@@ -48,10 +48,8 @@ bool Release::is_kept(const Object& object, const Labels& labels) const {
   constexpr std::string_view kLease = "lease/";
   const std::string prefix = ref_prefix(ns_, path_of(object));
   bool kept = false;
-  changes_.view().scan_prefix(prefix, [&](std::string_view key, std::string_view) {
-    std::string who(key.substr(prefix.size()));
-    kept = !changes_.is_gone(key) && (!who.starts_with(kLease) ||
-                                      lease_holds(changes_.view(), ns_, who.substr(kLease.size())));
+  changes_.scan_left(prefix, [&](std::string_view who) {
+    kept = !who.starts_with(kLease) || lease_holds(changes_.view(), ns_, who.substr(kLease.size()));
     return !kept;
   });
   return kept;
@@ -66,19 +64,20 @@ void Release::look_at(const Object& object) {
 
 void Release::look_at_snapshot(const Object& object) {
   const SnapshotPlace place{ns_, object.snapshotter, object.key};
-  if (!changes_.has(key_snapshot(place))) return;
-  Snapshot record = get_snapshot(changes_.view(), place);
-  if (spared_.contains(record.number) || is_kept(object, record.labels)) return;
+  if (changes_.is_gone(key_snapshot(place))) return;
+  const auto record = find_snapshot(changes_.view(), place);
+  if (!record || spared_.contains(record->number) || is_kept(object, record->labels)) return;
   released_.objects.push_back(object);
-  released_.trash.push_back(remove_snapshot_record(changes_, place, record));
-  forget(object, record.labels);
-  const Object parent{ObjectKind::kSnapshot, record.parent, object.snapshotter};
+  released_.trash.push_back(remove_snapshot_record(changes_, place, *record));
+  forget(object, record->labels);
+  const Object parent{ObjectKind::kSnapshot, record->parent, object.snapshotter};
   if (named_.contains(parent)) queue_.push_back(parent);
 }
 
 void Release::look_at_blob(const Object& object) {
-  if (!changes_.has(key_blob(ns_, object.key))) return;
-  Blob record = decode_blob(object.key, *changes_.view().find(key_blob(ns_, object.key)));
+  const auto bytes = changes_.view().find(key_blob(ns_, object.key));
+  if (!bytes || changes_.is_gone(key_blob(ns_, object.key))) return;
+  const Blob record = decode_blob(object.key, *bytes);
   if (is_kept(object, record.labels)) return;
   released_.objects.push_back(object);
   if (auto trash = remove_blob_record(changes_, ns_, record))
@@ -101,7 +100,7 @@ std::optional<Numbered> remove_blob_record(Changes& changes, std::string_view ns
   changes.erase(key_blob_holder(record.digest, ns));
   changes.relabel(ns, object, record.labels, {});
   changes.publish(ns, api::ContentDelete{record.digest});
-  if (changes.first_left(blob_holder_prefix(record.digest))) return std::nullopt;
+  if (changes.any_left(blob_holder_prefix(record.digest))) return std::nullopt;
   Numbered trash{changes.next_number("trash"), {"blob", std::string(hex_of(record.digest))}};
   changes.batch().put(key_trash(trash.first), encode(trash.second));
   return trash;

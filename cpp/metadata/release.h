@@ -38,7 +38,7 @@ class Release {
   void consider(const Object& object);
   // An object goes, its record by the caller: the keys of its labels, and what they pinned.
   void forget(const Object& object, const Labels& labels);
-  // What nothing keeps goes, and what that kept.
+  // What nothing keeps goes, and what that kept. Once, when all that the batch puts has been put.
   Released run();
 
  private:

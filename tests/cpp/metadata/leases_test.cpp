@@ -338,6 +338,24 @@ TEST_F(LeasesTest, LabelsThatChangeTakeTheirKeysAlong) {
               ElementsAre(ref + "snap/overlay/done", "ns/ref/snap/overlay/web/c/web"));
 }
 
+TEST_F(LeasesTest, WhatAnUpdateNamesIsNotReleasedByIt) {
+  snapshots.prepare("ns", "a", "", {}, {});
+  snapshots.prepare("ns", "b", "", {}, {});
+  containers.create("ns", record("web"), "{}", {}, {}, "a");
+  Containers::Change change{.labels = {{"containerd.io/gc.ref.snapshot.overlay", "a"}},
+                            .snapshot_key = "b"};
+  std::vector<Numbered> trash;
+  containers.update("ns", "web", change, {}, &trash);
+  EXPECT_THAT(trash, IsEmpty());
+  EXPECT_TRUE(has("a"));
+  change = {.labels = {{"containerd.io/gc.ref.snapshot.overlay", std::nullopt}},
+            .snapshot_key = "a"};
+  containers.update("ns", "web", change, {}, &trash);
+  EXPECT_EQ(trash.size(), 1u);
+  EXPECT_TRUE(has("a") && !has("b"));
+  EXPECT_THAT(reverse_keys(), ElementsAre("ns/ref/snap/overlay/a/c/web"));
+}
+
 TEST_F(LeasesTest, AContainersLayerThatALeaseHoldsStays) {
   containers.create("ns", record("web"), "{}", {});
   lease("l");
