@@ -1,6 +1,6 @@
 // SPDX-License-Identifier: Apache-2.0
 // containers.create: everything that can be refused is refused before the one batch that makes the
-// record.
+// record. One with replace=True that is refused has replaced nothing.
 #include <sys/stat.h>
 
 #include "base/error.h"
@@ -10,12 +10,14 @@
 #include "engine/exits.h"
 #include "engine/host.h"
 #include "engine/other_shim.h"
+#include "engine/remove.h"
 #include "engine/runtime_options.h"
 #include "engine/settle.h"
 #include "engine/snapshot_mount.h"
 #include "engine/snapshots.h"
 #include "engine/task_layer.h"
 #include "engine/verbs.h"
+#include "metadata/replace.h"
 #include "oci/spec.h"
 
 namespace ctrd::engine {
@@ -112,27 +114,47 @@ Error taken(const std::string& ns, const std::string& id) {
       .with("id", id);
 }
 
-Error conflict(const metadata::Container& there) {
-  return Error(Code::kAborted,
-               "container \"" + there.id + "\" belongs to another live process (" +
-                   std::to_string(there.owner_process.pid) + ")",
-               Kind::kContainer)
+bool is_foreign(Core& core, const metadata::Container& there) {
+  return there.lifetime == metadata::Lifetime::kOwner && !core.owner->is_ours(there.owner);
+}
+
+void need_ours(Core& core, const metadata::Container& there) {
+  if (!is_foreign(core, there)) return;
+  throw Error(Code::kAborted,
+              "container \"" + there.id + "\" belongs to another live process (" +
+                  std::to_string(there.owner_process.pid) + ")",
+              Kind::kContainer)
       .with("id", there.id);
 }
 
-void clear_record(Core& core, const std::string& ns, const metadata::Container& there, bool replace,
+// What goes by itself. False: it is there still.
+bool sweep_record(Core& core, const std::string& ns, const metadata::Container& there,
                   const Wait& wait) {
   Wait limit = wait.within(std::chrono::seconds(10));
   if (is_abandoned(core, ns, there, wait)) {
     sweep_by_force(core, ns, there, limit);
   } else if (auto task = find_task(core, {ns, there.id, ""}, wait); task && has_expired(*task)) {
     sweep_expired(core, ns, there.id, limit);
-  } else if (replace) {
-    bool foreign =
-        there.lifetime == metadata::Lifetime::kOwner && !core.owner->is_ours(there.owner);
-    if (foreign) throw conflict(there);
-    remove(core, ns, there.id, true, true, wait);
   }
+  return !core.containers.find(ns, there.id, wait);
+}
+
+// The old record goes and the new one comes in one batch, once the old task has ended: what that
+// had and the new one uses is never nobody's.
+metadata::Container replace_record(Core& core, const std::string& ns,
+                                   const metadata::Container& record, const Draft& draft,
+                                   const Wait& wait) {
+  metadata::check_replace(*core.containers.ledger(), ns, record, draft.spec, wait, draft.base);
+  const auto may = [&](const metadata::Container& now) { return !is_foreign(core, now); };
+  metadata::Created created;
+  end_and(core, ns, record.id, true, wait, [&]() -> std::optional<metadata::Removed> {
+    created = core.containers.create(ns, record, draft.spec, wait, may, draft.base);
+    core.made_containers.remember(ns, record.id, created.record.created_ns);
+    if (!created.replaced) return std::nullopt;
+    return metadata::Removed{*created.replaced, created.trash};
+  });
+  forget_exit(core, ns, record.id);
+  return created.record;
 }
 
 }  // namespace
@@ -169,9 +191,11 @@ metadata::Container write_record(Core& core, const std::string& ns, const Draft&
     record.owner = core.owner->number(core.root, core.containers, wait);
     record.owner_process = this_process();
   }
-  if (replace)
-    if (auto there = core.containers.find(ns, record.id, wait))
-      clear_record(core, ns, *there, replace, wait);
+  auto old = replace ? core.containers.find(ns, record.id, wait) : std::nullopt;
+  if (old && !sweep_record(core, ns, *old, wait)) {
+    need_ours(core, *old);
+    return replace_record(core, ns, record, draft, wait);
+  }
   for (int attempt = 0;; ++attempt) {
     try {
       auto created = core.containers.create(ns, record, draft.spec, wait, {}, draft.base);
@@ -181,8 +205,7 @@ metadata::Container write_record(Core& core, const std::string& ns, const Draft&
     } catch (const Error& error) {
       if (error.code() != Code::kAlreadyExists || attempt > 0) throw;
       auto there = core.containers.find(ns, record.id, wait);
-      if (there) clear_record(core, ns, *there, false, wait);
-      if (there && core.containers.find(ns, record.id, wait)) throw;
+      if (there && !sweep_record(core, ns, *there, wait)) throw;
     }
   }
 }
@@ -190,8 +213,9 @@ metadata::Container write_record(Core& core, const std::string& ns, const Draft&
 void make_way(Core& core, const std::string& ns, const std::string& id, bool replace,
               const Wait& wait) {
   if (auto there = core.containers.find(ns, id, wait)) {
-    clear_record(core, ns, *there, replace, wait);
-    if (core.containers.find(ns, id, wait)) throw taken(ns, id);
+    const bool is_left = !sweep_record(core, ns, *there, wait);
+    if (is_left && !replace) throw taken(ns, id);
+    if (is_left) return need_ours(core, *there);
   }
   clear_bundle(core, ns, id, wait);
 }

@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 // Deleting containers: the task first, then record and layer in one batch under the bundle's claim,
 // then directories outside every lock.
+#include "engine/remove.h"
+
 #include "base/error.h"
 #include "base/files.h"
 #include "base/identifier.h"
@@ -88,6 +90,12 @@ bool remove(Core& core, const std::string& ns, const std::string& id, bool force
             const Wait& wait) {
   check_namespace(ns);
   check_identifier("id", id);
+  auto drop = [&] { return remove_record(core, ns, id, wait); };
+  return end_and(core, ns, id, force, wait, drop) || absent(ns, id, missing_ok);
+}
+
+bool end_and(Core& core, const std::string& ns, const std::string& id, bool force, const Wait& wait,
+             const std::function<std::optional<metadata::Removed>()>& drop) {
   bool any = false;
   for (;;) {
     auto ended = end_task(core, {ns, id, ""}, force, wait);
@@ -98,8 +106,8 @@ bool remove(Core& core, const std::string& ns, const std::string& id, bool force
       continue;
     }
     Discard at_end(core, std::move(claim));
-    auto removed = remove_record(core, ns, id, wait);
-    if (!removed) return any || absent(ns, id, missing_ok);
+    auto removed = drop();
+    if (!removed) return any;
     empty_trash(core, *removed);
     return true;
   }

@@ -51,6 +51,7 @@ void Run::create(const CreateOptions& create) {
   args_ = oci::spec_facts(draft.spec).args;
   id_ = draft.record.id;
   if (!create.id.empty()) make_way(core_, ns_, create.id, create.replace, wait_);
+  if (create.replace) record_ = write_record(core_, ns_, draft, true, wait_);
   launch(draft);
 }
 
@@ -62,7 +63,7 @@ void Run::launch(const Draft& draft) {
   try {
     launch.spawn(draft.record, owned ? std::optional(this_process()) : std::nullopt);
     launch.configure(draft.spec, wait_.within(core_.config.rpc_timeout));
-    record_ = write_record(core_, ns_, draft, false, wait_);
+    if (record_.id.empty()) record_ = write_record(core_, ns_, draft, false, wait_);
     Wait limit = wait_.within(core_.config.rpc_timeout);
     ttrpc::Call call = launch.create(record_, time_limit(options_.timeout_ns), limit);
     loop_.pump(call);

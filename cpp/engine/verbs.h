@@ -23,12 +23,12 @@ struct Draft {
 };
 Draft draft_container(Core& core, const std::string& ns, const CreateOptions& options,
                       const Wait& wait);
-// One synced batch. Removes an abandoned container of that id, and with `replace` any that is not
-// another live process's.
+// One synced batch. Removes an abandoned container of that id; with `replace` it takes the place of
+// any that is not another live process's, whose task ends if nothing is refused.
 metadata::Container write_record(Core& core, const std::string& ns, const Draft& draft,
                                  bool replace, const Wait& wait);
-// For a container of this id: an abandoned one goes, with `replace` any that is not another live
-// process's; then kAlreadyExists if there is one.
+// For a container of this id: an abandoned one goes; then kAlreadyExists if there is one, but with
+// `replace` only if it is another live process's (kAborted): else it is write_record's.
 void make_way(Core& core, const std::string& ns, const std::string& id, bool replace,
               const Wait& wait);
 ContainerInfo create(Core& core, const std::string& ns, const CreateOptions& options,

@@ -46,7 +46,8 @@ class Containers:
         Args:
             image: A Rootfs, or a Snapshot.
             args: The command and its arguments; never split by a shell.
-            options: See CreateOptions. id: its name (made up when absent). replace: delete one of this name first.
+            options: See CreateOptions. id: its name (made up when absent). replace: take the place of one of this
+                name, whose task is killed; what is refused leaves that one as it is.
                 lifetime: "owner" (it ends with this process) or "detached". on_exit: "keep", or "delete": container
                 and layer go when the task ends, wait() still answers. memory: bytes or "512M". init: a process 1 that
                 passes signals on and reaps; the status is then what it tells: 127 when there is no such program, and

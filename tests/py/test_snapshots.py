@@ -551,6 +551,55 @@ def test_a_container_of_an_active_snapshot(snapshots: ctrd.Snapshots, engine: ct
     other.delete()
 
 
+def test_what_cannot_be_replaced_goes_on(snapshots: ctrd.Snapshots, engine: ctrd.Engine, system: str) -> None:
+    kind = snapshots._snapshotter
+    snapshots.view("look", system)
+
+    def replace(base: str) -> ctrd.Container:
+        return engine.containers.create(ctrd.Snapshot(base), "true", id="db", replace=True, snapshotter=kind)
+
+    db = engine.start(ctrd.Snapshot(system), "sleep", "1000", id="db", snapshotter=kind)
+    db.run("sh", "-c", "echo kept > /mine")
+    other = engine.containers.create(ctrd.Snapshot(system), "true", id="other", snapshotter=kind)
+    for base in ("typo", "look", "other"):
+        with pytest.raises((ctrd.NotFound, ctrd.FailedPrecondition), match=f'snapshot "{base}"'):
+            replace(base)
+    lease = engine.lease()
+    lease.add("snapshot", "db", snapshotter=kind)
+    with pytest.raises(ctrd.AlreadyExists, match='snapshot "db"'):
+        replace(system)
+    lease.release()
+    assert db.run("cat", "/mine").stdout == "kept\n"
+    assert engine.containers["db"].created_at == db.created_at and db.status() == "running"
+    with replace(system) as now:
+        assert now.status() == "none" and now.start().wait() == 0
+    other.delete()
+
+
+def digests(engine: ctrd.Engine) -> list[str]:
+    return [blob.digest for blob in engine.content.list()]
+
+
+def test_what_a_replacement_uses_stays(snapshots: ctrd.Snapshots, engine: ctrd.Engine, system: str) -> None:
+    kind = snapshots._snapshotter
+    snapshots.prepare("work", system)
+    with snapshots.mount("work") as root:
+        (root / "mine").write_text("mine")
+    digest = engine.content.ingest(b"named by a label").digest
+    layer(snapshots, "named", None, base)
+    labels = {f"containerd.io/gc.ref.snapshot.{kind}": "named", "containerd.io/gc.ref.content.0": digest}
+    for image in ("work", "work", system, "named"):
+        c = engine.containers.create(
+            ctrd.Snapshot(image), "cat", "/mine", id="one", labels=labels, replace=True, snapshotter=kind
+        )
+        assert snapshots.stat("named").kind == "committed" and digests(engine) == [digest]
+        if image == "work":
+            assert c.start().wait() == 0 and c.logs().read() == "mine"
+    assert snapshots.list("name==work") == [] and snapshots.stat("one").parent == "named"
+    c.delete()
+    assert snapshots.list("name==named") == [] and digests(engine) == []
+
+
 def test_rootfs_with_native(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str) -> None:
     result = engine.run(rootfs, "sh", "-c", "echo x > /written; cat /written", snapshotter="native", runtime=runtime)
     assert result.stdout == "x\n" and not (rootfs.path / "written").exists()
