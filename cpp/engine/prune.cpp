@@ -12,9 +12,11 @@
 #include "engine/checkpoint.h"
 #include "engine/leases.h"
 #include "engine/snapshot_layer.h"
+#include "engine/snapshot_mount.h"
 #include "engine/task.h"
 #include "engine/verbs.h"
 #include "metadata/adaptors.h"
+#include "metadata/unleased.h"
 #include "snapshot/usage.h"
 
 namespace ctrd::engine {
@@ -95,20 +97,28 @@ class Pruner {
     return dir ? snapshot::usage_of(dir->get(), wait_).size : 0;
   }
 
-  // Just this record and this task of it. False: somebody was quicker, or wants it kept.
+  // Just this record and this task of it. False: somebody was quicker, or wants it kept: what came
+  // since the beginning counts, also what comes while the task's shim ends; then the bundle stays
+  // as it is, with exit and log.
   bool remove(const Container& record, const Task& task) {
+    metadata::Ledger& ledger = *core_.containers.ledger();
     const auto may = [&](const Container& now) {
-      return now.created_ns == record.created_ns && may_go(now);
+      std::map<uint64_t, std::string> mounted;
+      note_mounts(core_, &mounted);
+      return now.created_ns == record.created_ns && may_go(now) &&
+             !mounted.contains(now.snapshot_number);
     };
     auto now = core_.containers.find(ns_, record.id, wait_);
-    if (!now || !may(*now)) return false;  // before its task is deleted
+    if (!now || !may(*now) || metadata::is_leased(ledger, ns_, *now, wait_) ||
+        layers_in_use(core_).contains(now->snapshot_number))
+      return false;
     const TaskRef ref{ns_, record.id, task.status.instance};
     auto ended = with_reserves(core_.root, [&] { return end_task(core_, ref, false, wait_); });
     if (!ended || !ended->claim) return false;
-    Discard at_end(core_, std::move(ended->claim));
     auto removed = with_reserves(
-        core_.root, [&] { return core_.containers.remove(ns_, record.id, wait_, may); });
+        core_.root, [&] { return metadata::remove_unleased(ledger, ns_, record.id, wait_, may); });
     if (!removed) return false;
+    Discard at_end(core_, std::move(ended->claim));
     core_.made_containers.forget(ns_, record.id);
     empty_trash(core_, *removed);
     return true;

@@ -2,8 +2,10 @@
 // What a prune takes, in what states, and what it leaves alone.
 #include "engine/prune.h"
 
+#include "engine/checkpoint.h"
 #include "engine/fixture.h"
 #include "engine/leases.h"
+#include "engine/verbs.h"
 
 namespace ctrd::engine {
 namespace {
@@ -60,6 +62,14 @@ TEST_F(PruneTest, LeavesWhatALeaseHolds) {
   add_to_lease(engine(), kNs, "l", {"snapshot", "a"}, soon());
   EXPECT_EQ(prune().removed, Ids{});
   remove_lease(engine(), kNs, "l", 0, soon());
+  EXPECT_EQ(prune().removed, Ids{"a"});
+}
+
+// What happens to the task of one that somebody labels while its shim ends.
+TEST_F(PruneTest, AnEndedTaskWhoseBundleIsLeftHasItsExit) {
+  run_to_end(detached("a", {"/bin/sh", "-c", "exit 3"}));
+  EXPECT_TRUE(end_task(core_of(engine(), soon()), task("a"), false, soon())->claim);
+  EXPECT_EQ(engine().wait_task(task("a"), soon()).status, 3);
   EXPECT_EQ(prune().removed, Ids{"a"});
 }
 

@@ -7,6 +7,7 @@
 #include "metadata/fixture.h"
 #include "metadata/namespaces.h"
 #include "metadata/snapshots.h"
+#include "metadata/unleased.h"
 
 namespace ctrd::metadata {
 namespace {
@@ -354,6 +355,29 @@ TEST_F(LeasesTest, WhatAnUpdateNamesIsNotReleasedByIt) {
   EXPECT_EQ(trash.size(), 1u);
   EXPECT_TRUE(has("a") && !has("b"));
   EXPECT_THAT(reverse_keys(), ElementsAre("ns/ref/snap/overlay/a/c/web"));
+}
+
+TEST_F(LeasesTest, WhatIsLeasedIsNotTakenForNobodys) {
+  containers.create("ns", record("web"), "{}", {});
+  const Container web = containers.get("ns", "web", {});
+  lease("old", {{"containerd.io/gc.expire", kPast}});
+  leases.add("ns", "old", snapshot("web"), {});
+  EXPECT_FALSE(is_leased(*containers.ledger(), "ns", web, {}));
+  lease("l");
+  leases.add("ns", "l", snapshot("web"), {});
+  EXPECT_TRUE(is_leased(*containers.ledger(), "ns", web, {}));
+  bool may = true;
+  auto remove = [&] {
+    return remove_unleased(*containers.ledger(), "ns", "web", {},
+                           [&](const Container&) { return may; });
+  };
+  EXPECT_FALSE(remove());
+  leases.remove("ns", "l", {});
+  may = false;
+  EXPECT_FALSE(remove());
+  may = true;
+  EXPECT_EQ(remove()->trash.size(), 1u);
+  EXPECT_FALSE(remove() || has("web"));
 }
 
 TEST_F(LeasesTest, AContainersLayerThatALeaseHoldsStays) {
