@@ -132,37 +132,6 @@ WRONG = {
         _snapshot(2, "remove", "a"),
         Op("read", SNAPSHOTS, "", tree_of({"a": ("active", "", False)}), 4, 5),
     ],
-    "one that is removed while it is mounted": [
-        _snapshot(0, "view", "a "),
-        _snapshot(2, "mount", "a"),
-        _snapshot(4, "remove", "a"),
-    ],
-    "one that is removed while it is mounted, and nobody says so before it is unmounted": [
-        _snapshot(0, "view", "a "),
-        _snapshot(2, "mount", "a"),
-        _snapshot(4, "read", "", ABSENT),
-    ],
-    "one that two have mounted to write": [
-        _snapshot(0, "prepare", "a "),
-        _snapshot(2, "mount", "a", took=9),
-        _snapshot(3, "mount", "a", took=5),
-    ],
-    "a commit of what is mounted": [
-        _snapshot(0, "prepare", "a "),
-        _snapshot(2, "mount", "a"),
-        _snapshot(4, "commit", "a x"),
-    ],
-    "a commit that is refused after the end of a mount": [
-        _snapshot(0, "prepare", "a "),
-        _snapshot(2, "mount", "a"),
-        _snapshot(4, "unmount", "a"),
-        _snapshot(6, "commit", "a x", REFUSED),
-    ],
-    "a collection that takes what is mounted": [
-        _snapshot(0, "view", "a "),
-        _snapshot(2, "mount", "a"),
-        _snapshot(4, "gc", "", '["a"]'),
-    ],
     "a label that is lost in a commit": [
         _snapshot(0, "prepare", "a "),
         _snapshot(2, "commit", "a x root"),
@@ -175,29 +144,6 @@ WRONG = {
 def test_what_no_order_explains(name: str) -> None:
     assert explain(WRONG[name]).startswith("snapshots: nothing explains")
     assert explain(WRONG[name][:-1]) == "" or "refused" in name
-
-
-def test_what_is_mounted() -> None:
-    """A view by many, an active one by one; with what they stand upon they are kept."""
-    good = [
-        _snapshot(0, "prepare", "a "),
-        _snapshot(2, "commit", "a base"),
-        _snapshot(4, "view", "v base"),
-        _snapshot(6, "mount", "v"),
-        _snapshot(8, "mount", "v"),
-        _snapshot(10, "mount", "base", REFUSED),
-        _snapshot(12, "mount", "x", MISSING),
-        _snapshot(14, "gc", "", "[]"),
-        _snapshot(16, "remove", "v", REFUSED),
-        _snapshot(18, "unmount", "v"),
-        _snapshot(20, "remove", "v", REFUSED),
-        _snapshot(22, "unmount", "v"),
-        _snapshot(24, "gc", "", '["base", "v"]'),
-    ]
-    assert explain(good) == ""
-    assert explain([*good[:-1], _snapshot(24, "remove", "v"), _snapshot(26, "gc", "", '["base"]')]) == ""
-    for n in (3, 4, 9):
-        assert explain(good[:n] + good[n + 1 :]), n
 
 
 def test_random_histories_of_a_real_register() -> None:

@@ -12,7 +12,7 @@ import time
 from collections import defaultdict
 from collections.abc import Callable, Iterable
 from dataclasses import asdict, dataclass
-from functools import lru_cache, partial
+from functools import lru_cache
 from pathlib import Path
 
 ABSENT = ""  # no such object; what one holds is never empty
@@ -52,96 +52,60 @@ class Op:
         raise ValueError(self)
 
 
-# key -> (kind, parent, labelled as a root of the garbage collection, how often it is mounted)
-Tree = dict[str, tuple[str, str, bool, int]]
+# key -> (kind, parent, labelled as a root of the garbage collection)
+Tree = dict[str, tuple[str, str, bool]]
 
 
-def tree_of(snapshots: dict[str, tuple[str, str, bool]]) -> str:
-    """What a reader of SNAPSHOTS sees: where they are mounted is not listed."""
+def tree_of(snapshots: Tree) -> str:
+    """What SNAPSHOTS holds."""
     return json.dumps(snapshots, sort_keys=True) if snapshots else ABSENT
-
-
-def _seen(tree: Tree) -> str:
-    return tree_of({key: one[:3] for key, one in tree.items()})
 
 
 @lru_cache(maxsize=10_000)
 def _after_snapshots(op: Op, state: str) -> str | None:
     tree: Tree = {key: tuple(one) for key, one in json.loads(state or "{}").items()}
     if op.verb == "read":
-        return state if op.answer == _seen(tree) else None
+        return state if op.answer == state else None
     if op.verb == "gc":
-        return _state_of(tree) if _collect(tree) == json.loads(op.answer) else None
+        return tree_of(tree) if _collect(tree) == json.loads(op.answer) else None
     key, other, root = (op.value.split(" ") + ["", ""])[:3]  # prepare KEY PARENT ROOT, commit KEY NAME ROOT, remove KEY
-    why = _VERBS[op.verb](tree, key, other, bool(root))
+    why = {"prepare": _prepare, "commit": _commit, "remove": _remove}[op.verb](tree, key, other, bool(root))
     if op.answer != DONE:
         return state if op.answer in why else None
-    return None if why else _state_of(tree)
-
-
-def _state_of(tree: Tree) -> str:
-    return json.dumps(tree, sort_keys=True) if tree else ABSENT
+    return None if why else tree_of(tree)
 
 
 # Each changes the tree, or says for which reasons it may be refused.
-def _make(kind: str, tree: Tree, key: str, parent: str, root: bool) -> set[str]:
+def _prepare(tree: Tree, key: str, parent: str, root: bool) -> set[str]:
     why = {EXISTS} if key in tree else set()
     why |= {MISSING} if parent and parent not in tree else set()
     why |= {REFUSED} if parent in tree and tree[parent][0] != "committed" else set()
     if not why:
-        tree[key] = (kind, parent, root, 0)
+        tree[key] = ("active", parent, root)
     return why
 
 
 def _commit(tree: Tree, key: str, name: str, root: bool) -> set[str]:
     why = {EXISTS} if name in tree else set()
     why |= {MISSING} if key not in tree else set()
-    why |= {REFUSED} if key in tree and (tree[key][0] != "active" or tree[key][3]) else set()
+    why |= {REFUSED} if key in tree and tree[key][0] != "active" else set()
     if not why:
-        tree[name] = ("committed", tree.pop(key)[1], root, 0)
+        tree[name] = ("committed", tree.pop(key)[1], root)
     return why
 
 
 def _remove(tree: Tree, key: str, _: str, __: bool) -> set[str]:
     why = {MISSING} if key not in tree else set()
-    why |= {REFUSED} if key in tree and (tree[key][3] or any(one[1] == key for one in tree.values())) else set()
+    why |= {REFUSED} if any(parent == key for _, parent, _ in tree.values()) else set()
     if not why:
         del tree[key]
     return why
 
 
-def _mount(tree: Tree, key: str, _: str, __: bool) -> set[str]:
-    if key not in tree:
-        return {MISSING}
-    kind, parent, root, mounts = tree[key]
-    if kind == "committed" or (kind == "active" and mounts):
-        return {REFUSED}
-    tree[key] = (kind, parent, root, mounts + 1)
-    return set()
-
-
-def _unmount(tree: Tree, key: str, _: str, __: bool) -> set[str]:
-    if key not in tree or not tree[key][3]:
-        return {MISSING}  # it went while it was mounted
-    kind, parent, root, mounts = tree[key]
-    tree[key] = (kind, parent, root, mounts - 1)
-    return set()
-
-
-_VERBS: dict[str, Callable[[Tree, str, str, bool], set[str]]] = {
-    "prepare": partial(_make, "active"),
-    "view": partial(_make, "view"),
-    "commit": _commit,
-    "remove": _remove,
-    "mount": _mount,
-    "unmount": _unmount,
-}
-
-
 def _collect(tree: Tree) -> list[str]:
-    """What goes: all but the roots, what is mounted, and what they stand upon."""
+    """What goes: all but the roots and what they stand upon."""
     kept = {""}
-    work = [key for key, (_, _, root, mounts) in tree.items() if root or mounts]
+    work = [key for key, (_, _, root) in tree.items() if root]
     while work:
         key = work.pop()
         if key not in kept:
@@ -159,11 +123,10 @@ class Notes:
     def __init__(self, path: Path) -> None:
         self._path = path
         self._ops: list[Op] = []
-        self.last = ""  # answer
 
     def do(self, verb: str, key: str, value: str, call: Callable[[], str]) -> None:
         began = time.monotonic_ns()
-        answer = self.last = call()
+        answer = call()
         self._ops.append(Op(verb, key, value, answer, began, time.monotonic_ns()))
 
     def read_all(self, keys: Iterable[str], call: Callable[[], dict[str, str]]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import json
 import random
 from collections.abc import Callable
-from contextlib import ExitStack
 
 import ctrd
 import history
@@ -23,34 +22,19 @@ class SnapshotSharer:
         self.engine, self.random, self.notes = engine, rng, notes
         self.overtaken = 0
         self.verbs: list[Callable[[], None]] = [self.prepare, self.prepare, self.commit, self.commit]
-        self.verbs += [self.view, self.remove, self.read, self.collect, self.use, self.use]
+        self.verbs += [self.remove, self.read, self.collect]
 
     def prepare(self) -> None:
         """Upon nothing, upon what is committed, or upon what is not: any of it, and that refused."""
-        self._make("prepare", self.engine.snapshots.prepare)
-
-    def view(self) -> None:
-        self._make("view", self.engine.snapshots.view)
-
-    def _make(self, verb: str, make: Callable[..., object]) -> None:
         key, parent, labels = self._any(KEYS), self._any(["", *NAMES, *NAMES, *KEYS[:1]]), self._labels()
 
         def do() -> None:
             try:
-                make(key, parent or None, labels=labels)
+                self.engine.snapshots.prepare(key, parent or None, labels=labels)
             except ctrd.Conflict:  # it was made, and another has committed or removed it since
                 self.overtaken += 1
 
-        self._do(verb, (key, parent), labels, do)
-
-    def use(self) -> None:
-        """Mounted while something else is done: nobody takes it away, and nobody else mounts it to write."""
-        key = self._any(KEYS + NAMES[:1])
-        with ExitStack() as mounted:
-            self._do("mount", (key, ""), {}, lambda: mounted.enter_context(self.engine.snapshots.mount(key)))
-            if self.notes.last == history.DONE:
-                self.random.choice([self.commit, self.remove, self.collect, self.read])()
-                self._do("unmount", (key, ""), {}, mounted.close)
+        self._do("prepare", (key, parent), labels, do)
 
     def commit(self) -> None:
         key, name, labels = self._any(KEYS + NAMES[:1]), self._any(NAMES + KEYS[:1]), self._labels()
