@@ -99,7 +99,7 @@ class Task {
   asio::awaitable<void> roll_back();
   void watch_oom();
   // task_checkpoint.cpp
-  void check_not_held(const ttrpc::Caller* by) const;
+  asio::awaitable<Lock::Guard> acquire_for(const ttrpc::Caller* by);
   asio::awaitable<Lock::Guard> acquire_unheld();
   asio::awaitable<void> freeze();
   asio::awaitable<void> unfreeze();

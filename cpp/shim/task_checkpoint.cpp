@@ -40,8 +40,15 @@ asio::awaitable<void> Task::unfreeze() {
   if (status_ == api::Status::kPausing) status_ = api::Status::kRunning;
 }
 
-void Task::check_not_held(const ttrpc::Caller* by) const {
-  if (held_ && held_->caller.get() != by) throw cannot(side_.id, "it is being checkpointed");
+// A hold whose caller has gone is about to end, maybe once its dump has: it is waited for.
+asio::awaitable<Lock::Guard> Task::acquire_for(const ttrpc::Caller* by) {
+  const auto is_anothers = [&] { return held_ && held_->caller.get() != by; };
+  for (;;) {
+    while (is_anothers() && held_->over) co_await changed_.wait();
+    if (is_anothers()) throw cannot(side_.id, "it is being checkpointed");
+    Lock::Guard guard = co_await lock_.acquire();
+    if (!is_anothers()) co_return std::move(guard);
+  }
 }
 
 // The lock is free while it is held, for its end and its caller's checkpoint.
@@ -56,10 +63,8 @@ asio::awaitable<Lock::Guard> Task::acquire_unheld() {
 asio::awaitable<void> Task::checkpoint(api::CheckpointTaskRequest request,
                                        const ttrpc::Caller* caller) {
   api::CheckpointOptions options = checkpoint_options(request.options);
-  check_not_held(caller);
-  Lock::Guard guard = co_await lock_.acquire();
+  Lock::Guard guard = co_await acquire_for(caller);
   require();
-  check_not_held(caller);
   bool runs = status_ == api::Status::kRunning && !ended_;
   bool frozen = (status_ == api::Status::kPaused || held_) && !ended_;
   if (!runs && !frozen) throw cannot(side_.id, "it is neither running nor paused");
@@ -87,10 +92,8 @@ asio::awaitable<void> Task::checkpoint(api::CheckpointTaskRequest request,
 
 // Whatever comes first, the end of its caller or the lock: nothing stays frozen.
 asio::awaitable<void> Task::hold(std::shared_ptr<Hold> hold) {
-  check_not_held(nullptr);
-  Lock::Guard guard = co_await lock_.acquire();
+  Lock::Guard guard = co_await acquire_for(nullptr);
   require();
-  check_not_held(nullptr);
   if (hold->over) co_return;
   bool runs = status_ == api::Status::kRunning;
   if ((!runs && status_ != api::Status::kPaused) || ended_)

@@ -299,6 +299,30 @@ TEST_P(Checkpoint, AHoldIsOfOneCaller) {
   h.remove_and_leave();
 }
 
+// Nobody is refused for the sake of one who was killed.
+TEST_P(Checkpoint, ADumpWhoseCallerHasGoneIsWaitedFor) {
+  Images images("ctrd-checkpoint-test-10");
+  Harness h(runtime());
+  h.run_sleeper();
+  Holder one(h);
+  one.hold();
+  ttrpc::Call dumping =
+      one.begin(api::kTaskV2, "Checkpoint",
+                api::encode(api::CheckpointTaskRequest{
+                    h.id, images.path, {std::string(api::kCheckpointOptionsType), ""}}));
+  ASSERT_TRUE(eventually([&] { return std::filesystem::exists(images.path); }));
+  dumping.take_socket().reset();
+  h.state();  // it has seen that
+  Holder next(h);
+  next.hold();
+  EXPECT_TRUE(cgroup_frozen(h.cgroup));
+  EXPECT_EQ(h.state().status, api::Status::kPausing);
+  next.socket.reset();
+  EXPECT_TRUE(eventually([&] { return h.state().status == api::Status::kRunning; }));
+  EXPECT_FALSE(cgroup_frozen(h.cgroup));
+  h.end();
+}
+
 // What freezes or thaws waits for the end of a hold; a task that was paused stays so after it.
 TEST_P(Checkpoint, APausedTaskIsHeldToo) {
   Harness h(runtime());
