@@ -2,7 +2,6 @@
 #include "engine/gc.h"
 
 #include <algorithm>
-#include <ranges>
 
 #include "base/error.h"
 #include "base/files.h"
@@ -89,8 +88,10 @@ Sum remove_all(Core& core, const std::string& ns, const Facts& facts, const Wait
 
 GcReport report_of(const Sum& sum) {
   GcReport report{{}, sum.freed};
-  for (const auto& [kind, key, snapshotter] : std::views::transform(sum.removed, &Garbage::object))
+  for (const Garbage& one : sum.removed) {
+    const auto& [kind, key, snapshotter] = one.object;
     report.removed.push_back({std::string(metadata::word_of(kind)), key, snapshotter});
+  }
   return report;
 }
 

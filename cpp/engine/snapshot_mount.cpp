@@ -31,6 +31,7 @@ std::string target_of(const std::string& given) {
 
 std::vector<uint64_t> numbers_of(const std::vector<metadata::Snapshot>& chain) {
   std::vector<uint64_t> numbers;
+  numbers.reserve(chain.size());
   for (const metadata::Snapshot& one : chain) numbers.push_back(one.number);
   return numbers;
 }
@@ -54,11 +55,11 @@ std::vector<uint64_t> numbers_in(std::string_view text) {
 }
 
 std::string where_of(int state, const std::string& name) {
-  const std::string kOther = "mounted by another process";
-  if (!name.starts_with(name_of_ours(kPrefix, 0))) return kOther;
+  std::string other = "mounted by another process";
+  if (!name.starts_with(name_of_ours(kPrefix, 0))) return other;
   const std::string text = find_file_at(state, name + "/" + kTarget, kMostText).value_or("");
   const std::size_t space = text.find(' ');
-  return space == text.npos ? kOther : "mounted at " + text.substr(space + 1);
+  return space == text.npos ? other : "mounted at " + text.substr(space + 1);
 }
 
 // False: busy.

@@ -28,7 +28,7 @@ struct stat facts_at(int dir, const std::string& name) {
 void copy_xattrs(const std::string& from, const std::string& to, bool is_layer) {
   for (const auto& [key, value] : read_xattrs(from, is_layer))
     if (::lsetxattr(to.c_str(), key.c_str(), value.data(), value.size(), 0) < 0)
-      throw sys_error("set attribute " + key + " of " + to);
+      throw sys_error(std::string("set attribute ").append(key).append(" of ").append(to));
 }
 
 std::string joined(std::string path, const std::string& name) {

@@ -74,7 +74,7 @@ std::map<std::string, std::string> read_xattrs(const std::string& path, bool is_
     all[key] =
         sized([&](char* data,
                   std::size_t size) { return ::lgetxattr(path.c_str(), key.c_str(), data, size); },
-              "read attribute " + key + " of " + path);
+              std::string("read attribute ").append(key).append(" of ").append(path));
   }
   return all;
 }

@@ -37,7 +37,7 @@ class Reader {
     std::sort(names.begin(), names.end());
     for (const std::string& name : names) {
       wait_.check();
-      entry(dir, name, path + '/' + name, depth);
+      entry(dir, name, std::string(path).append(1, '/').append(name), depth);
     }
   }
   uint64_t size() const { return size_; }
