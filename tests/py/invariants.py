@@ -22,6 +22,7 @@ import stat
 import sys
 from collections import Counter
 from collections.abc import Callable, Iterator
+from contextlib import suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from pathlib import Path
@@ -322,9 +323,8 @@ def bundles_have_records(root: Root) -> Iterator[str]:
         return
     locks = locked_files()
     for (ns, id), bundle in root.bundles.items():
-        special = [path.name for path in bundle.path.rglob("*") if _is_special(path)]
         if (ns, id) not in root.store.containers:
-            yield f"{bundle.path} has no container; in it: {special}"
+            yield f"{bundle.path} has no container; in it: {_special_in(bundle.path)}"
         elif bundle.status in ("", "unknown") and not is_locked(bundle.path, locks):
             yield f"{bundle.path} is half made, and nobody makes it"
         for path in (bundle.path / "rt").glob("[!.]*"):
@@ -334,6 +334,16 @@ def bundles_have_records(root: Root) -> Iterator[str]:
         for path in Path(place).glob("*"):
             if any(path.name == id for _, id in root.store.containers):
                 yield f"{path}: a runtime's state outside of the bundle"
+
+
+def _special_in(bundle: Path) -> list[str]:
+    """What a shim that is just ending removes meanwhile is left out."""
+    found = []
+    for folder, _, names in os.walk(bundle):
+        for name in names:
+            with suppress(FileNotFoundError):
+                found += [name] if _is_special(Path(folder, name)) else []
+    return found
 
 
 def _is_special(path: Path) -> bool:
