@@ -1,6 +1,8 @@
 // SPDX-License-Identifier: Apache-2.0
 #include "content/blobs.h"
 
+#include <fcntl.h>
+#include <stdio.h>
 #include <sys/stat.h>
 #include <time.h>
 
@@ -15,6 +17,13 @@ namespace {
 void pause(Nanos duration) {
   timespec time{0, static_cast<long>(duration.count())};
   ::clock_nanosleep(CLOCK_MONOTONIC, 0, &time, nullptr);
+}
+
+// Moved, or exchanged with what has the name already.
+void trade(int from_dir, const std::string& from, int to_dir, const std::string& to) {
+  if (!exists_at(to_dir, to)) return rename_at(from_dir, from, to_dir, to);
+  if (::renameat2(from_dir, from.c_str(), to_dir, to.c_str(), RENAME_EXCHANGE) < 0)
+    throw sys_error("exchange " + from + " with content " + to);
 }
 
 Error lost(int dir, std::string_view hex, const std::string& expected, const std::string& actual) {
@@ -36,18 +45,14 @@ BlobsLock::BlobsLock(int content, const Wait& wait) : file_(content, "lock") {
   }
 }
 
-bool Blobs::place(const Ingest& ingest, std::string_view hex) const {
-  std::string name(hex);
-  if (exists_at(dir_.get(), name)) return false;
-  rename_at(ingest.dir(), "data", dir_.get(), name);
-  return true;
+void Blobs::place(const Ingest& ingest, std::string_view hex) const {
+  trade(ingest.dir(), "data", dir_.get(), std::string(hex));
 }
 
 void Blobs::sync() const { sync_dir(dir_.get()); }
 
 void Blobs::take_back(const Ingest& ingest, std::string_view hex) const {
-  if (exists_at(dir_.get(), std::string(hex)))  // not if place() failed
-    rename_at(dir_.get(), std::string(hex), ingest.dir(), "data");
+  trade(dir_.get(), std::string(hex), ingest.dir(), "data");
 }
 
 bool Blobs::remove(std::string_view hex) const { return unlink_at(dir_.get(), std::string(hex)); }

@@ -30,8 +30,8 @@ class Blobs {
  public:
   explicit Blobs(UniqueFd dir) : dir_(std::move(dir)) {}  // .../blobs/sha256
 
-  // The lock is held. Sealed data gets its name; false: there is such a blob already.
-  bool place(const Ingest& ingest, std::string_view hex) const;
+  // The lock is held. Sealed data gets its name; what has it goes to the data's place.
+  void place(const Ingest& ingest, std::string_view hex) const;
   void sync() const;  // names that were given
   // The lock is held. What place() did, undone.
   void take_back(const Ingest& ingest, std::string_view hex) const;

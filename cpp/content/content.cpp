@@ -33,11 +33,12 @@ std::unique_ptr<Writer> Content::open_writer(const std::string& ns, const std::s
   std::unique_ptr<Writer> writer(new Writer(*this, ns, ref, lease));
   auto there = records_.find_for(ns, expected.digest, lease, ref, wait);
   if (expected.digest) {
-    if (there)
+    const bool is_there = is_whole(*expected.digest, wait);
+    if (there && is_there)
       throw Error(Code::kAlreadyExists,
                   "content \"" + *expected.digest + "\": already exists in namespace " + ns)
           .with("digest", *expected.digest);
-    if (sharing_ == Sharing::kShared)
+    if (is_there && sharing_ == Sharing::kShared)
       writer->shared_ = records_.find_elsewhere(ns, *expected.digest, wait);
   }
   if (writer->shared_) {

@@ -46,8 +46,9 @@ class Writer {
   // appended to it.
   bool is_shared() const { return shared_.has_value(); }
   // Makes what has come a blob of this namespace. kDataLoss, with context expected and actual: it
-  // has another size or digest; kAlreadyExists: the namespace has it, and the ingest is gone. After
-  // any other failure the ingest stays as it was.
+  // has another size or digest; kAlreadyExists: the namespace has it, and the ingest is gone. Where
+  // the bytes that it had were missing or damaged, these are there in their place then. After any
+  // other failure the ingest stays as it was.
   metadata::Blob commit(const Expected& expected, const metadata::Labels& labels, const Wait& wait);
   void close();  // keeps what has come; safe twice
 
@@ -80,9 +81,9 @@ class Content {
   Content(int root, std::shared_ptr<metadata::Ledger> ledger, Sharing sharing = Sharing::kShared)
       : root_(root), records_(std::move(ledger)), sharing_(sharing) {}
 
-  // kAlreadyExists: the namespace has the expected digest. kUnavailable: somebody writes this ref.
-  // lease: the ingest joins it, and then the blob, also one that is there already; kNotFound: there
-  // is no such lease.
+  // kAlreadyExists: the namespace has the expected digest, whole. kUnavailable: somebody writes
+  // this ref. lease: the ingest joins it, and then the blob, also one that is there already;
+  // kNotFound: there is no such lease.
   std::unique_ptr<Writer> open_writer(const std::string& ns, const std::string& ref,
                                       const Expected& expected, const Wait& wait,
                                       const std::string& lease = {});

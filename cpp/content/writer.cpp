@@ -146,15 +146,24 @@ metadata::Blob Writer::place(metadata::Blob blob, const Wait& wait) {
   return blob;
 }
 
-// Under the lock, so that nobody removes the bytes before their record is there.
+// Under the lock, so that nobody removes the bytes before their record is there. What has the name
+// already stays if it is whole, which is looked at before, as it takes a while: if somebody heals
+// it meanwhile, ours are the same.
 metadata::Blob Writer::record(metadata::Blob blob, const Wait& wait) {
   const Blobs blobs = content_.blobs();
   const std::string hex(hex_of(blob.digest));
+  const bool is_whole = content_.is_whole(blob.digest, wait);
   BlobsLock held = content_.lock(wait);
-  AtEnd undo([&] { blobs.take_back(*ingest_, hex); });
-  if (!blobs.place(*ingest_, hex)) undo.forget();
+  const bool is_ours = !is_whole || !blobs.has(hex);
+  if (is_ours) blobs.place(*ingest_, hex);
+  AtEnd undo([&] { is_ours ? blobs.take_back(*ingest_, hex) : void(); });
   blobs.sync();  // also of one that is there: whoever placed it may have been killed here
-  blob = content_.records_.add(status_.ns, std::move(blob), false, wait, lease_, status_.ref);
+  try {
+    blob = content_.records_.add(status_.ns, std::move(blob), false, wait, lease_, status_.ref);
+  } catch (const Error& error) {
+    if (error.code() == Code::kAlreadyExists) undo.forget();  // what its record says is true again
+    throw;
+  }
   undo.forget();
   return blob;
 }

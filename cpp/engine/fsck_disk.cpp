@@ -171,14 +171,16 @@ void Disk::check_blobs() {
 void Disk::check_blob(const Inventory::Name& name, const metadata::Blob& blob, int dir) {
   auto size = dir < 0 ? std::nullopt : size_of(dir, std::string(hex_of(name.second)));
   if (!size)
-    return note("content", shown(name), "missing", "its bytes are not there: delete it", false);
+    return note("content", shown(name), "missing", "its bytes are not there: ingest or delete it",
+                false);
   if (*size != blob.size)
     return note("content", shown(name), "damaged",
                 "it has " + std::to_string(*size) + " bytes, not " + std::to_string(blob.size) +
-                    ": delete it",
+                    ": ingest or delete it",
                 false);
   if (!verify_ || core_.content.is_whole(name.second, wait_)) return;
-  note("content", shown(name), "damaged", "its bytes have another digest: delete it", false);
+  note("content", shown(name), "damaged", "its bytes have another digest: ingest or delete it",
+       false);
 }
 
 void Disk::check_bundles() {

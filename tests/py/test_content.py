@@ -257,6 +257,21 @@ def test_a_damaged_blob_is_data_loss(engine: ctrd.Engine) -> None:
     engine.content.delete(made.digest)
 
 
+@pytest.mark.parametrize("expected", [False, True])
+@pytest.mark.parametrize("damage", ["missing", "cut", "wrong"])
+def test_a_damaged_blob_is_healed_by_what_comes_again(engine: ctrd.Engine, damage: str, expected: bool) -> None:
+    made = engine.content.ingest(b"data", labels={"k": "v"})
+    (path,) = files(engine)
+    path.unlink()
+    if damage != "missing":
+        path.write_bytes(b"dat" if damage == "cut" else b"date")
+    assert [one.problem for one in engine.fsck(verify=True).problems] == [damage if damage == "missing" else "damaged"]
+    assert engine.content.ingest(b"data", expected=made.digest if expected else None) == made
+    assert engine.content.read(made.digest) == b"data" and engine.content.info(made.digest).labels == {"k": "v"}
+    assert engine.content.ingests() == [] and files(engine) == [path] and path.stat().st_mode & 0o7777 == 0o444
+    assert engine.fsck(verify=True).problems == ()
+
+
 KILLED = """
 import ctrd, itertools, os, sys
 engine = ctrd.default_engine()

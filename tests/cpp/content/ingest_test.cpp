@@ -235,6 +235,68 @@ TEST_F(IngestTest, AMissingOrCutBlobIsDataLossWithItsPath) {
   EXPECT_TRUE(content().list("one", {}, {}).empty());
 }
 
+// What is wrong with a blob's file, and whether its digest is expected when it comes again.
+struct Damage {
+  const char* what;
+  bool expected;
+};
+struct Healing : ContentTest, testing::WithParamInterface<Damage> {
+  void SetUp() override {
+    write_blob("abc");
+    ASSERT_EQ(::unlink(path.c_str()), 0);
+    const std::string bytes = GetParam().what;
+    UniqueFd dir = open_dir(temp.path("content/blobs/sha256"));
+    if (bytes != "missing") create_file_at(dir.get(), digest.substr(7), bytes, 0444);
+  }
+  // The code of the commit's error, kOk for none.
+  Code ingest(const std::string& ns) {
+    auto writer =
+        open("again", {GetParam().expected ? std::optional(digest) : std::nullopt, {}}, ns);
+    EXPECT_FALSE(writer->is_shared());
+    writer->write("abc");
+    try {
+      writer->commit({digest, 3}, {}, {});
+    } catch (const Error& error) {
+      return error.code();
+    }
+    return Code::kOk;
+  }
+  const std::string digest = digest_of("abc");
+  const std::string path = temp.path("content/blobs/sha256/" + digest.substr(7));
+};
+
+TEST_P(Healing, OfItsOwnNamespacesBlob) {
+  EXPECT_EQ(ingest("one"), Code::kAlreadyExists);
+  EXPECT_EQ(read(digest), "abc");
+  EXPECT_TRUE(content().is_whole(digest, {}));
+  EXPECT_TRUE(ingest_dirs().empty());
+  EXPECT_EQ(blobs().size(), 1u);
+}
+
+TEST_P(Healing, OfAnotherNamespacesBlob) {
+  EXPECT_EQ(ingest("two"), Code::kOk);
+  for (const char* ns : {"one", "two"}) EXPECT_EQ(read(digest, ns), "abc");
+  EXPECT_TRUE(ingest_dirs().empty());
+}
+
+// The record of a lease that is not there cannot be written: all is as it was.
+TEST_P(Healing, IsUndoneWithoutARecord) {
+  metadata::Leases leases(std::make_shared<metadata::Ledger>(root.store));
+  leases.create("two", {.id = "l"}, {});
+  auto writer = content().open_writer("two", "again", {}, {}, "l");
+  writer->write("abc");
+  leases.remove("two", "l", {});
+  EXPECT_EQ(code_of([&] { writer->commit({digest, 3}, {}, {}); }), Code::kNotFound);
+  EXPECT_FALSE(content().is_whole(digest, {}));
+  EXPECT_EQ(blobs().size(), GetParam().what == std::string("missing") ? 0u : 1u);
+  EXPECT_EQ(open("again", {}, "two")->digest(), digest);
+}
+
+INSTANTIATE_TEST_SUITE_P(All, Healing,
+                         testing::Values(Damage{"missing", false}, Damage{"missing", true},
+                                         Damage{"ab", false}, Damage{"ab", true},
+                                         Damage{"abd", false}, Damage{"abd", true}));
+
 TEST_F(IngestTest, WhatWasDeletedCanComeAgain) {
   for (int round = 0; round < 3; ++round) {
     write_blob("abc");
