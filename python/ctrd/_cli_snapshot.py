@@ -3,6 +3,7 @@
 
 from __future__ import annotations
 
+import shlex
 from collections.abc import Callable
 
 import click
@@ -83,10 +84,10 @@ def rm(open_engine: _Open, /, snapshotter: str, keys: tuple[str, ...]) -> None:
 @click.option("--view", "-r", is_flag=True, help="To be read only.")
 @_engine
 def prepare(open_engine: _Open, /, snapshotter: str, key: str, parent: str | None, view: bool) -> None:
-    """Make a snapshot, and say how to mount it."""
+    """Make a snapshot, and print the command that mounts it: TARGET in it is for you to replace."""
     snapshots = _open(open_engine, snapshotter)
     for one in (snapshots.view if view else snapshots.prepare)(key, parent):
-        click.echo(f"mount -t {one.type} -o {','.join(one.options)} {one.source}")
+        click.echo(shlex.join(["mount", "-t", one.type, "-o", ",".join(one.options), one.source, "TARGET"]))
 
 
 @snapshot.command()

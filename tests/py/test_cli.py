@@ -172,6 +172,24 @@ def test_prefixes_must_be_one_containers(cli: Cli, engine: ctrd.Engine, rootfs: 
         assert cli("exec", "ab2", "true").returncode == 0
 
 
+def test_the_mount_command_of_a_snapshot_is_one_for_a_shell(tmp_path: Path) -> None:
+    target = tmp_path / "target"
+    target.mkdir()
+    with ctrd.Engine(tmp_path / "a root: 'mine'", state=tmp_path / "state", snapshotter="overlay") as engine:
+        engine.snapshots.prepare("work")
+        with engine.snapshots.mount("work") as top:
+            (top / "file").write_text("x")
+        engine.snapshots.commit("base", "work")
+        argv = [sys.executable, "-m", "ctrd", "snapshot", "prepare", "again", "--parent", "base"]
+        command = subprocess.check_output(argv, text=True, env=environment(engine), timeout=120).rstrip()
+        assert command.endswith(" TARGET")
+        subprocess.run(command.removesuffix("TARGET") + str(target), shell=True, check=True, timeout=60)
+        try:
+            assert (target / "file").read_text() == "x"
+        finally:
+            subprocess.run(["umount", target], check=True)
+
+
 def test_garbage(cli: Cli, engine: ctrd.Engine) -> None:
     assert cli("lease", "create", "build", "-l", "app=x").stdout == "build\n"
     assert cli("lease", "add", "build", "snapshot", "base").returncode == 0
