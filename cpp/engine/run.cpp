@@ -9,11 +9,20 @@
 #include "engine/launch.h"
 #include "engine/rpc.h"
 #include "engine/run_loop.h"
+#include "engine/snapshot_layer.h"
 #include "engine/task.h"
 #include "engine/verbs.h"
 
 namespace ctrd::engine {
 namespace {
+
+// A lease or a label keeps its layer after all.
+void settle_kept(Core& core, const metadata::Removed& removed, const Wait& wait) {
+  const std::string number = std::to_string(removed.record.snapshot_number);
+  for (const auto& [key, trash] : removed.trash)
+    if (trash.kind == "snapshot" && trash.name == number) return;
+  if (auto layer = Layer::find(core, removed.record.snapshot_number, wait)) settle(*layer);
+}
 
 class Run {
  public:
@@ -58,7 +67,8 @@ void Run::create(const CreateOptions& create) {
 void Run::launch(const Draft& draft) {
   Launch launch(core_, ns_, draft.record.id, stdio_of(options_));
   loop_.set_streams(launch.take_streams());
-  launch.make_volatile();
+  bool is_users = draft.base == draft.record.id;  // else its own would have the key
+  if (!is_users) launch.make_volatile();
   bool owned = draft.record.lifetime == metadata::Lifetime::kOwner;
   try {
     launch.spawn(draft.record, owned ? std::optional(this_process()) : std::nullopt);
@@ -101,7 +111,9 @@ void Run::end() {
   if (!ended) remove_record();
   core_.made_containers.forget(ns_, record_.id);
   record_.id.clear();
-  if (removed_) empty_trash(core_, *removed_);
+  if (!removed_) return;
+  empty_trash(core_, *removed_);
+  settle_kept(core_, *removed_, wait_);
 }
 
 void Run::abandon() noexcept {

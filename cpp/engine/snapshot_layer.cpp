@@ -208,6 +208,17 @@ LockFd use_alone(Core& core, const Layer& layer, const std::string& what, bool l
   return fs;
 }
 
+bool is_unsettled(const Layer& layer) {
+  return exists_at(layer.dir(), "work/work/incompat/volatile");
+}
+
+void settle(const Layer& layer) {
+  if (!is_unsettled(layer)) return;
+  UniqueFd work = open_dir_at(layer.dir(), "work/work");
+  if (::syncfs(work.get()) < 0) throw sys_error("sync a snapshot");
+  remove_tree_at(work.get(), "incompat");
+}
+
 void remove_layer(Core& core, uint64_t number) {
   {
     auto layer = Layer::find(core, number, cleanup_wait(kTrashLimit));

@@ -50,6 +50,12 @@ std::vector<std::string> layer_paths(Core& core, const std::string& snapshotter,
 // look: in the mount table, for mounts that others made by hand.
 LockFd use_alone(Core& core, const Layer& layer, const std::string& what, bool look = true);
 
+// An overlay that was mounted volatile (Launch::make_volatile) has synced nothing and has left a
+// mark in its work directory, with which the kernel refuses another. settle() syncs, then takes it
+// away: for whoever has the layer while nothing is mounted of it.
+bool is_unsettled(const Layer& layer);
+void settle(const Layer& layer);
+
 // Numbers of snapshots whose directories are mounted, also as lower ones and by hand, in this mount
 // namespace, or by SnapshotMount in any: and where, in words.
 std::map<uint64_t, std::string> layers_in_use(Core& core);

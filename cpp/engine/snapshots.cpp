@@ -89,10 +89,13 @@ SnapshotInfo info_of(const std::string& key, Snapshot record) {
   return {key, std::move(record), {}};
 }
 
-std::vector<Mount> mounts_of(Core& core, const Place& place, const Held& held, const Wait& wait) {
+std::vector<Mount> mounts_of(Core& core, Place& place, const Held& held, const Wait& wait) {
   need_mountable(place, held.chain);
-  if (held.chain[0].kind == metadata::kActive)
+  if (held.chain[0].kind == metadata::kActive) {
     use_alone(core, *held.layer, named(place.key), false);
+    if (is_unsettled(*held.layer) && !place.records.holder(place.ns, place.key, wait))
+      settle(*held.layer);
+  }
   return make_mounts(core, place.snapshotter, held.chain, wait);
 }
 
@@ -263,6 +266,7 @@ std::unique_ptr<SnapshotMount> Snapshots::mount(const SnapshotRef& ref,
     // Its task after the lock is seen by others: one that begins meanwhile looks at it once it has
     // its claim, so that one of the two refuses.
     need_no_task(core_, place, wait);
+    settle(*held.layer);
     return std::make_unique<SnapshotMount>(core_, mounts, target, shown,
                                            open_dir_at(held.layer->dir(), "."), std::move(alone));
   });

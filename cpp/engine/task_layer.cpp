@@ -14,7 +14,8 @@ namespace {
 
 using metadata::Snapshot;
 
-// Upon a directory of the user's, the container's record says all: no second look into the store.
+// Upon a directory of the user's, the container's record says all (the bottom goes with the
+// snapshot: Changes::pin): no second look into the store.
 std::optional<Snapshot> known_layer(const metadata::Container& record) {
   if (record.snapshot_key != record.id || record.rootfs.empty()) return std::nullopt;
   Snapshot own;
@@ -44,8 +45,9 @@ std::vector<Mount> task_mounts(Core& core, const std::string& ns, const metadata
   std::vector<Snapshot> chain = chain_of(core, ns, record, wait);
   if (chain[0].kind != metadata::kActive) return make_mounts(core, record.snapshotter, chain, wait);
   Layer layer = Layer::make(core, chain[0].number, wait);
-  bool is_users = record.snapshot_key != record.id;  // who may have mounted it by hand
-  use_alone(core, layer, "snapshot \"" + record.snapshot_key + '"', is_users);
+  // Anybody may have mounted it by hand. A layer that is not on the disk yet costs no look.
+  use_alone(core, layer, "snapshot \"" + record.snapshot_key + '"');
+  settle(layer);
   return make_mounts(core, record.snapshotter, chain, wait);
 }
 

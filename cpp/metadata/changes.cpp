@@ -235,6 +235,7 @@ void Changes::repin(std::string_view ns, Container& record, const std::string& k
   const std::optional<Snapshot> there = find_base(ns, record, key);
   unpin(ns, record, release);
   record.snapshot_key.clear();
+  record.rootfs.clear();
   record.snapshot_number = 0;
   if (there) pin(ns, record, key, *there);
 }
@@ -249,6 +250,7 @@ void Changes::pin(std::string_view ns, Container& record, const std::string& key
     throw failed_precondition(named(place) + why);
   put(key_snapshot_ref(place, "c", record.id), "");
   record.snapshot_key = key;
+  record.rootfs = there.bottom;  // not what it stood upon before
   record.snapshot_number = there.number;
 }
 

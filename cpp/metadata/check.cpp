@@ -252,6 +252,7 @@ void Check::check_its_snapshot(const Name& name, Container& record) {
        may);
   if (!may) return;
   record.snapshot_number = found->second.number;
+  record.rootfs = found->second.bottom;
   put(key_container(name.first, name.second), encode(record));
 }
 

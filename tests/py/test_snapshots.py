@@ -16,7 +16,7 @@ from xml.etree import ElementTree
 
 import ctrd
 import pytest
-from support import environment, often, python, python_says
+from support import environment, eventually, often, python, python_says
 
 pytestmark = pytest.mark.root
 NAMES = ("overlay", "native")
@@ -697,15 +697,20 @@ def test_a_killed_process_has_it_mounted_no_more(
         assert list(engine.state.glob(".mnt-*")) == []
 
 
+def by_hand(mounts: list[ctrd.Mount], target: Path) -> None:
+    """Mount it as a user would."""
+    [how] = mounts
+    command = ["mount", "-t", how.type, "-o", ",".join(how.options), how.source, str(target)]
+    if how.type == "bind":
+        command = ["mount", "--rbind", how.source, str(target)]
+    target.mkdir(exist_ok=True)
+    subprocess.run(command, check=True)
+
+
 def test_what_was_mounted_by_hand_is_seen(snapshots: ctrd.Snapshots, tmp_path: Path) -> None:
     layer(snapshots, "base", None, base)
     snapshots.prepare("work", "base")
-    [how] = snapshots.mounts("work")
-    (tmp_path / "hand").mkdir()
-    command = ["mount", "-t", how.type, "-o", ",".join(how.options), how.source, str(tmp_path / "hand")]
-    if how.type == "bind":
-        command = ["mount", "--rbind", how.source, str(tmp_path / "hand")]
-    subprocess.run(command, check=True)
+    by_hand(snapshots.mounts("work"), tmp_path / "hand")
     try:
         for verb in (
             lambda: snapshots.mount("work").__enter__(),
@@ -717,6 +722,85 @@ def test_what_was_mounted_by_hand_is_seen(snapshots: ctrd.Snapshots, tmp_path: P
     finally:
         subprocess.run(["umount", tmp_path / "hand"], check=True)
     snapshots.commit("x", "work")
+
+
+def test_what_was_mounted_by_hand_is_not_started(
+    snapshots: ctrd.Snapshots, engine: ctrd.Engine, system: str, rootfs: ctrd.Rootfs, tmp_path: Path
+) -> None:
+    kind = snapshots._snapshotter
+    snapshots.prepare("web", system)  # a user's, though the container has its name
+    for image, name in ((ctrd.Snapshot("web"), "web"), (ctrd.Snapshot(system), "upon"), (rootfs, "c")):
+        c = engine.containers.create(image, "true", id=name, snapshotter=kind)
+        by_hand(snapshots.mounts(name), tmp_path / "hand")
+        try:
+            with pytest.raises(ctrd.FailedPrecondition, match=f"mounted at {tmp_path}/hand"):
+                c.start()
+        finally:
+            subprocess.run(["umount", tmp_path / "hand"], check=True)
+        assert c.start().wait() == 0
+        assert c.start().wait() == 0
+        c.delete()
+
+
+def test_a_snapshot_of_its_name_is_not_its_own(
+    snapshots: ctrd.Snapshots, engine: ctrd.Engine, system: str, rootfs: ctrd.Rootfs
+) -> None:
+    kind = snapshots._snapshotter
+    c = engine.containers.create(rootfs, "cat", "/from-top", id="x", snapshotter=kind)
+    engine.containers.update("x", snapshot_key="")
+    snapshots.prepare("x", system)
+    engine.containers.update("x", snapshot_key="x")
+    assert c.start().wait() == 0 and c.logs().read() == "top"
+    c.delete()
+
+
+@pytest.mark.parametrize("image", ["users", "own", "upon"])
+def test_a_run_leaves_a_layer_that_can_be_mounted(
+    snapshots: ctrd.Snapshots, engine: ctrd.Engine, system: str, rootfs: ctrd.Rootfs, image: str
+) -> None:
+    kind = snapshots._snapshotter
+    snapshots.prepare("users", system)
+    upon = {"users": ctrd.Snapshot("users"), "own": rootfs, "upon": ctrd.Snapshot(system)}[image]
+    lease = engine.lease()
+    lease.add("snapshot", image, snapshotter=kind)
+    assert engine.run(upon, "sh", "-c", "echo x > /mine", id=image, snapshotter=kind).returncode == 0
+    assert snapshots.stat(image).kind == "active"
+    assert list(engine.root.glob("snapshots/*/work/work/incompat")) == []
+    with snapshots.mount(image) as root:
+        assert (root / "mine").read_text() == "x\n"
+    lease.release()
+
+
+RUN = """
+import ctrd
+ctrd.run(ctrd.Snapshot("system"), "sleep", "1000", id="run", snapshotter="overlay")
+"""
+
+
+@pytest.mark.parametrize("then", ["mount", "by hand", "a container"])
+def test_a_killed_run_leaves_a_layer_that_can_be_mounted(
+    overlay: ctrd.Snapshots, engine: ctrd.Engine, root_directory: Path, tmp_path: Path, then: str
+) -> None:
+    layer(overlay, "system", None, lambda root: subprocess.run(["cp", "-a", f"{root_directory}/.", root], check=True))
+    with engine.lease() as lease, engine.events() as events:
+        lease.add("snapshot", "run", snapshotter="overlay")
+        with python(engine, RUN) as other:
+            events.wait_for("/tasks/start", timeout=30, container_id="run")
+            assert list(engine.root.glob("snapshots/*/work/work/incompat/volatile"))  # nothing is synced
+            other.kill()
+        bundle = engine.state / "default/run"
+        eventually(lambda: engine.containers.list() == [] and not bundle.exists(), "its task has ended, it is swept")
+        assert list(engine.root.glob("snapshots/*/work/work/incompat/volatile"))
+        if then == "mount":
+            with overlay.mount("run") as root:
+                (root / "mine").touch()
+        elif then == "by hand":
+            by_hand(overlay.mounts("run"), tmp_path / "hand")
+            subprocess.run(["umount", tmp_path / "hand"], check=True)
+        else:
+            c = engine.containers.create(ctrd.Snapshot("run"), "true", id="run", snapshotter="overlay")
+            assert c.start().wait() == 0
+            c.delete()
 
 
 def test_what_is_in_use_stays_mounted(snapshots: ctrd.Snapshots) -> None:

@@ -161,6 +161,28 @@ TEST_F(MaskTest, AnotherSnapshotLetsTheOldOneGo) {
   EXPECT_FALSE(containers.remove("default", "web", {})->trash.size());
 }
 
+TEST_F(MaskTest, WhatItStoodUponGoesWithItsSnapshot) {
+  Container made;
+  made.id = "upon";
+  made.rootfs = "/srv/root";
+  made.runtime_name = "io.containerd.ctrd.v2";
+  made.snapshotter = "overlay";
+  containers.create("default", made, "{}", {});
+  auto repinned = [&](const std::string& key) {
+    return containers.update("default", "upon", {.snapshot_key = key}, {}).rootfs;
+  };
+  EXPECT_EQ(repinned("upon"), "/srv/root");  // as it was
+  EXPECT_EQ(repinned(""), "");
+  Snapshot users;
+  users.number = 42;
+  put(key_snapshot({"default", "overlay", "upon"}), encode(users));
+  EXPECT_EQ(repinned("upon"), "");
+  users.bottom = "/srv/another";
+  put(key_snapshot({"default", "overlay", "other"}), encode(users));
+  EXPECT_EQ(repinned("other"), "/srv/another");
+  EXPECT_EQ(containers.get("default", "upon", {}).rootfs, "/srv/another");
+}
+
 TEST_F(MaskTest, ASnapshotThatCannotBeTakenIsRefused) {
   create("other");
   Snapshot base;
