@@ -95,7 +95,7 @@ std::optional<int64_t> take_fraction(std::string_view& text) {
 
 // "Z" or "+01:00", in minutes; it ends the text.
 std::optional<int> take_offset(std::string_view& text) {
-  if (text == "Z" || text == "z") return 0;
+  if (text == "Z") return 0;
   const bool is_west = text.starts_with('-');
   if (!take(text, "+-")) return std::nullopt;
   auto hours = take_digits(text, 2);
@@ -192,7 +192,7 @@ std::vector<std::string> label_keys(std::string_view ns, const Object& object,
 
 std::optional<int64_t> parse_time(std::string_view text) {
   auto date = take_three(text, 4, "-");
-  if (!date || !take(text, "Tt ")) return std::nullopt;
+  if (!date || !take(text, "T")) return std::nullopt;
   auto time = take_three(text, 2, ":");
   if (!time || (*time)[0] > 23 || (*time)[1] > 59 || (*time)[2] > 59) return std::nullopt;
   auto fraction = take_fraction(text);

@@ -14,6 +14,7 @@ from disk_records import Store
 Object = tuple[str, ...]  # ("c", id), ("snap", snapshotter, key), ("blob", digest), ("lease", id), ("cp", name) ...
 
 _LABEL = re.compile(r"containerd\.io/gc\.(b?ref)\.(content|image|container|snapshot\.([^/]+))(?:[./].*)?", re.DOTALL)
+_TIME = re.compile(r"\d{4}-\d\d-\d\dT\d\d:\d\d:\d\d(\.\d+)?(Z|[+-]\d\d:\d\d)", re.ASCII)  # RFC 3339, as Go reads it
 _DIGEST = re.compile(r"sha256:[0-9a-f]{64}")
 _PATHS = {"content": "blob", "image": "image", "container": "c"}
 
@@ -55,11 +56,13 @@ def label_keys(store: Store) -> tuple[set[tuple[str, Object, Object]], set[tuple
 
 def holds(labels: dict[str, str], now: datetime) -> bool:
     """Whether a lease with these labels has not expired."""
-    try:
-        end = datetime.fromisoformat(labels["containerd.io/gc.expire"])
-    except (KeyError, ValueError):
+    text = labels.get("containerd.io/gc.expire", "")
+    if not _TIME.fullmatch(text):
         return True
-    return end.tzinfo is None or end > now
+    try:
+        return datetime.fromisoformat(text) > now
+    except ValueError:  # a 30th of February
+        return True
 
 
 def reached(store: Store, ns: str, *, now: datetime | None = None) -> set[Object]:
