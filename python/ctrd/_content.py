@@ -51,7 +51,8 @@ class Content:
         """Bring a blob in. It is on the disk, whole and checked, when this returns; before that nobody sees it.
 
         One that the namespace has already stays as it is, labels too; if its file is missing or damaged, it comes
-        from the source again. One that is expected, and whole in this or another namespace, is not read from the source.
+        from the source again. One that is expected, and whole in this or another namespace, is not
+        read from the source.
 
         Args:
             source: Its bytes: in one piece, from a file opened in binary mode, or in pieces.
