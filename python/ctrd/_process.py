@@ -379,12 +379,17 @@ class Process(Generic[_S]):
         if fd >= 0:
             os.close(fd)
 
-    def _close_streams(self) -> None:
-        """Close them without a word to the shim: it is gone, or will be."""
+    def _close_input(self) -> None:
+        """Without a word to the shim: it is gone, or will be."""
         self._unpark()
-        for stream in (self.stdin, self.stdout, self.stderr):
+        if self.stdin is not None:
+            _End.close(self.stdin)
+
+    def _close_streams(self) -> None:
+        self._close_input()
+        for stream in (self.stdout, self.stderr):
             if stream is not None:
-                _End.close(stream)
+                stream.close()
 
     def _task_core(self) -> _core.Engine:
         return self._engine._core

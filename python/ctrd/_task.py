@@ -77,6 +77,7 @@ class Task(_TaskVerbs, Process[_S]):
         """Remove the ended task; the container stays.
 
         What it has printed into a PIPE is waited for, two seconds at most; then output_cut says that there was more.
+        It can be read afterwards, too: the end of a `with` block closes what output goes to, and Container.delete does.
 
         Args:
             force: Kill it first if it lives.
@@ -89,7 +90,7 @@ class Task(_TaskVerbs, Process[_S]):
             TaskNotFound: This task is gone.
         """
         status = self._ended(_rows.exit_status(self._task_core().delete_task(*self._task_ref(), bool(force))))
-        self._close_streams()
+        self._close_input()  # another thread may still be reading the output
         return status
 
     def __enter__(self) -> Self:

@@ -65,6 +65,15 @@ def test_b5_bursts_before_the_end(engine: ctrd.Engine, rootfs: ctrd.Rootfs, both
         assert (reader.size, reader.sum.hexdigest()) == (size, digest(size))
 
 
+def test_what_a_deleted_task_printed_can_be_read(engine: ctrd.Engine, rootfs: ctrd.Rootfs) -> None:
+    c = engine.containers.create(rootfs, shell="echo hello; echo error >&2")
+    with c.create_task(stdout=ctrd.PIPE, stderr=ctrd.PIPE) as task:
+        task.start().wait(timeout=60)
+        task.delete()
+        assert (task.stdout.read(), task.stderr.read()) == ("hello\n", "error\n")  # type: ignore[union-attr]
+    c.delete()
+
+
 def test_b5_fast_exits(engine: ctrd.Engine, rootfs: ctrd.Rootfs, runtime: str) -> None:
     """B5: what is written and ends at once: by run, which waits and deletes."""
     for n in range(often(10, 250)):
