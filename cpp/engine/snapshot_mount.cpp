@@ -4,12 +4,12 @@
 #include <sys/mount.h>
 
 #include <cerrno>
-#include <charconv>
 
 #include "base/error.h"
 #include "base/files.h"
 #include "base/leftover.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "engine/dir_lock.h"
 
 namespace ctrd::engine {
@@ -46,9 +46,7 @@ std::string text_of(const std::vector<uint64_t>& numbers) {
 std::vector<uint64_t> numbers_in(std::string_view text) {
   std::vector<uint64_t> numbers;
   for (std::size_t end = text.find('\n'); end != text.npos; end = text.find('\n')) {
-    uint64_t number = 0;
-    auto [stop, error] = std::from_chars(text.data(), text.data() + end, number);
-    if (error == std::errc() && stop == text.data() + end) numbers.push_back(number);
+    if (auto number = to_number(text.substr(0, end))) numbers.push_back(*number);
     text.remove_prefix(end + 1);
   }
   return numbers;

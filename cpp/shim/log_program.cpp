@@ -5,9 +5,9 @@
 #include <unistd.h>
 
 #include <cerrno>
-#include <charconv>
 #include <csignal>
 #include <cstring>
+#include <limits>
 #include <optional>
 #include <string_view>
 #include <utility>
@@ -15,6 +15,7 @@
 #include "base/error.h"
 #include "base/files.h"
 #include "base/log.h"
+#include "base/text.h"
 #include "shim/spawn.h"
 
 namespace ctrd::shim {
@@ -61,23 +62,17 @@ Spawned spawn_with(const LogProgram& program, const std::vector<int>& pipes, con
                        .death_signal = SIGTERM});
 }
 
-template <typename T>
-std::optional<T> number(std::string_view text) {
-  T value{};
-  auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), value);
-  bool whole = error == std::errc() && end == text.data() + text.size();
-  return whole ? std::optional(value) : std::nullopt;
-}
-
 // None of a file that a killed shim has left half-written, by another name.
 std::optional<ProcessKey> read_record(int dir, const std::string& name) {
-  auto pid = number<pid_t>(name);
-  std::optional<std::string> text = pid ? find_file_at(dir, name, 256) : std::nullopt;
+  auto pid = to_number(name);
+  if (!pid || *pid == 0 || *pid > std::numeric_limits<pid_t>::max()) return std::nullopt;
+  std::optional<std::string> text = find_file_at(dir, name, 256);
   std::size_t space = text ? text->find(' ') : std::string::npos;
   if (space == std::string::npos) return std::nullopt;
-  auto start = number<uint64_t>(std::string_view(*text).substr(0, space));
-  if (!start || *pid <= 0) return std::nullopt;
-  return ProcessKey{.pid = *pid, .start = *start, .boot = text->substr(space + 1)};
+  auto start = to_number(std::string_view(*text).substr(0, space));
+  if (!start) return std::nullopt;
+  return ProcessKey{
+      .pid = static_cast<pid_t>(*pid), .start = *start, .boot = text->substr(space + 1)};
 }
 
 void end_recorded(const ProcessKey& key, const Wait& wait) {
